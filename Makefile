@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make check is what CI runs apart from the tests. Needed beside Go: for check
+# qemu-user-static, Debian's dataset-fashion-mnist, and a python3 that has
+# numpy, onnx and onnxruntime; for race a C compiler.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+PROGRAMS  = edgenas edgenas-agent
+PLATFORMS = linux/amd64 linux/arm64 linux/arm android/arm64 darwin/arm64 windows/amd64
+AGENT_MAX = 8000000 # bytes of the agent for linux/arm64 and linux/arm
+
+FUZZTIME = 3s
+QEMU     = qemu-aarch64-static
+CPUS     = cortex-a53 max
+
+.PHONY: all build dist test race noasm test-arm64 fuzz bench lint layers notice generate onnx check clean
+
+all: build
+
+build: ## programs for this machine, into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+
+dist: ## programs for all platforms, into dist/
+	@rm -rf dist && mkdir dist
+	@set -e; for platform in $(PLATFORMS); do for program in $(PROGRAMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; out=dist/$$program-$$os-$$arch; \
+		[ $$os != windows ] || out=$$out.exe; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=7 go build -trimpath -ldflags '-s -w' -o $$out ./cmd/$$program; \
+		echo "$$out $$(wc -c < $$out) bytes"; \
+	done; done
+	@for arch in arm64 arm; do \
+		size=$$(wc -c < dist/edgenas-agent-linux-$$arch); \
+		[ $$size -le $(AGENT_MAX) ] || { echo "dist/edgenas-agent-linux-$$arch: $$size bytes, want at most $(AGENT_MAX)" >&2; exit 1; }; \
+	done
+
+test: ## all tests, on this machine
+	go test ./...
+
+race: ## the same with the race detector
+	go test -race -short ./...
+
+noasm: ## without assembly
+	go vet -tags noasm ./...
+	go test -short -tags noasm ./internal/kernels ./internal/autodiff ./internal/infer
+
+test-arm64: ## all tests as arm64 programs, emulated; -short leaves out only repetitions
+	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
+	@set -e; for cpu in $(CPUS); do echo "cpu $$cpu"; \
+		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 20m -exec $(QEMU) ./...; \
+	done
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; targets=$$(grep -rn --include '*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]*:func (.*)|\1:\2|'); \
+	[ -n "$$targets" ] || { echo "no fuzz target was found" >&2; exit 1; }; \
+	for t in $$targets; do go test -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) $${t%:*}; done
+
+bench: ## all benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## gofmt, vet, staticcheck
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt'ed:" $$bad >&2; exit 1; }
+	go vet ./...
+	GOARCH=arm64 go vet ./...
+	go run $(STATICCHECK) ./...
+
+layers: ## the import policy, package comments, licence lines
+	go test -count 1 .
+
+notice: ## NOTICE names every module that a program links
+	@set -e; modules=$$(for os in linux windows darwin; do GOOS=$$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' $(PROGRAMS:%=./cmd/%); done | sort -u); \
+	[ -n "$$modules" ]; for m in $$modules; do \
+		grep -qE "^ +$$m( |\$$)" NOTICE || { echo "NOTICE does not name $$m" >&2; exit 1; }; \
+	done
+
+generate: ## everything that is generated, anew: fails if a file changes
+	@set -e; sum() { git ls-files -co --exclude-standard -z | xargs -0 cksum; }; \
+	before=$$(sum); go generate ./...; go run ./internal/dataset/embedded/make.go; after=$$(sum); \
+	[ "$$before" = "$$after" ] || { echo "generated files have changed: see git diff" >&2; exit 1; }
+
+onnx: ## an exported model, by the checker and the runtime that others use
+	python3 export/testdata/onnx_check.py export/testdata/cell.onnx export/testdata/cell.inputs export/testdata/cell.logits
+
+check: lint layers notice generate noasm onnx fuzz dist test-arm64
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command edgenas-agent measures on the device that it runs on. edgenas puts
+// it there; edgenas-agent -h tells how to run it by hand.
+//
+// It is small and static: no training, no data, no command-line framework.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit statuses are those of edgenas.
+const (
+	exitDone        = 0
+	exitUnexpected  = 1
+	exitUsage       = 2
+	exitProfile     = 4
+	exitModel       = 7
+	exitInterrupted = 130
+)
+
+const usage = `edgenas-agent measures on the device that it runs on, for edgenas.
+
+  edgenas-agent info                                  what this device is
+  edgenas-agent profile [-o FILE] < REQUEST           measure operations and networks into a profile
+  edgenas-agent verify [-infer-threads N] MODEL.onnx  time a model
+
+Results are JSON on standard output, or in FILE; an interrupted profile goes on
+from what FILE and FILE.partial have. Progress goes to standard error, a JSON
+object a line. Exit codes: 0 done · 1 unexpected · 2 usage or bad request · 4 FILE
+is no profile of this device · 7 bad model · 130 interrupted
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "edgenas-agent: %v\n", err)
+	}
+	os.Exit(exitStatus(err))
+}
+
+// failure is an error with its exit status.
+type failure struct {
+	error
+	status int
+}
+
+func (f failure) Unwrap() error { return f.error }
+
+func exitStatus(err error) int {
+	var f failure
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &f):
+		return f.status
+	}
+	return exitUnexpected
+}
+
+// run does what the arguments say. When ctx ends, it keeps what is done and
+// returns soon.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		args = []string{"-h"}
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // main prints errors, once
+	var err error
+	switch args[0] {
+	case "-h", "--help", "help":
+		_, err = io.WriteString(stdout, usage)
+		return err
+	case "info":
+		if err = parse(flags, args[1:], 0); err == nil {
+			err = info(stdout)
+		}
+	case "profile":
+		out := flags.String("o", "", "")
+		if err = parse(flags, args[1:], 0); err == nil {
+			err = profile(ctx, *out, stdin, stdout, stderr)
+		}
+	case "verify":
+		threads := flags.Int("infer-threads", 1, "")
+		if err = parse(flags, args[1:], 1); err == nil {
+			err = verify(ctx, flags.Arg(0), *threads, stdout)
+		}
+	default:
+		err = failure{fmt.Errorf("unknown command %q; see edgenas-agent -h", args[0]), exitUsage}
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = io.WriteString(stdout, usage)
+	}
+	return err
+}
+
+// parse reads the flags of a command, after which want arguments stand.
+func parse(flags *flag.FlagSet, args []string, want int) error {
+	if err := flags.Parse(args); err != nil {
+		return failure{err, exitUsage}
+	}
+	if flags.NArg() != want {
+		return failure{fmt.Errorf("%s: %d arguments: want %d; see edgenas-agent -h", flags.Name(), flags.NArg(), want), exitUsage}
+	}
+	return nil
+}

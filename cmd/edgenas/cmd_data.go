@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/dataset"
+)
+
+// dataFlag adds --data to a command.
+func dataFlag(c *cobra.Command, spec *string) {
+	c.Flags().StringVar(spec, "data", "embedded", "images: embedded, idx:DIR, cifar10:DIR or images:DIR (a folder a class)")
+}
+
+// openData opens images and sorts its errors into usage and data.
+func (a *app) openData(spec string, image int) (*dataset.Set, error) {
+	set, err := dataset.Open(spec, dataset.Options{Image: image, Seed: a.seed})
+	var usage *dataset.SpecError
+	switch {
+	case errors.As(err, &usage):
+		return nil, usageError{fmt.Errorf("--data: %w", err)}
+	case err != nil:
+		return nil, dataError{err}
+	}
+	return set, nil
+}
+
+// fit is the space's size for these images.
+func fit(s arch.Size, set *dataset.Set) (arch.Size, error) {
+	if set.H != set.W {
+		return s, dataError{fmt.Errorf("%s: images are %d×%d: want square ones", set.Name, set.W, set.H)}
+	}
+	s.Image, s.Colours, s.Classes = set.H, set.C, len(set.Classes)
+	return s, nil
+}
+
+func (a *app) dataCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "data",
+		Short: "Look at images before training on them",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(
+		&cobra.Command{
+			Use:     "list",
+			Short:   "List the kinds of data sets",
+			Example: "  edgenas data list",
+			Args:    cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				type kind struct {
+					Spec    string `json:"spec"`
+					Summary string `json:"summary"`
+				}
+				var kinds []kind
+				for _, k := range dataset.Kinds() {
+					kinds = append(kinds, kind{k.Spec(), k.Summary})
+				}
+				return a.result(kinds, func(w io.Writer) {
+					for _, k := range kinds {
+						fmt.Fprintf(w, "%-14s %s\n", k.Spec, k.Summary)
+					}
+				})
+			},
+		},
+		&cobra.Command{
+			Use:     "check SPEC",
+			Short:   "Read a data set completely and say whether it can be trained on",
+			Example: "  edgenas data check images:flowers",
+			Args:    cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				set, err := a.openData(args[0], 0)
+				if err != nil {
+					return err
+				}
+				if _, err := fit(arch.Size{}, set); err != nil {
+					return err
+				}
+				return a.result(set.Info(), func(w io.Writer) {
+					fmt.Fprintf(w, "%s: good: %d training and %d test images of %d classes\n", set.Name, set.Train.Len(), set.Test.Len(), len(set.Classes))
+				})
+			},
+		},
+		&cobra.Command{
+			Use:     "info [SPEC]",
+			Short:   "Show classes, sizes, mean and digest of a data set",
+			Example: "  edgenas data info embedded",
+			Args:    cobra.MaximumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				set, err := a.openData(append(args, "embedded")[0], 0)
+				if err != nil {
+					return err
+				}
+				i := set.Info()
+				return a.result(i, func(w io.Writer) {
+					fmt.Fprintf(w, "%s: %d×%d, %d channel(s), digest %.16s\nmean %.4f  std %.4f\n", i.Name, i.Width, i.Height, i.Channels, i.Digest, i.Mean, i.Std)
+					for _, c := range i.Classes {
+						fmt.Fprintf(w, "%8d %8d  %s\n", c.Train, c.Test, c.Name)
+					}
+				})
+			},
+		})
+	return c
+}

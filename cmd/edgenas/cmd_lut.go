@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+func (a *app) lutCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lut",
+		Short: "Look at latency tables and check what they predict",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.lutShowCommand(), a.lutCheckCommand(), a.lutValidateCommand())
+	return c
+}
+
+func (a *app) lutShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show FILE",
+		Short:   "Show a profile's entries, slowest first",
+		Example: "  edgenas lut show out/first/profile.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := profiles.Load(args[0])
+			if err != nil {
+				return profileError{err}
+			}
+			return a.result(p, func(w io.Writer) {
+				fmt.Fprintf(w, "%s, %s runtime, %d thread(s), %s\n", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, p.Protocol.Date)
+				entries := slices.Clone(p.Entries)
+				slices.SortStableFunc(entries, func(x, y profiles.Entry) int {
+					if x.MedianS > y.MedianS {
+						return -1
+					}
+					return 1
+				})
+				for _, e := range entries {
+					if e.Status == profiles.Failed {
+						fmt.Fprintf(w, "%10s %8s  %s: %s\n", "failed", "", e.Key, e.Reason)
+						continue
+					}
+					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", milliseconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key, strings.Join(e.Warnings, "; "))
+				}
+				for _, text := range p.Warnings {
+					fmt.Fprintf(w, "warning: %s\n", text)
+				}
+			})
+		},
+	}
+}
+
+func (a *app) lutCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "check FILE",
+		Short:   "Check that a profile is whole and for this device",
+		Example: "  edgenas lut check out/first/profile.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := profiles.Load(args[0])
+			if err != nil {
+				return profileError{err}
+			}
+			warnings, err := p.Check(latency.ThisDevice(), nativeInfo(p.Runtime.Threads))
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			for _, e := range p.Entries {
+				if e.Status == profiles.Failed {
+					return fmt.Errorf("%s: %w", args[0], &profiles.FailedError{Key: e.Key, Reason: e.Reason})
+				}
+			}
+			res := struct {
+				Profile  string   `json:"profile"`
+				Entries  int      `json:"entries"`
+				Networks int      `json:"networks"`
+				Warnings []string `json:"warnings"`
+			}{args[0], len(p.Entries), len(p.Networks), append(append([]string{}, warnings...), p.Warnings...)}
+			return a.result(res, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: good: %d operations and %d networks of this device\n", args[0], res.Entries, res.Networks)
+				for _, text := range res.Warnings {
+					fmt.Fprintf(w, "warning: %s\n", text)
+				}
+			})
+		},
+	}
+}
+
+func (a *app) lutValidateCommand() *cobra.Command {
+	var (
+		space  spaceFlags
+		target targetFlags
+		n      int
+	)
+	c := &cobra.Command{
+		Use:   "validate",
+		Short: "Measure random networks whole and compare them with their prediction",
+		Long: `validate draws networks that the profile does not know, measures them whole on
+this device and compares: bias, mean absolute percentage error, share within
+±5 % and ±10 %, rank correlation, and the worst cases. Missing entries are
+measured first.`,
+		Example: "  edgenas lut validate --space nb201 --n 50",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := target.check(); err != nil {
+				return err
+			}
+			if n < 2 || n > 1000 {
+				return usagef("--n %d: want 2 to 1000", n)
+			}
+			s, err := space.space()
+			if err != nil {
+				return err
+			}
+			nets, err := newNetworks(s)
+			if err != nil {
+				return err
+			}
+			target.device = "local" // validation is measuring
+			tmp, err := os.MkdirTemp("", "edgenas-validate-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(tmp)
+			p, table, err := a.table(c.Context(), nets, &target, filepath.Join(tmp, profileFile))
+			if err != nil {
+				return err
+			}
+			drawn, err := nets.sample(n+len(p.Networks), rand.New(rand.NewPCG(a.seed, 9)))
+			if err != nil {
+				return err
+			}
+			drawn = slices.DeleteFunc(drawn, func(d latency.Network) bool {
+				return slices.ContainsFunc(p.Networks, func(k profiles.Network) bool { return k.Arch == d.Arch })
+			})
+			drawn = drawn[:min(n, len(drawn))]
+			pool := kernels.NewPool(target.inferThreads)
+			defer pool.Close()
+			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime}
+			var bar *stage
+			if err := latency.Measure(c.Context(), native{pool}, latency.Work{Networks: drawn}, measured, latency.Options{Seed: a.seed,
+				Progress: func(pr latency.Progress) {
+					if bar == nil {
+						bar = a.stage("validate", pr.Total)
+					}
+					bar.resize(pr.Total)
+					bar.update(pr.Done, pr.Label)
+				}}); err != nil {
+				return err
+			}
+			bar.end(fmt.Sprintf("%d networks", len(drawn)))
+			var cases []latency.Case
+			for i, m := range measured.Networks {
+				if m.Status != profiles.OK {
+					return fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
+				}
+				e, err := table.Estimate(drawn[i].Graph)
+				if err != nil {
+					return err
+				}
+				cases = append(cases, latency.Case{Arch: m.Arch, PredictedS: e.Seconds, MeasuredS: m.MedianS})
+			}
+			v, err := latency.Validate(cases)
+			if err != nil {
+				return err
+			}
+			return a.result(v, func(w io.Writer) {
+				fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%, within ±5 %%: %.0f %%, within ±10 %%: %.0f %%", v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
+				if v.Spearman != nil {
+					fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
+				}
+				fmt.Fprintln(w, "\nworst:")
+				for _, c := range v.Worst {
+					fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), milliseconds(c.PredictedS), milliseconds(c.MeasuredS), c.Arch)
+				}
+			})
+		},
+	}
+	space.add(c)
+	space.addImage(c)
+	target.add(c)
+	target.addProfile(c)
+	c.Flags().IntVar(&n, "n", 50, "number of networks")
+	return c
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+func (a *app) profileCommand() *cobra.Command {
+	var (
+		space       spaceFlags
+		target      targetFlags
+		out         string
+		onlyMissing bool
+	)
+	c := &cobra.Command{
+		Use:   "profile",
+		Short: "Measure a space's operations on this device into a latency table",
+		Long: `profile measures every fused operation that a network of the space can be made
+of, and some whole networks, which give the constant and the guard band. An
+interrupted measurement goes on from where it was with the same command.`,
+		Example: `  edgenas profile --space nb201 -o pi5.json
+  edgenas profile --space nb201 --channels 32 -o pi5.json --only-missing`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := target.check(); err != nil {
+				return err
+			}
+			s, err := space.space()
+			if err != nil {
+				return err
+			}
+			n, err := newNetworks(s)
+			if err != nil {
+				return err
+			}
+			here := latency.ThisDevice()
+			p := &profiles.Profile{Device: here, Runtime: nativeInfo(target.inferThreads)}
+			old, err := profiles.Load(out)
+			switch {
+			case err == nil && onlyMissing:
+				if _, err := old.Check(here, p.Runtime); err != nil {
+					return fmt.Errorf("%s: %w", out, err)
+				}
+				p = old
+			case err == nil, onlyMissing && !errors.Is(err, fs.ErrNotExist):
+				if err == nil {
+					return usagef("-o %s: there is a profile already: --only-missing adds to it, or choose another file", out)
+				}
+				return profileError{err}
+			}
+			if err := a.measure(c.Context(), p, n, &target, out); err != nil {
+				return err
+			}
+			failed := 0
+			for _, e := range p.Entries {
+				if e.Status == profiles.Failed {
+					failed++
+				}
+			}
+			res := struct {
+				Profile  string `json:"profile"`
+				Device   string `json:"device"`
+				Entries  int    `json:"entries"`
+				Failed   int    `json:"failed"`
+				Networks int    `json:"networks"`
+				Emulated bool   `json:"emulated"`
+			}{out, p.Device.Name(), len(p.Entries), failed, len(p.Networks), p.Emulated()}
+			return a.result(res, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", out, res.Entries, failed, res.Networks, res.Device)
+				if res.Emulated {
+					fmt.Fprintln(w, "measured under emulation: these times are NOT valid, and search refuses them")
+				}
+			})
+		},
+	}
+	space.add(c)
+	space.addImage(c)
+	target.add(c)
+	c.Flags().StringVarP(&out, "output", "o", "profile.json", "profile file to write")
+	c.Flags().BoolVar(&onlyMissing, "only-missing", false, "keep what the file has and add what it lacks")
+	return c
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgenas/edgenas/report"
+)
+
+func (a *app) reportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "report DIR...",
+		Short:   "Write report.html of finished or running searches",
+		Example: "  edgenas report out/first",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, dirs []string) error {
+			var files []string
+			for _, dir := range dirs {
+				if err := report.WriteFile(dir); err != nil {
+					if errors.Is(err, report.ErrNoRun) {
+						return usageError{err}
+					}
+					return dataError{err}
+				}
+				files = append(files, runDir(dir).path(reportFile))
+			}
+			return a.result(files, func(w io.Writer) {
+				for _, f := range files {
+					fmt.Fprintln(w, f)
+				}
+			})
+		},
+	}
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/edgenas/edgenas/profiles"
+	"github.com/edgenas/edgenas/search"
+)
+
+// The exit codes are a contract with scripts.
+const (
+	exitDone        = 0
+	exitUnexpected  = 1
+	exitUsage       = 2
+	exitProfile     = 4
+	exitInfeasible  = 5
+	exitVerify      = 6
+	exitData        = 7
+	exitInterrupted = 130
+)
+
+const exitCodesHelp = `Exit codes: 0 done · 1 unexpected (a full disk, a read-only folder) · 2 usage ·
+3 device unreachable or lost · 4 profile unreadable, incomplete or for another
+device or runtime than asked for · 5 budget infeasible · 6 verification failed ·
+7 bad data or model file · 130 interrupted`
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// profileError is a profile that cannot be used.
+type profileError struct{ error }
+
+func (e profileError) Unwrap() error { return e.error }
+
+// dataError is a data set or model file that cannot be used.
+type dataError struct{ error }
+
+func (e dataError) Unwrap() error { return e.error }
+
+// verifyError says that a network broke its budget or tolerance when measured.
+type verifyError struct{ error }
+
+func (e verifyError) Unwrap() error { return e.error }
+
+// exitCode maps an error to the documented code.
+func exitCode(err error) int {
+	var (
+		usage      usageError
+		profile    profileError
+		missing    *profiles.MissingError
+		failed     *profiles.FailedError
+		mismatch   *profiles.MismatchError
+		infeasible *search.InfeasibleError
+		verify     verifyError
+		data       dataError
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &infeasible):
+		return exitInfeasible
+	case errors.As(err, &verify):
+		return exitVerify
+	case errors.As(err, &profile), errors.As(err, &missing), errors.As(err, &failed), errors.As(err, &mismatch):
+		return exitProfile
+	case errors.As(err, &data):
+		return exitData
+	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"):
+		return exitUsage
+	}
+	return exitUnexpected
+}
+
+// oneLine is an error's text on one line.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

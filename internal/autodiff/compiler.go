@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import "github.com/edgenas/edgenas/internal/kernels"
+
+// value names a piece of memory that instructions read and write.
+type value int
+
+// none is no value: an output that nothing reads.
+const none value = -1
+
+// storage is where a value lives: memory that outlasts the step (parameters,
+// images, results), or a place in the arena.
+type storage[T kernels.Float] struct {
+	size int
+	mem  []T // nil until the arena is planned
+}
+
+// instruction is one kernel with the values that it works on.
+type instruction[T kernels.Float] struct {
+	kernel  kernels.Kernel
+	effect  kernels.Kernel // nil, or what a step that trains weights does right after
+	in, out []operand[T]
+	seed    value  // the gradient that is carried further; none in the forward pass
+	ready   func() // nil, or what is left to do once all slots are set
+	c       *compiler[T]
+	on      bool // runs in this step
+}
+
+// operand says where a kernel's slice comes from.
+type operand[T kernels.Float] struct {
+	value
+	slot *[]T
+	gate *gate // nil, or used only while it is open
+	add  *bool // nil, or the kernel's switch from writing to adding
+	drop bool  // the kernel leaves out a nil slice
+}
+
+// gate belongs to the terms of mixtures that one element of an α weights.
+type gate struct {
+	open *bool
+	row  int // of all rows of all αs; with sampled paths one gate of a row is open
+}
+
+// compiler collects values and instructions.
+type compiler[T kernels.Float] struct {
+	pool   *kernels.Pool
+	values []storage[T]
+	ins    []*instruction[T]
+}
+
+// pin makes a value of memory that is not the arena's.
+func (c *compiler[T]) pin(mem []T) value {
+	c.values = append(c.values, storage[T]{len(mem), mem})
+	return value(len(c.values) - 1)
+}
+
+// alloc makes a value that will live in the arena.
+func (c *compiler[T]) alloc(size int) value {
+	c.values = append(c.values, storage[T]{size: size})
+	return value(len(c.values) - 1)
+}
+
+// add appends an instruction.
+func (c *compiler[T]) add(k kernels.Kernel) *instruction[T] {
+	x := &instruction[T]{kernel: k, seed: none, c: c}
+	c.ins = append(c.ins, x)
+	return x
+}
+
+// bind hands the kernels their memory.
+func (c *compiler[T]) bind() {
+	for _, x := range c.ins {
+		for _, o := range x.in {
+			*o.slot = c.values[o.value].mem
+		}
+		for _, o := range x.out {
+			*o.slot = c.values[o.value].mem
+		}
+		if x.ready != nil {
+			x.ready()
+		}
+	}
+}
+
+// read makes v an input.
+func (x *instruction[T]) read(slot *[]T, v value) *instruction[T] {
+	x.in = append(x.in, operand[T]{value: v, slot: slot})
+	return x
+}
+
+// grad makes v an input, and the gradient that the instruction carries further.
+func (x *instruction[T]) grad(slot *[]T, v value) *instruction[T] {
+	x.seed = v
+	return x.read(slot, v)
+}
+
+// readIf makes v an input while g is open.
+func (x *instruction[T]) readIf(g *gate, slot *[]T, v value) *instruction[T] {
+	x.in = append(x.in, operand[T]{value: v, slot: slot, gate: g})
+	return x
+}
+
+// write makes v an output that the kernel insists on.
+func (x *instruction[T]) write(slot *[]T, v value, size int) *instruction[T] {
+	if v == none {
+		v = x.c.alloc(size)
+	}
+	x.out = append(x.out, operand[T]{value: v, slot: slot})
+	return x
+}
+
+// offer makes v an output that the kernel leaves out where nobody wants it.
+// add, if not nil, is the kernel's switch from writing to adding.
+func (x *instruction[T]) offer(slot *[]T, v value, add *bool) *instruction[T] {
+	return x.offerIf(nil, slot, v, add)
+}
+
+// offerIf is offer while g is open.
+func (x *instruction[T]) offerIf(g *gate, slot *[]T, v value, add *bool) *instruction[T] {
+	if v != none {
+		x.out = append(x.out, operand[T]{value: v, slot: slot, gate: g, add: add, drop: true})
+	}
+	return x
+}
+
+// scratch gives the kernel n elements of its own.
+func (x *instruction[T]) scratch(slot *[]T, n int) *instruction[T] {
+	return x.write(slot, none, n)
+}

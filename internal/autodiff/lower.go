@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// lowering turns a recorded network into a Gorgonia graph of coarse
+// operations. Its shapes are physical: maps N,H,W,C, convolution weights
+// kernel,kernel,in,out.
+type lowering[T kernels.Float] struct {
+	grapher[T]
+	expr     *gorgonia.ExprGraph
+	from     *ops.Graph
+	paths    bool
+	readers  [][]ops.Value
+	nodes    []*gorgonia.Node // by node of from; nil where another one took it in
+	params   []*Param[T]
+	byName   map[string]*Param[T]
+	inputs   map[*gorgonia.Node][]T // where the values of graph inputs live
+	learn    []leaf[T]
+	leaves   map[string]*gorgonia.Node // of the parameters that learn
+	mixtures []Mixture[T]
+	weights  gorgonia.Nodes // mixture weights of each α; nil where no mixture uses it
+	gates    map[*bool]*gate
+	running  map[*gorgonia.Node][]runningSource[T]
+}
+
+// leaf is a graph input that has a gradient.
+type leaf[T kernels.Float] struct {
+	node  *gorgonia.Node
+	grad  []T
+	param *Param[T] // nil for mixture weights
+}
+
+// runningSource is a batch norm whose running statistics follow the second
+// output of an operation.
+type runningSource[T kernels.Float] struct {
+	runningStatistics[T]
+	at, c int // where its statistics are
+}
+
+func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error) {
+	l := &lowering[T]{
+		grapher: grapher[T]{contributions: contributions{}}, expr: gorgonia.NewGraph(), from: g, paths: o.Paths,
+		readers: make([][]ops.Value, len(g.Nodes)), nodes: make([]*gorgonia.Node, len(g.Nodes)),
+		byName: map[string]*Param[T]{}, leaves: map[string]*gorgonia.Node{}, inputs: map[*gorgonia.Node][]T{}, gates: map[*bool]*gate{}, running: map[*gorgonia.Node][]runningSource[T]{},
+	}
+	for i, n := range g.Nodes {
+		if len(n.Folded) > 0 || n.ReLUIn || n.ReLUOut || n.Accumulate {
+			return nil, fmt.Errorf("autodiff: %s: fused graphs are for inference", n.Name)
+		}
+		for _, v := range n.In {
+			l.readers[v] = append(l.readers[v], ops.Value(i))
+		}
+	}
+	if err := l.makeMixtures(o.Alphas); err != nil {
+		return nil, err
+	}
+	l.makeParams()
+	for i, n := range g.Nodes {
+		if err := l.lower(ops.Value(i), n); err != nil {
+			return nil, err
+		}
+		if l.err != nil {
+			return nil, l.err
+		}
+	}
+	if l.nodes[g.Out] == nil {
+		return nil, fmt.Errorf("autodiff: %s: a %v cannot be the output", g.Nodes[g.Out].Name, g.Nodes[g.Out].Kind)
+	}
+	return l, nil
+}
+
+// makeMixtures makes the α's mixture weights, of the extents given or, where
+// alphas is nil, of the extents that the gates need.
+func (l *lowering[T]) makeMixtures(alphas [][2]int) error {
+	given := alphas != nil
+	alphas = append([][2]int(nil), alphas...)
+	used := map[int]bool{}
+	for _, n := range l.from.Nodes {
+		for _, g := range n.Gates {
+			if given && (n.Alpha >= len(alphas) || g.Row >= alphas[n.Alpha][0] || g.Col >= alphas[n.Alpha][1]) {
+				return fmt.Errorf("autodiff: %s: gate %+v of α %d is outside %v", n.Name, g, n.Alpha, alphas)
+			}
+			for len(alphas) <= n.Alpha {
+				alphas = append(alphas, [2]int{})
+			}
+			a := &alphas[n.Alpha]
+			a[0], a[1] = max(a[0], g.Row+1), max(a[1], g.Col+1)
+			used[n.Alpha] = true
+		}
+	}
+	rows := 0
+	for i, a := range alphas {
+		n := a[0] * a[1]
+		x := Mixture[T]{Rows: a[0], Cols: a[1], P: make([]T, n), DP: make([]T, n), Open: make([]bool, n)}
+		for j := range n {
+			x.P[j], x.Open[j] = 1/T(a[1]), true
+			l.gates[&x.Open[j]] = &gate{open: &x.Open[j], row: rows + j/a[1]}
+		}
+		rows += a[0]
+		l.mixtures, l.weights = append(l.mixtures, x), append(l.weights, nil)
+		if used[i] {
+			l.weights[i] = l.input(fmt.Sprintf("p%d", i), tensor.Shape{a[0], a[1]}, x.P)
+			l.learn = append(l.learn, leaf[T]{node: l.weights[i], grad: x.DP})
+		}
+	}
+	return nil
+}
+
+// makeParams makes the stored tensors, in the order of the network.
+func (l *lowering[T]) makeParams() {
+	for _, n := range l.from.Nodes {
+		for _, d := range l.from.Params(n) {
+			p := newParam[T](d)
+			l.params, l.byName[p.Name] = append(l.params, p), p
+			if p.Learn {
+				l.leaves[p.Name] = l.input(p.Name, p.shape, p.W)
+				l.learn = append(l.learn, leaf[T]{l.leaves[p.Name], p.G, p})
+			}
+		}
+	}
+}
+
+// input makes an input of the graph.
+func (l *lowering[T]) input(name string, s tensor.Shape, data []T) *gorgonia.Node {
+	n := gorgonia.NewTensor(l.expr, dtype[T](), len(s), gorgonia.WithShape(s...), gorgonia.WithName(name), gorgonia.WithValue(valueFor(s, data)))
+	l.inputs[n] = data
+	return n
+}
+
+// learned gives the graph inputs of node n's parameters, in order.
+func (l *lowering[T]) learned(n ops.Node) (nodes gorgonia.Nodes) {
+	for _, d := range l.from.Params(n) {
+		if d.Learn {
+			nodes = append(nodes, l.leaves[d.Name])
+		}
+	}
+	return nodes
+}
+
+// statistics says that the running statistics of batch norm n, over m rows of
+// c channels, are to follow those that begin at an element of a second output.
+func (l *lowering[T]) statistics(n ops.Node, m, at int, open *bool) runningSource[T] {
+	return runningSource[T]{runningStatistics[T]{m: m, open: open,
+		average: l.byName[n.Name+".running_mean"].W, spread: l.byName[n.Name+".running_var"].W}, at, n.Shape.C}
+}
+
+func physical(s ops.Shape) tensor.Shape { return tensor.Shape{s.N, s.H, s.W, s.C} }
+
+// lower adds node i to the Gorgonia graph, unless it is part of another one.
+func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
+	var x *gorgonia.Node
+	var in ops.Shape
+	if len(n.In) > 0 {
+		x, in = l.nodes[n.In[0]], l.from.Shape(n.In[0])
+	}
+	maps := []tensor.Shape{physical(n.Shape)}
+	windows := kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: n.Window.Kernel, Stride: n.Window.Stride, Pad: n.Window.Pad}
+	switch n.Kind {
+	case ops.Zero:
+		return nil
+	case ops.Input:
+		if i != 0 {
+			return fmt.Errorf("autodiff: %s: a network has one input", n.Name)
+		}
+		x = l.input(n.Name, maps[0], make([]T, n.Shape.Len()))
+		l.images, l.nodes[i] = x, x
+		return nil
+	case ops.ReLU:
+		if l.onlyConvsRead(i) {
+			return nil
+		}
+	case ops.BatchNorm:
+		if l.mixNormalises(i) {
+			return nil
+		}
+	case ops.Add:
+		return l.add(i, n)
+	case ops.Mix:
+		return l.mix(i, n)
+	case ops.Conv:
+		if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
+			return l.conv(i, n, l.nodes[r.In[0]], true)
+		}
+		return l.conv(i, n, x, false)
+	}
+	if x == nil {
+		return fmt.Errorf("autodiff: %s: a %v reads zeros", n.Name, n.Kind)
+	}
+	switch n.Kind {
+	case ops.ReLU:
+		x = l.apply(relu[T]{}, maps, x)
+	case ops.MaxPool:
+		x = l.apply(maxPool[T]{windows, l.site(n)}, maps, x)
+	case ops.AvgPool:
+		x = l.apply(avgPool[T]{windows, l.site(n)}, maps, x)
+	case ops.GlobalAvgPool:
+		x = l.apply(globalAvgPool[T]{in.N, in.H * in.W, in.C}, maps, x)
+	case ops.Linear:
+		x = l.apply(linear[T]{in.N, in.C, n.Shape.C}, maps, append(gorgonia.Nodes{x}, l.learned(n)...)...)
+	case ops.BatchNorm:
+		d := batchNorm[T]{n.Name, in.Len() / in.C, in.C}
+		all := l.apply(d, append(maps, tensor.Shape{2 * in.C}), append(gorgonia.Nodes{x}, l.learned(n)...)...)
+		x = l.pick(all, 0)
+		l.running[all] = []runningSource[T]{l.statistics(n, d.m, 0, nil)}
+	default:
+		return fmt.Errorf("autodiff: %s: cannot train a %v", n.Name, n.Kind)
+	}
+	l.nodes[i] = x
+	return nil
+}
+
+// site is where a pooling stands, if that matters.
+func (l *lowering[T]) site(n ops.Node) site {
+	if l.paths {
+		return site(n.Name)
+	}
+	return ""
+}
+
+// onlyConvsRead says whether every reader of v is a convolution, which
+// rectifies its input itself.
+func (l *lowering[T]) onlyConvsRead(v ops.Value) bool {
+	for _, r := range l.readers[v] {
+		if l.from.Nodes[r].Kind != ops.Conv {
+			return false
+		}
+	}
+	return v != l.from.Out
+}
+
+// mixNormalises says whether v is a batch norm that becomes part of a mixture.
+func (l *lowering[T]) mixNormalises(v ops.Value) bool {
+	n := l.from.Nodes[v]
+	return n.Kind == ops.BatchNorm && !n.Affine && len(l.readers[v]) == 1 && l.from.Nodes[l.readers[v][0]].Kind == ops.Mix
+}
+
+func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool) error {
+	if x == nil {
+		return fmt.Errorf("autodiff: %s: a conv reads zeros", n.Name)
+	}
+	in, w := l.from.Shape(n.In[0]), n.Window
+	args, out := append(gorgonia.Nodes{x}, l.learned(n)...), []tensor.Shape{physical(n.Shape)}
+	switch {
+	case n.Groups == 1:
+		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
+	case n.Groups == in.C && in.C == n.Shape.C:
+		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
+	default:
+		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise", n.Name, n.Groups, in.C, n.Shape.C)
+	}
+	return nil
+}
+
+// add leaves zeros out of a sum, and the sum of what is left where that is one map.
+func (l *lowering[T]) add(i ops.Value, n ops.Node) error {
+	var xs gorgonia.Nodes
+	for _, v := range n.In {
+		if l.nodes[v] != nil {
+			xs = append(xs, l.nodes[v])
+		}
+	}
+	switch len(xs) {
+	case 0: // zeros too
+	case 1:
+		l.nodes[i] = xs[0]
+	default:
+		l.nodes[i] = l.apply(add[T]{}, []tensor.Shape{physical(n.Shape)}, xs...)
+	}
+	return nil
+}
+
+func (l *lowering[T]) mix(i ops.Value, n ops.Node) error {
+	d := mix[T]{name: n.Name, m: n.Shape.Len() / n.Shape.C, c: n.Shape.C}
+	x := l.mixtures[n.Alpha]
+	var args gorgonia.Nodes
+	var sources []runningSource[T]
+	for j, v := range n.In {
+		t := mixTerm{p: n.Gates[j].Row*x.Cols + n.Gates[j].Col, stats: d.statistics()}
+		t.gate = l.gates[&x.Open[t.p]]
+		norm := l.from.Nodes[v]
+		if t.norm = l.mixNormalises(v); t.norm {
+			v = norm.In[0]
+		}
+		if l.nodes[v] == nil { // zeros are a term without work
+			continue
+		}
+		if t.norm {
+			sources = append(sources, l.statistics(norm, d.m, t.stats, t.gate.open))
+		}
+		args, d.terms = append(args, l.nodes[v]), append(d.terms, t)
+	}
+	if len(args) == 0 {
+		return fmt.Errorf("autodiff: %s: a mixture of nothing but zeros", n.Name)
+	}
+	args = append(args, l.weights[n.Alpha])
+	out := []tensor.Shape{physical(n.Shape), {max(1, d.statistics())}} // Gorgonia has no empty vectors
+	all := l.apply(d, out, args...)
+	l.running[all] = sources
+	l.nodes[i] = l.pick(all, 0)
+	return nil
+}

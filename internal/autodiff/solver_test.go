@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+)
+
+// drawn makes parameters that solvers can move.
+func drawn() []*Param[float32] {
+	rng := rand.New(rand.NewPCG(5, 6))
+	var params []*Param[float32]
+	for _, name := range []string{"a", "b"} {
+		p := NewParam(name, make([]float32, 7), make([]float32, 7))
+		for i := range p.W {
+			p.W[i], p.G[i] = rng.Float32(), rng.Float32()-0.5
+		}
+		params = append(params, p)
+	}
+	return params
+}
+
+// TestSolverState continues on a copy of a solver's state, as a resumed search does.
+func TestSolverState(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		make func(State[float32]) (gorgonia.Solver, func() State[float32])
+	}{
+		{"sgd", func(s State[float32]) (gorgonia.Solver, func() State[float32]) {
+			x := &SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, State: s}
+			return x, func() State[float32] { return x.State }
+		}},
+		{"adam", func(s State[float32]) (gorgonia.Solver, func() State[float32]) {
+			x := &Adam[float32]{LR: 0.1, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, State: s}
+			return x, func() State[float32] { return x.State }
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			params := drawn()
+			solver, current := c.make(nil)
+			step := func(s gorgonia.Solver, params []*Param[float32]) {
+				if err := s.Step(Learnables(params...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step(solver, params)
+			step(solver, params)
+			copied := State[float32]{}
+			for name, m := range current() {
+				if m.Steps != 2 {
+					t.Errorf("%s: %d steps, want 2", name, m.Steps)
+				}
+				copied[name] = &Moments[float32]{m.Steps, slices.Clone(m.First), slices.Clone(m.Second)}
+			}
+			resumed := drawn()
+			for i, p := range params {
+				copy(resumed[i].W, p.W)
+			}
+			other, _ := c.make(copied)
+			step(solver, params)
+			step(other, resumed)
+			for i, p := range params {
+				if !slices.Equal(p.W, resumed[i].W) {
+					t.Errorf("%s: %v, resumed %v", p.Name, p.W, resumed[i].W)
+				}
+			}
+			copied["a"].First = nil
+			if err := other.Step(Learnables(resumed...)); err == nil || !strings.Contains(err.Error(), "want 7") {
+				t.Errorf("a state of another size: %v", err)
+			}
+		})
+	}
+}
+
+func TestSolversLeaveIdleParameters(t *testing.T) {
+	for _, solver := range []gorgonia.Solver{
+		&SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.1},
+		&Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.1},
+	} {
+		params := drawn()
+		if err := solver.Step(Learnables(params...)); err != nil {
+			t.Fatal(err)
+		}
+		idle, moved := slices.Clone(params[0].W), slices.Clone(params[1].W)
+		params[0].active = false
+		if err := solver.Step(Learnables(params...)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(params[0].W, idle) {
+			t.Errorf("%T moved an idle parameter", solver)
+		}
+		if slices.Equal(params[1].W, moved) {
+			t.Errorf("%T did not move the other", solver)
+		}
+	}
+	params := drawn()
+	params[0].active = false
+	if _, err := params[0].Grad(); !errors.Is(err, ErrIdle) {
+		t.Errorf("gradient of an idle parameter: %v", err)
+	}
+}
+
+// TestSolversOnGorgoniaNodes moves nodes of a graph of Gorgonia's own.
+func TestSolversOnGorgoniaNodes(t *testing.T) {
+	g := gorgonia.NewGraph()
+	w := gorgonia.NewVector(g, gorgonia.Float32, gorgonia.WithShape(2), gorgonia.WithName("w"), gorgonia.WithValue(valueFor([]int{2}, []float32{1, 2})))
+	cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(w))))
+	if _, err := gorgonia.Grad(cost, w); err != nil {
+		t.Fatal(err)
+	}
+	vm := gorgonia.NewTapeMachine(g, gorgonia.BindDualValues(w))
+	defer vm.Close()
+	if err := vm.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	sgd := SGD[float32]{LR: 0.25}
+	if err := sgd.Step([]gorgonia.ValueGrad{w}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Value().Data().([]float32); !slices.Equal(got, []float32{0.5, 1}) { // w − LR·2w
+		t.Errorf("w is %v", got)
+	}
+	wrong := SGD[float64]{LR: 0.25}
+	if err := wrong.Step([]gorgonia.ValueGrad{w}); err == nil || !strings.Contains(err.Error(), "float64") {
+		t.Errorf("float32 for a float64 solver: %v", err)
+	}
+}
+
+func TestClipGradNorm(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		name   string
+		g      []float32
+		limit  float64
+		norm   float64
+		factor float32
+	}{
+		{"above", []float32{3, 4}, 1, 5, 0.2},
+		{"below", []float32{3, 4}, 6, 5, 1},
+		{"zero", []float32{0, 0}, 1, 0, 1},
+		{"infinite", []float32{3, inf}, 1, math.Inf(1), 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewParam("p", make([]float32, 2), slices.Clone(c.g))
+			idle := NewParam("idle", make([]float32, 1), []float32{100})
+			idle.active = false
+			norm, err := ClipGradNorm[float32](Learnables(p, idle), c.limit)
+			if err != nil || norm != c.norm {
+				t.Errorf("norm %v (%v), want %v", norm, err, c.norm)
+			}
+			for i, g := range p.G {
+				if want := c.g[i] * c.factor; g != want && !(math.Abs(float64(g-want)) < 1e-6) {
+					t.Errorf("gradient %v, want %v times %v", p.G, c.g, c.factor)
+				}
+			}
+			if idle.G[0] != 100 {
+				t.Errorf("an idle gradient was scaled")
+			}
+		})
+	}
+}
+
+func TestCosineLR(t *testing.T) {
+	for _, c := range []struct {
+		step, steps int
+		want        float64
+	}{{0, 10, 1}, {5, 10, 0.55}, {10, 10, 0.1}, {0, 0, 1}} {
+		if got := CosineLR(1, 0.1, c.step, c.steps); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("step %d of %d: %v, want %v", c.step, c.steps, got, c.want)
+		}
+	}
+}

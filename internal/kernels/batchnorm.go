@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import (
+	"fmt"
+	"math"
+)
+
+// BatchNorm normalises each channel by the statistics of this batch
+// (training form). X and Y are M rows (N·H·W) of C channels:
+//
+//	Y = Gamma·(X − Mean)·InvStd + Beta,  InvStd = 1/√(variance + Epsilon)
+//
+// Gamma and Beta nil is 1 and 0. Mean and InvStd (C) are results that the
+// backward pass needs. RunningMean and RunningVar (C), unless nil, are moved by
+// Momentum towards the batch's mean and unbiased variance, PyTorch's rule.
+// Source: Ioffe, Szegedy, Batch Normalization, 2015, algorithm 1.
+type BatchNorm[T Float] struct {
+	M, C                                                              int
+	Epsilon, Momentum                                                 T
+	X, Gamma, Beta, Y, Mean, InvStd, RunningMean, RunningVar, Scratch []T
+}
+
+// ScratchLen is the length of Scratch.
+func (b *BatchNorm[T]) ScratchLen(int) int { return (3*rowChunks{b.M, b.C}.count() + 2) * b.C }
+
+// Run computes Y, Mean, InvStd and the running statistics.
+func (b *BatchNorm[T]) Run(p *Pool) {
+	checkRows("batch norm", b.M, b.C)
+	need("batch norm", "X", b.X, b.M*b.C)
+	need("batch norm", "Y", b.Y, b.M*b.C)
+	need("batch norm", "Mean", b.Mean, b.C)
+	need("batch norm", "InvStd", b.InvStd, b.C)
+	optional("batch norm", "Gamma", b.Gamma, b.C)
+	optional("batch norm", "Beta", b.Beta, b.C)
+	optional("batch norm", "RunningMean", b.RunningMean, b.C)
+	optional("batch norm", "RunningVar", b.RunningVar, b.C)
+	need("batch norm", "Scratch", b.Scratch, b.ScratchLen(p.Threads()))
+	r := rowChunks{b.M, b.C}
+	p.For(r.count(), (*batchNormMoments[T])(b))
+	scale, shift := b.Scratch[:b.C], b.Scratch[b.C:2*b.C]
+	for ch := range b.C {
+		mean, squares := combine(r, b.Scratch[2*b.C:], ch)
+		inverse := 1 / math.Sqrt(squares/float64(b.M)+float64(b.Epsilon))
+		b.Mean[ch], b.InvStd[ch] = T(mean), T(inverse)
+		gamma, beta := 1.0, 0.0
+		if b.Gamma != nil {
+			gamma = float64(b.Gamma[ch])
+		}
+		if b.Beta != nil {
+			beta = float64(b.Beta[ch])
+		}
+		scale[ch], shift[ch] = T(gamma*inverse), T(beta-gamma*inverse*mean)
+		if b.RunningMean != nil {
+			b.RunningMean[ch] += b.Momentum * (T(mean) - b.RunningMean[ch])
+			b.RunningVar[ch] += b.Momentum * (T(squares/float64(max(1, b.M-1))) - b.RunningVar[ch])
+		}
+	}
+	p.For(r.count(), (*batchNormApply[T])(b))
+}
+
+func checkRows(kernel string, m, c int) {
+	if min(m, c) < 1 {
+		panic(fmt.Sprintf("kernels: %s: bad shape M=%d C=%d", kernel, m, c))
+	}
+}
+
+// batchNormMoments takes the statistics of a chunk.
+type batchNormMoments[T Float] BatchNorm[T]
+
+func (b *batchNormMoments[T]) Do(chunk, _ int) {
+	at, rows := rowChunks{b.M, b.C}.at(chunk)
+	moments(loops[T](), b.Scratch[(2+3*chunk)*b.C:], b.X[at:], rows, b.C)
+}
+
+// batchNormApply writes a chunk of Y.
+type batchNormApply[T Float] BatchNorm[T]
+
+func (b *batchNormApply[T]) Do(chunk, _ int) {
+	at, rows := rowChunks{b.M, b.C}.at(chunk)
+	loops[T]().affine(b.Y[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], floorOf[T](false), rows, b.C, b.C, false)
+}
+
+// BatchNormBackward is the gradient of [BatchNorm]. DX, or DX + it if Add;
+// DGamma and DBeta (C). Each of the three may be nil. Gamma nil is 1.
+type BatchNormBackward[T Float] struct {
+	M, C                                                   int
+	Add                                                    bool
+	X, Gamma, Mean, InvStd, DY, DX, DGamma, DBeta, Scratch []T
+}
+
+// ScratchLen is the length of Scratch.
+func (b *BatchNormBackward[T]) ScratchLen(int) int { return (2*rowChunks{b.M, b.C}.count() + 3) * b.C }
+
+// Run computes DX, DGamma and DBeta.
+func (b *BatchNormBackward[T]) Run(p *Pool) {
+	const kernel = "batch norm backward"
+	checkRows(kernel, b.M, b.C)
+	need(kernel, "X", b.X, b.M*b.C)
+	need(kernel, "DY", b.DY, b.M*b.C)
+	optional(kernel, "DX", b.DX, b.M*b.C)
+	need(kernel, "Mean", b.Mean, b.C)
+	need(kernel, "InvStd", b.InvStd, b.C)
+	optional(kernel, "Gamma", b.Gamma, b.C)
+	optional(kernel, "DGamma", b.DGamma, b.C)
+	optional(kernel, "DBeta", b.DBeta, b.C)
+	need(kernel, "Scratch", b.Scratch, b.ScratchLen(p.Threads()))
+	r := rowChunks{b.M, b.C}
+	clear(b.Scratch[:b.C]) // what DY's sums are taken from
+	p.For(r.count(), (*batchNormSums[T])(b))
+	a, x, d := b.Scratch[:b.C], b.Scratch[b.C:2*b.C], b.Scratch[2*b.C:3*b.C]
+	for ch := range b.C {
+		sum := total(r, b.Scratch[3*b.C:], 2*b.C, ch)
+		dot := total(r, b.Scratch[4*b.C:], 2*b.C, ch)
+		gamma := 1.0
+		if b.Gamma != nil {
+			gamma = float64(b.Gamma[ch])
+		}
+		fa, fx, fd := normGradient(gamma, float64(b.Mean[ch]), float64(b.InvStd[ch]), sum, dot, b.M)
+		a[ch], x[ch], d[ch] = T(fa), T(fx), T(fd)
+		if b.DGamma != nil {
+			b.DGamma[ch] = T(dot * float64(b.InvStd[ch]))
+		}
+		if b.DBeta != nil {
+			b.DBeta[ch] = T(sum)
+		}
+	}
+	if b.DX != nil {
+		p.For(r.count(), (*batchNormGradient[T])(b))
+	}
+}
+
+// normGradient gives the coefficients of a normalised channel's gradient,
+// dx = a·dy + b·x + d, from sum = Σ dy and dot = Σ dy·(x − mean) over m rows:
+//
+//	dx = scale·invstd·(dy − sum/m − (x−mean)·invstd²·dot/m)
+func normGradient(scale, mean, invstd, sum, dot float64, m int) (a, b, d float64) {
+	a = scale * invstd
+	b = -a * invstd * invstd * dot / float64(m)
+	return a, b, -a*sum/float64(m) - b*mean
+}
+
+// batchNormSums sums dy and dy·(x − mean) over a chunk.
+type batchNormSums[T Float] BatchNormBackward[T]
+
+func (b *batchNormSums[T]) Do(chunk, _ int) {
+	at, rows := rowChunks{b.M, b.C}.at(chunk)
+	sums := b.Scratch[(3+2*chunk)*b.C:][:2*b.C]
+	clear(sums)
+	loops[T]().reduce(sums, sums[b.C:], b.DY[at:], b.Scratch, b.X[at:], b.Mean, floorOf[T](false), rows, b.C, b.C, b.C)
+}
+
+// batchNormGradient writes a chunk of DX.
+type batchNormGradient[T Float] BatchNormBackward[T]
+
+func (b *batchNormGradient[T]) Do(chunk, _ int) {
+	at, rows := rowChunks{b.M, b.C}.at(chunk)
+	loops[T]().affine2(b.DX[at:], b.DY[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], b.Scratch[2*b.C:], rows, b.C, b.C, b.Add)
+}
+
+// ScaleShift is the inference form of batch norm, for one that cannot be
+// folded into a convolution: Y = X·Scale + Shift for each channel, and a ReLU
+// if ReLUOut. Y may be X.
+type ScaleShift[T Float] struct {
+	M, C               int
+	ReLUOut            bool
+	X, Scale, Shift, Y []T
+}
+
+// Run computes Y.
+func (s *ScaleShift[T]) Run(p *Pool) {
+	checkRows("scale and shift", s.M, s.C)
+	need("scale and shift", "X", s.X, s.M*s.C)
+	need("scale and shift", "Y", s.Y, s.M*s.C)
+	need("scale and shift", "Scale", s.Scale, s.C)
+	need("scale and shift", "Shift", s.Shift, s.C)
+	p.For(rowChunks{s.M, s.C}.count(), (*scaleShiftTask[T])(s))
+}
+
+type scaleShiftTask[T Float] ScaleShift[T]
+
+func (s *scaleShiftTask[T]) Do(chunk, _ int) {
+	at, rows := rowChunks{s.M, s.C}.at(chunk)
+	loops[T]().affine(s.Y[at:], s.X[at:], s.Scale, s.Shift, floorOf[T](s.ReLUOut), rows, s.C, s.C, false)
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// benchShapes are the dense convolutions of the nb201 space at 32×32 and
+// 28×28, batch 64 (training) and 1 (inference).
+var benchShapes = []ConvShape{
+	{N: 64, H: 32, W: 32, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 16, W: 16, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 8, W: 8, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 28, W: 28, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 32, W: 32, In: 16, Out: 16, Kernel: 1, Stride: 1},
+	{N: 64, H: 8, W: 8, In: 64, Out: 64, Kernel: 1, Stride: 1},
+	{N: 64, H: 32, W: 32, In: 16, Out: 32, Kernel: 3, Stride: 2, Pad: 1},
+	{N: 64, H: 32, W: 32, In: 3, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 32, W: 32, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 16, W: 16, In: 32, Out: 32, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 8, W: 8, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 7, W: 7, In: 64, Out: 64, Kernel: 3, Stride: 1, Pad: 1},
+}
+
+func (s ConvShape) name() string {
+	return fmt.Sprintf("n=%d/h=%d/in=%d/out=%d/k=%d/s=%d", s.N, s.H, s.In, s.Out, s.Kernel, s.Stride)
+}
+
+// implementations are the names and tables that this CPU has, the fastest first.
+func implementations() (ims []implementation) {
+	for _, im := range append([]implementation{{portable[float32](), true}}, native()...) {
+		if im.usable {
+			ims = append([]implementation{im}, ims...)
+		}
+	}
+	return ims
+}
+
+var benchmarkHook func(name string, work, bytes int, build func() Kernel)
+
+// benchmark runs a kernel on one thread with each implementation; work is its
+// multiply-adds times two, or 0, and bytes what it reads and writes at least, or 0.
+func benchmark(b *testing.B, name string, work, bytes int, build func() Kernel) {
+	if benchmarkHook != nil {
+		benchmarkHook(name, work, bytes, build)
+		return
+	}
+	best := micro32
+	defer func() { micro32 = best }()
+	p := NewPool(1)
+	defer p.Close()
+	for _, im := range implementations() {
+		micro32 = im.micro
+		b.Run(name+"/cpu="+im.name, func(b *testing.B) {
+			k := build()
+			k.Run(p)
+			b.SetBytes(int64(bytes))
+			for b.Loop() {
+				k.Run(p)
+			}
+			if work > 0 {
+				b.ReportMetric(float64(work)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			}
+		})
+	}
+}
+
+func (s ConvShape) work() int {
+	return 2 * s.N * s.OutH() * s.OutW() * s.Out * s.Kernel * s.Kernel * s.In
+}
+
+func BenchmarkConv(b *testing.B) {
+	for _, s := range benchShapes {
+		benchmark(b, s.name(), s.work(), 0, func() Kernel {
+			c := &Conv[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), Weights: random[float32](2, s.weightsLen()), Y: make([]float32, s.yLen())}
+			if s.N == 1 {
+				c.Packed = make([]float32, s.PackedLen())
+				PackConv(s, c.Packed, c.Weights)
+			}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+	}
+}
+
+func BenchmarkConvBackwardData(b *testing.B) {
+	for _, s := range benchShapes[:8] {
+		benchmark(b, s.name(), s.work(), 0, func() Kernel {
+			c := &ConvBackwardData[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), Weights: random[float32](2, s.weightsLen()), DY: random[float32](3, s.yLen()), DX: make([]float32, s.xLen())}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+	}
+}
+
+func BenchmarkConvBackwardWeights(b *testing.B) {
+	for _, s := range benchShapes[:8] {
+		benchmark(b, s.name(), s.work(), 0, func() Kernel {
+			c := &ConvBackwardWeights[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), DY: random[float32](3, s.yLen()), DW: make([]float32, s.weightsLen())}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+	}
+}
+
+var benchDepthwise = []DepthwiseShape{
+	{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 16, W: 16, C: 32, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 64, H: 16, W: 16, C: 64, Kernel: 3, Stride: 2, Pad: 1},
+	{N: 1, H: 16, W: 16, C: 64, Kernel: 3, Stride: 1, Pad: 1},
+}
+
+func (s DepthwiseShape) name() string {
+	return fmt.Sprintf("n=%d/h=%d/c=%d/k=%d/s=%d", s.N, s.H, s.C, s.Kernel, s.Stride)
+}
+
+func (s DepthwiseShape) work() int { return 2 * s.yLen() * s.Kernel * s.Kernel }
+
+func BenchmarkDepthwise(b *testing.B) {
+	for _, s := range benchDepthwise {
+		x, w, dy := random[float32](1, s.xLen()), random[float32](2, s.weightsLen()), random[float32](3, s.yLen())
+		bytes := 4 * (s.xLen() + s.yLen())
+		benchmark(b, "pass=forward/"+s.name(), s.work(), bytes, func() Kernel {
+			c := &Depthwise[float32]{DepthwiseShape: s, ReLUIn: true, X: x, Weights: w, Y: make([]float32, s.yLen())}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+		benchmark(b, "pass=data/"+s.name(), s.work(), bytes, func() Kernel {
+			c := &DepthwiseBackwardData[float32]{DepthwiseShape: s, ReLUIn: true, X: x, Weights: w, DY: dy, DX: make([]float32, s.xLen())}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+		benchmark(b, "pass=weights/"+s.name(), s.work(), bytes, func() Kernel {
+			c := &DepthwiseBackwardWeights[float32]{DepthwiseShape: s, ReLUIn: true, X: x, DY: dy, DW: make([]float32, s.weightsLen())}
+			c.Scratch = make([]float32, c.ScratchLen(1))
+			return c
+		})
+	}
+}
+
+func BenchmarkPool(b *testing.B) {
+	s := PoolShape{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 1}
+	x, y := random[float32](1, s.xLen()), random[float32](2, s.yLen())
+	bytes := 4 * (s.xLen() + s.yLen())
+	benchmark(b, "op=avg/pass=forward", 0, bytes, func() Kernel { return &AvgPool[float32]{PoolShape: s, X: x, Y: y} })
+	benchmark(b, "op=avg/pass=backward", 0, bytes, func() Kernel { return &AvgPoolBackward[float32]{PoolShape: s, DY: y, DX: x} })
+	benchmark(b, "op=max/pass=forward", 0, bytes, func() Kernel { return &MaxPool[float32]{PoolShape: s, X: x, Y: y} })
+	benchmark(b, "op=max/pass=backward", 0, bytes, func() Kernel {
+		return &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: y, DX: make([]float32, len(x))}
+	})
+}
+
+// BenchmarkRows has the kernels that are bound by memory: M rows of C channels
+// as in a batch of 64 in nb201's first and last stage. A supernet's edge mixes
+// five terms, two of which, the convolutions', are normalised.
+func BenchmarkRows(b *testing.B) {
+	for _, s := range []struct{ m, c int }{{64 * 32 * 32, 16}, {64 * 8 * 8, 64}} {
+		n := s.m * s.c
+		name := fmt.Sprintf("/m=%d/c=%d", s.m, s.c)
+		x, dy, y := random[float32](1, n), random[float32](2, n), make([]float32, n)
+		v := func(i uint64) []float32 { return random[float32](i, s.c) }
+		benchmark(b, "op=relu"+name, 0, 8*n, func() Kernel { return &ReLU[float32]{X: x, Y: y} })
+		benchmark(b, "op=reluBackward"+name, 0, 12*n, func() Kernel { return &ReLUBackward[float32]{X: x, DY: dy, DX: y} })
+		benchmark(b, "op=add"+name, 0, 12*n, func() Kernel { return &Add[float32]{Xs: [][]float32{x, dy}, Y: y} })
+		benchmark(b, "op=batchNorm"+name, 0, 12*n, func() Kernel {
+			k := &BatchNorm[float32]{M: s.m, C: s.c, Epsilon: 1e-5, X: x, Gamma: v(3), Beta: v(4), Y: y, Mean: v(5), InvStd: v(6)}
+			k.Scratch = make([]float32, k.ScratchLen(1))
+			return k
+		})
+		benchmark(b, "op=batchNormBackward"+name, 0, 20*n, func() Kernel {
+			k := &BatchNormBackward[float32]{M: s.m, C: s.c, X: x, Gamma: v(3), Mean: v(5), InvStd: v(6), DY: dy, DX: y, DGamma: v(7), DBeta: v(8)}
+			k.Scratch = make([]float32, k.ScratchLen(1))
+			return k
+		})
+		terms := make([]MixTerm[float32], 4)
+		for i := range terms {
+			p := float32(0.25)
+			terms[i] = MixTerm[float32]{X: random[float32](uint64(20+i), n), DX: make([]float32, n), Norm: i < 2, Mean: v(5), InvStd: v(6), P: &p, DP: new(float32)}
+		}
+		benchmark(b, "op=mix"+name, 0, 4*7*n, func() Kernel {
+			k := &Mix[float32]{M: s.m, C: s.c, Epsilon: 1e-5, Terms: terms, Y: y}
+			k.Scratch = make([]float32, k.ScratchLen(1))
+			return k
+		})
+		benchmark(b, "op=mixBackward"+name, 0, 4*(5+1+2+4)*n, func() Kernel {
+			k := &MixBackward[float32]{M: s.m, C: s.c, Terms: terms, DY: dy}
+			k.Scratch = make([]float32, k.ScratchLen(1))
+			return k
+		})
+	}
+}

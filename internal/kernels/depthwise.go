@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import "fmt"
+
+// DepthwiseShape is the extents of a depthwise convolution: X is N,H,W,C, the
+// weights are Kernel,Kernel,C, Y is N,OutH,OutW,C. Dilation 0 means 1.
+type DepthwiseShape struct{ N, H, W, C, Kernel, Stride, Pad, Dilation int }
+
+// OutH is the output height.
+func (s DepthwiseShape) OutH() int { return outExtent(s.H, s.Kernel, s.Stride, s.Pad, s.Dilation) }
+
+// OutW is the output width.
+func (s DepthwiseShape) OutW() int { return outExtent(s.W, s.Kernel, s.Stride, s.Pad, s.Dilation) }
+
+func (s DepthwiseShape) xLen() int       { return s.N * s.H * s.W * s.C }
+func (s DepthwiseShape) yLen() int       { return s.N * s.OutH() * s.OutW() * s.C }
+func (s DepthwiseShape) weightsLen() int { return s.Kernel * s.Kernel * s.C }
+
+func (s DepthwiseShape) check() {
+	if min(s.N, s.H, s.W, s.C, s.Kernel, s.Stride) < 1 || min(s.Pad, s.Dilation) < 0 || min(s.OutH(), s.OutW()) < 1 {
+		panic(fmt.Sprintf("kernels: depthwise: bad shape %+v", s))
+	}
+}
+
+// dense is the dense shape whose gather a depthwise convolution has.
+func (s DepthwiseShape) dense() ConvShape {
+	return ConvShape{s.N, s.H, s.W, s.C, s.C, s.Kernel, s.Stride, s.Pad, s.Dilation}
+}
+
+// depthwise is the plan of a depthwise convolution, forward or backward.
+type depthwise struct {
+	g    gather
+	taps [][]tapOffsets // for each row phase and column phase
+}
+
+// tapOffsets are the distances of a phase pair's taps in the working copy and in the weights.
+type tapOffsets struct{ x, w []int }
+
+func newDepthwise(g gather, kernel int) *depthwise {
+	d := &depthwise{g: g}
+	for _, rp := range g.rows.phases {
+		var row []tapOffsets
+		for _, cp := range g.cols.phases {
+			var o tapOffsets
+			o.x, _ = g.segments(rp, cp, false)
+			for _, r := range rp.taps {
+				for _, c := range cp.taps {
+					o.w = append(o.w, (r.t*kernel+c.t)*g.c)
+				}
+			}
+			row = append(row, o)
+		}
+		d.taps = append(d.taps, row)
+	}
+	return d
+}
+
+// eachRow calls do for every destination row of a piece: its index among all
+// rows of the batch, its row phase, and where its source starts in the working copy.
+func (g *gather) eachRow(piece int, do func(row, phase, source int)) {
+	image, images, unit, units := g.at(piece)
+	for i := range images {
+		for u := range units {
+			for k, p := range g.rows.phases {
+				if unit+u < p.count {
+					do((image+i)*g.rows.dest+p.first+(unit+u)*g.rows.every, k, i*g.imageLen()+u*g.rows.step*g.width*g.c)
+				}
+			}
+		}
+	}
+}
+
+// addRow adds a destination row's taps to y.
+func addRow[T Float](d *depthwise, m *micro[T], phase int, y, x, weights []T) {
+	g := &d.g
+	for k, p := range g.cols.phases {
+		o := &d.taps[phase][k]
+		m.taps(y[p.first*g.c:], g.cols.every*g.c, x, g.cols.step*g.c, o.x, weights, o.w, p.count, g.c)
+	}
+}
+
+// Depthwise is a convolution of each channel with its own window:
+//
+//	Y = post(weights ∗ pre(X) + Bias + Residual)
+//
+// The fields are as in [Conv]; nothing is packed.
+// Source: Howard et al., MobileNets, 2017, §3.1.
+type Depthwise[T Float] struct {
+	DepthwiseShape
+	ReLUIn, ReLUOut                        bool
+	X, Weights, Bias, Residual, Y, Scratch []T
+
+	plan *depthwise
+	key  convKey
+}
+
+func (c *Depthwise[T]) planFor(threads int) *depthwise {
+	if key := (convKey{c.dense(), c.ReLUIn, threads}); c.plan == nil || key != c.key {
+		c.check()
+		c.plan, c.key = newDepthwise(c.dense().forward(!c.ReLUIn, threads), c.Kernel), key
+	}
+	return c.plan
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (c *Depthwise[T]) ScratchLen(threads int) int { return threads * c.planFor(threads).g.workLen() }
+
+// Run computes Y.
+func (c *Depthwise[T]) Run(p *Pool) {
+	d := c.planFor(p.Threads())
+	need("depthwise", "X", c.X, c.xLen())
+	need("depthwise", "Weights", c.Weights, c.weightsLen())
+	optional("depthwise", "Bias", c.Bias, c.C)
+	optional("depthwise", "Residual", c.Residual, c.yLen())
+	need("depthwise", "Y", c.Y, c.yLen())
+	need("depthwise", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
+	p.For(d.g.pieces(), (*depthwiseTask[T])(c))
+}
+
+type depthwiseTask[T Float] Depthwise[T]
+
+func (c *depthwiseTask[T]) Do(piece, worker int) {
+	d, m := c.plan, loops[T]()
+	g := &d.g
+	x := load(g, m, piece, c.X, c.Scratch[worker*g.workLen():], c.ReLUIn)
+	width := g.cols.dest * g.c
+	g.eachRow(piece, func(row, phase, source int) {
+		y := c.Y[row*width:][:width]
+		start(y, tail(c.Residual, row*width), c.Bias)
+		addRow(d, m, phase, y, x[source:], c.Weights)
+		if c.ReLUOut {
+			m.relu(y, y)
+		}
+	})
+}
+
+// start sets a row to residual + bias, either of which may be nil.
+func start[T Float](y, residual, bias []T) {
+	switch {
+	case residual == nil && bias == nil:
+		clear(y)
+	case residual == nil:
+		for n := copy(y, bias); n < len(y); n *= 2 {
+			copy(y[n:], y[:n])
+		}
+	default:
+		copy(y, residual)
+		for c := len(bias); c > 0 && len(y) > 0; y = y[c:] {
+			for i, b := range bias {
+				y[i] += b
+			}
+		}
+	}
+}
+
+// DepthwiseBackwardData is the gradient of a depthwise convolution in its
+// input, as [ConvBackwardData].
+type DepthwiseBackwardData[T Float] struct {
+	DepthwiseShape
+	ReLUIn, Add                 bool
+	X, Weights, DY, DX, Scratch []T
+
+	plan *depthwise
+	key  convKey
+}
+
+func (c *DepthwiseBackwardData[T]) planFor(threads int) *depthwise {
+	if key := (convKey{c.dense(), false, threads}); c.plan == nil || key != c.key {
+		c.check()
+		c.plan, c.key = newDepthwise(c.dense().backward(threads), c.Kernel), key
+	}
+	return c.plan
+}
+
+// workLen is a working copy and a row of DX.
+func (c *DepthwiseBackwardData[T]) workLen() int { return c.plan.g.workLen() + c.W*c.C }
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (c *DepthwiseBackwardData[T]) ScratchLen(threads int) int {
+	c.planFor(threads)
+	return threads * c.workLen()
+}
+
+// Run computes DX.
+func (c *DepthwiseBackwardData[T]) Run(p *Pool) {
+	d := c.planFor(p.Threads())
+	need("depthwise backward data", "Weights", c.Weights, c.weightsLen())
+	need("depthwise backward data", "DY", c.DY, c.yLen())
+	need("depthwise backward data", "DX", c.DX, c.xLen())
+	need("depthwise backward data", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
+	if c.ReLUIn {
+		need("depthwise backward data", "X", c.X, c.xLen())
+	}
+	p.For(d.g.pieces(), (*depthwiseBackwardDataTask[T])(c))
+}
+
+type depthwiseBackwardDataTask[T Float] DepthwiseBackwardData[T]
+
+func (c *depthwiseBackwardDataTask[T]) Do(piece, worker int) {
+	d, m := c.plan, loops[T]()
+	g := &d.g
+	width := g.cols.dest * g.c
+	work := c.Scratch[worker*(g.workLen()+width):]
+	dy := load(g, m, piece, c.DY, work, false)
+	sum := work[g.workLen():][:width]
+	g.eachRow(piece, func(row, phase, source int) {
+		dx := c.DX[row*width:][:width]
+		if !c.ReLUIn {
+			if !c.Add {
+				clear(dx)
+			}
+			addRow(d, m, phase, dx, dy[source:], c.Weights)
+			return
+		}
+		clear(sum)
+		addRow(d, m, phase, sum, dy[source:], c.Weights)
+		m.reluGrad(dx, c.X[row*width:][:width], sum, c.Add)
+	})
+}
+
+// DepthwiseBackwardWeights is the gradient of a depthwise convolution in its
+// weights, as [ConvBackwardWeights].
+type DepthwiseBackwardWeights[T Float] struct {
+	DepthwiseShape
+	ReLUIn             bool
+	X, DY, DW, Scratch []T
+
+	plan *depthwise
+	key  convKey
+}
+
+func (c *DepthwiseBackwardWeights[T]) planFor(threads int) *depthwise {
+	if key := (convKey{c.dense(), c.ReLUIn, threads}); c.plan == nil || key != c.key {
+		c.check()
+		g := c.dense().forward(!c.ReLUIn, 1)
+		g.images = 1
+		c.plan, c.key = newDepthwise(g, c.Kernel), key
+	}
+	return c.plan
+}
+
+func (c *DepthwiseBackwardWeights[T]) parts() (images, n int) {
+	images = (c.N + chunks - 1) / chunks
+	return images, (c.N + images - 1) / images
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
+	_, n := c.parts()
+	return n*(c.weightsLen()+c.C) + c.C + threads*c.planFor(threads).g.workLen()
+}
+
+// Run computes DW.
+func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
+	c.planFor(p.Threads())
+	need("depthwise backward weights", "X", c.X, c.xLen())
+	need("depthwise backward weights", "DY", c.DY, c.yLen())
+	need("depthwise backward weights", "DW", c.DW, c.weightsLen())
+	need("depthwise backward weights", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
+	_, n := c.parts()
+	clear(c.Scratch[:c.C]) // what the sums are taken from
+	p.For(n, (*depthwiseBackwardWeightsTask[T])(c))
+	copy(c.DW, c.Scratch[c.C:][:c.weightsLen()])
+	for i := 1; i < n; i++ {
+		loops[T]().add(c.DW[:c.weightsLen()], c.DW, c.Scratch[c.C+i*(c.weightsLen()+c.C):], floorOf[T](false))
+	}
+}
+
+type depthwiseBackwardWeightsTask[T Float] DepthwiseBackwardWeights[T]
+
+func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
+	d, m := c.plan, loops[T]()
+	g := &d.g
+	images, n := (*DepthwiseBackwardWeights[T])(c).parts()
+	size := c.weightsLen() + c.C // the partial gradients, and a sum that is not wanted
+	zero, partial := c.Scratch[:c.C], c.Scratch[c.C+part*size:][:size]
+	work := c.Scratch[c.C+n*size+worker*g.workLen():]
+	clear(partial)
+	dw, unused := partial[:c.weightsLen()], partial[c.weightsLen():]
+	for piece := part * images * g.bands(); piece < min((part+1)*images, c.N)*g.bands(); piece++ {
+		x := load(g, m, piece, c.X, work, c.ReLUIn)
+		g.eachRow(piece, func(row, _, source int) {
+			dy := c.DY[row*g.cols.dest*g.c:]
+			for t, at := range d.taps[0][0].x {
+				m.reduce(unused, dw[t*g.c:], dy, zero, x[source+at:], zero, floorOf[T](false), g.cols.dest, g.c, g.c, g.cols.step*g.c)
+			}
+		})
+	}
+}

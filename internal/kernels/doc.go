@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kernels computes: convolutions, poolings, normalisations and their
+// gradients, on one machine's cores.
+//
+// A kernel is a struct: its fields are the extents and the slices that it reads
+// and writes, Run does the work. Whoever plans a network makes the structs
+// once, binds their slices to an arena, and then only calls Run, which never
+// allocates. Zero or wrong extents and short slices are caller bugs and panic.
+//
+// # Layout
+//
+// Images are channels-last: N,H,W,C in memory, C fastest (docs/adr/0002).
+// Dense convolution weights are [kernel][kernel][In][Out], Out fastest;
+// depthwise weights are [kernel][kernel][C]; linear weights are [In][Out].
+// [OIHWToHWIO] and its inverse translate from and to PyTorch's and ONNX's order.
+//
+// # Determinism
+//
+// Work is cut into pieces that do not depend on the number of threads, and
+// sums over pieces are added in the order of the pieces, so the bits of every
+// result are the same for any [Pool].
+//
+// # Implementations
+//
+// The portable Go in this package is generic over float32 and float64 and is
+// compiled everywhere; float64 is the reference that gradients are checked
+// with. For float32, AVX2 with FMA (amd64) and NEON (arm64) replace the inner
+// loops where cpuid finds them; the build tag noasm leaves them out.
+package kernels
+
+// Float is the element type of a kernel.
+type Float interface{ float32 | float64 }
+
+// Kernel is work that can be run again and again on the same memory.
+type Kernel interface {
+	// Run does the work with the pool's threads and returns when it is done.
+	Run(p *Pool)
+}
+
+// Scratcher is a kernel that needs working memory.
+type Scratcher interface {
+	Kernel
+	// ScratchLen is the length that its Scratch must have to run on a pool of
+	// so many threads. What is in Scratch before and after a run does not matter.
+	ScratchLen(threads int) int
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import "math"
+
+// panel is the number of output channels that the dense convolution's inner
+// loops compute at once: two AVX2 registers, one of AVX-512, four of NEON.
+const panel = 16
+
+// micro is the table of inner loops. Everything that is worth assembly is one
+// of these; the rest of the package is plain Go around them. Each field's
+// comment gives the loop it equals; the portable functions in
+// micro_portable.go are these loops.
+//
+// Rules for an implementation: it may keep several partial sums where a
+// comment says so, else it adds in the order written, with or without fused
+// multiply-add; the order may depend on extents and on nothing else. It reads
+// and writes nothing outside the elements that the loop touches. Slices are
+// long enough (the callers check). No output overlaps an input unless said so.
+type micro[T Float] struct {
+	// name says which instructions the loops use.
+	name string
+
+	// convRows is the number of pixels that conv computes at once.
+	convRows int
+
+	// conv is a panel of a dense convolution, for len(xoff) pixels, a multiple
+	// of convRows. With at(i,s,k) = x[xoff[i]+segs[s]+k] and j = 0…15:
+	//
+	//	acc[i][j] = bias[j] + Σ_s Σ_{k<seglen} at(i,s,k) · w[(s·seglen+k)·16+j]
+	//	v[i][j]   = (mask == nil || mask[yoff[i]+j] > 0 ? acc[i][j] : 0) + (residual == nil ? 0 : residual[yoff[i]+j])
+	//	y[yoff[i]+j] = max(floor, v[i][j])
+	//
+	// The sum runs in one order (s, then k) with one accumulator, so tiling
+	// never changes its bits. max keeps NaN. residual and mask may alias y: a
+	// tile reads all of them before it writes. Pixels may repeat within a
+	// tile. segs may be empty.
+	conv func(y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T, floor T)
+
+	// outerRows is the number of rows of dw that outer computes at once.
+	outerRows int
+
+	// outer adds to a panel of weight gradients, for k < n, a multiple of
+	// outerRows, and j = 0…15, in the order r, c with one accumulator:
+	//
+	//	dw[k·16+j] += Σ_{r<rows} Σ_{c<cols} x[r·xRow+c·xCol+k] · dy[r·dyRow+c·dyCol+j]
+	outer func(dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dyRow, dyCol int)
+
+	// taps adds a row of a depthwise convolution, for i < cols and ch < c:
+	//
+	//	y[i·yCol+ch] += Σ_t x[i·xCol+xoff[t]+ch] · w[woff[t]+ch]
+	taps func(y []T, yCol int, x []T, xCol int, xoff []int, w []T, woff []int, cols, c int)
+
+	// reduce adds sums over rows to each channel ch < c. An implementation
+	// may keep several partial sums over interleaved rows:
+	//
+	//	sum[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch])
+	//	dot[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch]) · (max(floor, v[r·vRow+ch]) − kv[ch])
+	//
+	// u and v may be the same.
+	reduce func(sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int)
+
+	// affine scales and shifts each channel, for r < rows and ch < c; y may be x:
+	//
+	//	v = x[r·row+ch]·scale[ch] + shift[ch] + (add ? y[r·row+ch] : 0)
+	//	y[r·row+ch] = max(floor, v)
+	affine func(y, x, scale, shift []T, floor T, rows, c, row int, add bool)
+
+	// affine2 combines two inputs in each channel, for r < rows and ch < c; y may be u or v:
+	//
+	//	y[r·row+ch] = u[r·row+ch]·a[ch] + v[r·row+ch]·b[ch] + d[ch] + (add ? y[r·row+ch] : 0)
+	affine2 func(y, u, v, a, b, d []T, rows, c, row int, add bool)
+
+	// relu is y[i] = max(0, x[i]) for i < len(y); max keeps NaN; y may be x.
+	relu func(y, x []T)
+
+	// reluGrad is dx[i] = (x[i] > 0 ? dy[i] : 0) + (add ? dx[i] : 0) for i < len(dx); dx may be dy.
+	reluGrad func(dx, x, dy []T, add bool)
+
+	// add is y[i] = max(floor, a[i]+b[i]) for i < len(y); max keeps NaN; y may be a or b.
+	add func(y, a, b []T, floor T)
+
+	// box is a row of a 3×3 average with stride 1, or of its gradient, for
+	// i < cols, at least 2, and ch < c. With
+	//
+	//	v(i) = (i = 0 or cols−1 ? pre : 1) · (wa·a[i·col+ch] + wb·b[i·col+ch] + wd·d[i·col+ch]), and 0 for other i
+	//
+	// it is
+	//
+	//	y[i·col+ch] = (i = 0 or cols−1 ? post : 1) · (v(i−1) + v(i) + v(i+1)) + (add ? y[i·col+ch] : 0)
+	box func(y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool)
+
+	// pick keeps the maximum and where it came from, for i < len(best):
+	//
+	//	if x[i] > best[i] { best[i] = x[i]; from[i] = t }
+	pick func(best, from, x []T, t T)
+
+	// pickGrad is dx[i] += from[i] == t ? dy[i] : 0 for i < len(dx).
+	pickGrad func(dx, dy, from []T, t T)
+}
+
+// implementation is a table of float32 loops and whether this CPU can run it.
+type implementation struct {
+	micro[float32]
+	usable bool
+}
+
+var (
+	micro32 = fastest()
+	micro64 = portable[float64]()
+)
+
+// fastest is the last usable implementation: each platform lists them by speed.
+func fastest() micro[float32] {
+	best := portable[float32]()
+	for _, im := range native() {
+		if im.usable {
+			best = im.micro
+		}
+	}
+	return best
+}
+
+// loops returns the table that kernels of type T use.
+func loops[T Float]() *micro[T] {
+	if m, ok := any(&micro32).(*micro[T]); ok {
+		return m
+	}
+	return any(&micro64).(*micro[T])
+}
+
+// floorOf is the floor that makes max(floor, v) a ReLU or nothing.
+func floorOf[T Float](relu bool) T {
+	if relu {
+		return 0
+	}
+	return T(math.Inf(-1))
+}

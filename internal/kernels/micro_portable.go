@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+// portable is the table of plain Go loops.
+func portable[T Float]() micro[T] {
+	return micro[T]{
+		name:      "portable",
+		convRows:  1,
+		conv:      convPortable[T],
+		outerRows: 4,
+		outer:     outerPortable[T],
+		taps:      tapsPortable[T],
+		reduce:    reducePortable[T],
+		affine:    affinePortable[T],
+		affine2:   affine2Portable[T],
+		relu:      reluPortable[T],
+		reluGrad:  reluGradPortable[T],
+		add:       addPortable[T],
+		box:       boxPortable[T],
+		pick:      pickPortable[T],
+		pickGrad:  pickGradPortable[T],
+	}
+}
+
+func convPortable[T Float](y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T, floor T) {
+	for i, at := range xoff {
+		var tile [panel]T
+		// Eight sums at a time stay in registers.
+		for h := 0; h < panel; h += 8 {
+			b := (*[8]T)(bias[h:])
+			a0, a1, a2, a3, a4, a5, a6, a7 := b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+			wk := h
+			for _, seg := range segs {
+				for _, v := range x[at+seg : at+seg+seglen] {
+					r := (*[8]T)(w[wk:])
+					a0 += v * r[0]
+					a1 += v * r[1]
+					a2 += v * r[2]
+					a3 += v * r[3]
+					a4 += v * r[4]
+					a5 += v * r[5]
+					a6 += v * r[6]
+					a7 += v * r[7]
+					wk += panel
+				}
+			}
+			*(*[8]T)(tile[h:]) = [8]T{a0, a1, a2, a3, a4, a5, a6, a7}
+		}
+		finish(y[yoff[i]:], tile[:], tail(mask, yoff[i]), tail(residual, yoff[i]), floor)
+	}
+}
+
+// finish writes one pixel's sums: y = max(floor, [mask>0]·acc + residual).
+func finish[T Float](y, acc, mask, residual []T, floor T) {
+	y = y[:len(acc)]
+	for j, v := range acc {
+		if mask != nil && !(mask[j] > 0) {
+			v = 0
+		}
+		if residual != nil {
+			v += residual[j]
+		}
+		y[j] = atLeast(floor, v)
+	}
+}
+
+func outerPortable[T Float](dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dyRow, dyCol int) {
+	for k := 0; k < n; k += 4 {
+		// Four rows by four columns of sums stay in registers.
+		for j := 0; j < panel; j += 4 {
+			d0, d1 := (*[4]T)(dw[k*panel+j:]), (*[4]T)(dw[(k+1)*panel+j:])
+			d2, d3 := (*[4]T)(dw[(k+2)*panel+j:]), (*[4]T)(dw[(k+3)*panel+j:])
+			a00, a01, a02, a03 := d0[0], d0[1], d0[2], d0[3]
+			a10, a11, a12, a13 := d1[0], d1[1], d1[2], d1[3]
+			a20, a21, a22, a23 := d2[0], d2[1], d2[2], d2[3]
+			a30, a31, a32, a33 := d3[0], d3[1], d3[2], d3[3]
+			for r := range rows {
+				for c := range cols {
+					u := (*[4]T)(x[r*xRow+c*xCol+k:])
+					v := (*[4]T)(dy[r*dyRow+c*dyCol+j:])
+					a00 += u[0] * v[0]
+					a01 += u[0] * v[1]
+					a02 += u[0] * v[2]
+					a03 += u[0] * v[3]
+					a10 += u[1] * v[0]
+					a11 += u[1] * v[1]
+					a12 += u[1] * v[2]
+					a13 += u[1] * v[3]
+					a20 += u[2] * v[0]
+					a21 += u[2] * v[1]
+					a22 += u[2] * v[2]
+					a23 += u[2] * v[3]
+					a30 += u[3] * v[0]
+					a31 += u[3] * v[1]
+					a32 += u[3] * v[2]
+					a33 += u[3] * v[3]
+				}
+			}
+			*d0 = [4]T{a00, a01, a02, a03}
+			*d1 = [4]T{a10, a11, a12, a13}
+			*d2 = [4]T{a20, a21, a22, a23}
+			*d3 = [4]T{a30, a31, a32, a33}
+		}
+	}
+}
+
+func tapsPortable[T Float](y []T, yCol int, x []T, xCol int, xoff []int, w []T, woff []int, cols, c int) {
+	for i := range cols {
+		out := y[i*yCol:][:c]
+		for t, at := range xoff {
+			in, f := x[i*xCol+at:][:c], w[woff[t]:][:c]
+			for ch := range out {
+				out[ch] += in[ch] * f[ch]
+			}
+		}
+	}
+}
+
+func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int) {
+	sum, dot, ku, kv = sum[:c], dot[:c], ku[:c], kv[:c]
+	for r := range rows {
+		ur, vr := u[r*uRow:][:c], v[r*vRow:][:c]
+		for ch := range ur {
+			d := ur[ch] - ku[ch]
+			sum[ch] += d
+			dot[ch] += d * (atLeast(floor, vr[ch]) - kv[ch])
+		}
+	}
+}
+
+func affinePortable[T Float](y, x, scale, shift []T, floor T, rows, c, row int, add bool) {
+	scale, shift = scale[:c], shift[:c]
+	for r := range rows {
+		out, in := y[r*row:][:c], x[r*row:][:c]
+		for ch := range out {
+			v := in[ch]*scale[ch] + shift[ch]
+			if add {
+				v += out[ch]
+			}
+			out[ch] = atLeast(floor, v)
+		}
+	}
+}
+
+func affine2Portable[T Float](y, u, v, a, b, d []T, rows, c, row int, add bool) {
+	a, b, d = a[:c], b[:c], d[:c]
+	for r := range rows {
+		out, ur, vr := y[r*row:][:c], u[r*row:][:c], v[r*row:][:c]
+		for ch := range out {
+			s := ur[ch]*a[ch] + vr[ch]*b[ch] + d[ch]
+			if add {
+				s += out[ch]
+			}
+			out[ch] = s
+		}
+	}
+}
+
+func reluPortable[T Float](y, x []T) {
+	x = x[:len(y)]
+	for i, v := range x {
+		y[i] = atLeast(0, v)
+	}
+}
+
+func reluGradPortable[T Float](dx, x, dy []T, add bool) {
+	x, dy = x[:len(dx)], dy[:len(dx)]
+	for i, v := range dy {
+		if !(x[i] > 0) {
+			v = 0
+		}
+		if add {
+			v += dx[i]
+		}
+		dx[i] = v
+	}
+}
+
+func addPortable[T Float](y, a, b []T, floor T) {
+	a, b = a[:len(y)], b[:len(y)]
+	for i := range y {
+		y[i] = atLeast(floor, a[i]+b[i])
+	}
+}
+
+func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool) {
+	for ch := range c {
+		var left, here T // v(i−1), v(i)
+		here = pre * (wa*a[ch] + wb*b[ch] + wd*d[ch])
+		for i := range cols {
+			var right T
+			if next := (i+1)*col + ch; i+1 < cols {
+				right = wa*a[next] + wb*b[next] + wd*d[next]
+				if i+2 == cols {
+					right *= pre
+				}
+			}
+			s := left + here + right
+			if i == 0 || i+1 == cols {
+				s *= post
+			}
+			if add {
+				s += y[i*col+ch]
+			}
+			y[i*col+ch] = s
+			left, here = here, right
+		}
+	}
+}
+
+func pickPortable[T Float](best, from, x []T, t T) {
+	from, x = from[:len(best)], x[:len(best)]
+	for i, v := range x {
+		if v > best[i] {
+			best[i], from[i] = v, t
+		}
+	}
+}
+
+func pickGradPortable[T Float](dx, dy, from []T, t T) {
+	dy, from = dy[:len(dx)], from[:len(dx)]
+	for i, f := range from {
+		if f == t {
+			dx[i] += dy[i]
+		}
+	}
+}
+
+// atLeast is max(floor, v), and v if v is NaN.
+func atLeast[T Float](floor, v T) T {
+	if v < floor {
+		return floor
+	}
+	return v
+}
+
+// tail is s[i:], or nil if s is nil.
+func tail[T Float](s []T, i int) []T {
+	if s == nil {
+		return nil
+	}
+	return s[i:]
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import (
+	"math"
+	"testing"
+)
+
+var poolShapes = []PoolShape{
+	{N: 1, H: 1, W: 1, C: 1, Kernel: 1, Stride: 1},
+	{N: 2, H: 6, W: 7, C: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 2, H: 8, W: 8, C: 16, Kernel: 2, Stride: 2},
+	{N: 1, H: 7, W: 9, C: 5, Kernel: 3, Stride: 2, Pad: 1},
+	{N: 3, H: 5, W: 5, C: 9, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 1, H: 2, W: 2, C: 3, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 5, W: 6, C: 2, Kernel: 2, Stride: 3, Pad: 1},
+}
+
+// elements lists the elements of X in the window of output element i.
+func (s PoolShape) elements(i int) (at []int) {
+	ch, c, r, n := i%s.C, i/s.C%s.OutW(), i/s.C/s.OutW()%s.OutH(), i/s.C/s.OutW()/s.OutH()
+	for kr := range s.Kernel {
+		for kc := range s.Kernel {
+			h, v := r*s.Stride+kr-s.Pad, c*s.Stride+kc-s.Pad
+			if h >= 0 && h < s.H && v >= 0 && v < s.W {
+				at = append(at, ((n*s.H+h)*s.W+v)*s.C+ch)
+			}
+		}
+	}
+	return at
+}
+
+func avgPoolReference(s PoolShape, x []float64) []float64 {
+	y := make([]float64, s.yLen())
+	for i := range y {
+		at := s.elements(i)
+		for _, j := range at {
+			y[i] += x[j] / float64(len(at))
+		}
+	}
+	return y
+}
+
+func maxPoolReference(s PoolShape, x []float64) []float64 {
+	y := make([]float64, s.yLen())
+	for i := range y {
+		y[i] = math.Inf(-1)
+		for _, j := range s.elements(i) {
+			y[i] = max(y[i], x[j])
+		}
+	}
+	return y
+}
+
+func TestPools(t *testing.T) {
+	each(t, func(t *testing.T) {
+		for _, s := range poolShapes {
+			t.Run(shapeName(s), func(t *testing.T) {
+				testPools[float32](t, s)
+				testPools[float64](t, s)
+			})
+		}
+	})
+}
+
+func testPools[T Float](t *testing.T, s PoolShape) {
+	x, residual := random[T](1, s.xLen()), random[T](2, s.yLen())
+	average, maximum := avgPoolReference(s, convert[float64](x)), maxPoolReference(s, convert[float64](x))
+
+	avg := &AvgPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}
+	run(avg)
+	near(t, "average", avg.Y, average, tolerance[T]())
+	copy(avg.Y, residual)
+	avg.Residual = avg.Y
+	run(avg)
+	near(t, "average with residual", avg.Y, plus(convert[float64](residual), average), tolerance[T]())
+	promises(t, func(int) (*AvgPool[T], [][]T) {
+		k := &AvgPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}
+		return k, [][]T{k.Y}
+	})
+
+	most := &MaxPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}
+	run(most)
+	near(t, "maximum", most.Y, maximum, 0)
+	copy(most.Y, residual)
+	most.Residual = most.Y
+	run(most)
+	near(t, "maximum with residual", most.Y, plus(convert[float64](residual), maximum), tolerance[T]())
+	promises(t, func(int) (*MaxPool[T], [][]T) {
+		k := &MaxPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}
+		return k, [][]T{k.Y}
+	})
+}
+
+func TestPoolGradients(t *testing.T) {
+	each(t, func(t *testing.T) {
+		for _, s := range poolShapes {
+			t.Run(shapeName(s), func(t *testing.T) {
+				x, dy, before := random[float64](1, s.xLen()), random[float64](2, s.yLen()), random[float64](3, s.xLen())
+				avg := &AvgPoolBackward[float64]{PoolShape: s, DY: dy, DX: clone(before)}
+				run(avg)
+				gradient(t, "average DX", x, avg.DX, dy, func() []float64 { return avgPoolReference(s, x) })
+				most := &MaxPoolBackward[float64]{PoolShape: s, X: x, DY: dy, DX: clone(before)}
+				run(most)
+				gradient(t, "maximum DX", x, most.DX, dy, func() []float64 { return maxPoolReference(s, x) })
+
+				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
+					k := &AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
+					if threads == 1 {
+						run(k)
+						near(t, "float32 average DX with Add", k.DX, plus(before, avg.DX), tolerance[float32]())
+						k.DX = convert[float32](before)
+					}
+					return k, [][]float32{k.DX}
+				})
+				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
+					k := &MaxPoolBackward[float32]{PoolShape: s, Add: true, X: convert[float32](x), DY: convert[float32](dy), DX: convert[float32](before)}
+					if threads == 1 {
+						run(k)
+						near(t, "float32 maximum DX with Add", k.DX, plus(before, most.DX), tolerance[float32]())
+						k.DX = convert[float32](before)
+					}
+					return k, [][]float32{k.DX}
+				})
+			})
+		}
+	})
+}
+
+// TestMaxPoolTies: of equal elements the first, row by row, gets the gradient.
+func TestMaxPoolTies(t *testing.T) {
+	k := &MaxPoolBackward[float32]{PoolShape: PoolShape{N: 1, H: 2, W: 2, C: 1, Kernel: 2, Stride: 2},
+		X: []float32{1, 3, 3, 3}, DY: []float32{5}, DX: make([]float32, 4)}
+	run(k)
+	near(t, "DX", k.DX, []float64{0, 5, 0, 0}, 0)
+}
+
+func TestGlobalAvgPool(t *testing.T) {
+	each(t, func(t *testing.T) {
+		const n, hw, c = 3, 7, 19
+		x, dy, before := random[float64](1, n*hw*c), random[float64](2, n*c), random[float64](3, n*hw*c)
+		forward := func() []float64 {
+			y := make([]float64, n*c)
+			for i, v := range x {
+				y[i/(hw*c)*c+i%c] += v / hw
+			}
+			return y
+		}
+		promises(t, func(int) (*GlobalAvgPool[float32], [][]float32) {
+			k := &GlobalAvgPool[float32]{N: n, HW: hw, C: c, X: convert[float32](x), Y: scratch[float32](n * c)}
+			run(k)
+			near(t, "Y", k.Y, forward(), tolerance[float32]())
+			return k, [][]float32{k.Y}
+		})
+		back := &GlobalAvgPoolBackward[float64]{N: n, HW: hw, C: c, DY: dy, DX: clone(before)}
+		run(back)
+		gradient(t, "DX", x, back.DX, dy, forward)
+		promises(t, func(int) (*GlobalAvgPoolBackward[float32], [][]float32) {
+			k := &GlobalAvgPoolBackward[float32]{N: n, HW: hw, C: c, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
+			run(k)
+			near(t, "DX with Add", k.DX, plus(before, back.DX), tolerance[float32]())
+			copy(k.DX, convert[float32](before))
+			return k, [][]float32{k.DX}
+		})
+	})
+}

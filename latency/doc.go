@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package latency measures how long operations and networks take on this
+// machine, and predicts networks from operations.
+//
+// [Measure] fills a profile, [Table] predicts from one, [Validate] says how
+// good predictions are, [Verify] times one network. The package knows no
+// device but this one: elsewhere it runs inside edgenas-agent.
+//
+// # Protocol
+//
+// One thread on one core, warmed up by time and by convergence. An operation
+// is measured in a chain of copies, each with its own weights, so that its
+// activations are as warm and its weights as cold as in a network. The inner
+// loop repeats until a sample is long enough for the clock. All operations
+// take turns in rounds of random order, so that drift becomes noise and not
+// bias; a sentinel operation is measured at both ends of each round, and
+// rounds in which it moved are repeated. An entry is the median of its rounds'
+// medians with order-statistic bounds; entries that are not steady get more
+// rounds. What stays doubtful is kept with warnings; what fails is a status
+// with its reason.
+//
+// # Prediction
+//
+// A network takes a constant plus the sum of its operations. The constant is
+// fitted to networks that were measured whole, and so is the guard band that a
+// budget needs.
+package latency

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/edgenas/edgenas/internal/stats"
+	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// item is one thing to measure: an operation in a chain, or a network.
+type item struct {
+	label   string
+	copies  int            // of the operation in the chain; 1 for a network
+	counts  map[string]int // of a network's keys; nil for an operation
+	graph   func() (*ops.Graph, error)
+	weights ops.Weights // nil: random
+	seed    uint64
+
+	runner  Runner
+	inner   int // runs in a sample
+	samples int // samples in a batch
+	rounds  []round
+	failure string
+}
+
+// round is what one round has measured of an item, in seconds.
+type round struct {
+	sentinel float64 // the sentinel's time, at its slower end
+	samples  []float64
+}
+
+// newOperation measures a key in a chain.
+func newOperation(k ops.Key, seed uint64) *item {
+	it := &item{label: k.String(), copies: chainLength(k), seed: seed}
+	it.graph = func() (*ops.Graph, error) { return k.Chain(it.copies) }
+	return it
+}
+
+// newNetwork measures a network whole.
+func newNetwork(n Network, seed uint64) *item {
+	counts := map[string]int{}
+	for k, c := range ops.Keys(n.Graph) {
+		counts[k.String()] = c
+	}
+	return &item{label: n.Arch, copies: 1, counts: counts, weights: n.Weights, seed: seed,
+		graph: func() (*ops.Graph, error) { return n.Graph, nil }}
+}
+
+// The fewest and the most copies in a chain, and the work that one should
+// have in between: enough for a millisecond at some 16 G operations a second.
+const (
+	minCopies = 16
+	maxCopies = 128
+	chainWork = 1 << 24
+)
+
+// chainLength is how many copies of an operation to chain: so many that their
+// weights do not stay in the inner caches and that what a run costs once does
+// not matter. A shape-changing operation has no chain.
+func chainLength(k ops.Key) int {
+	one, err := k.Chain(1)
+	if err != nil {
+		return 1
+	}
+	if _, err := k.Chain(2); err != nil {
+		return 1
+	}
+	window := max(1, k.Window.Kernel)
+	work := one.Count().MACs + int64(one.Shape(one.Out).Len())*int64(window*window)
+	return int(min(maxCopies, max(minCopies, chainWork/work)))
+}
+
+// open compiles the item and finds how long its samples must be.
+func (s *session) open(it *item) error {
+	g, err := it.graph()
+	if err != nil {
+		return err
+	}
+	weights := it.weights
+	if weights == nil {
+		h := fnv.New64a()
+		h.Write([]byte(it.label))
+		weights = ops.InitWeights(g, rand.New(rand.NewPCG(it.seed, h.Sum64())))
+	}
+	if it.runner, err = s.runtime.Compile(g, weights); err != nil {
+		return err
+	}
+	return it.calibrate(s.now, s.least, batchTime, samplesPerRound)
+}
+
+// calibrate warms the item up and chooses the inner loop so that a sample
+// lasts at least least, and as many samples as fit into a batch of that time,
+// from fewestSamples (one, if a sample is slower than slowSample) to most.
+func (it *item) calibrate(now func() time.Duration, least, batch time.Duration, most int) error {
+	if err := it.runner.Run(); err != nil { // the first run pages memory in
+		return err
+	}
+	one := time.Duration(math.MaxInt64) // the fastest run, which nothing has interrupted
+	for start, runs := now(), 0; runs == 0 || now()-start < calibrationTime; runs++ {
+		from := now()
+		if err := it.runner.Run(); err != nil {
+			return err
+		}
+		one = min(one, max(1, now()-from))
+	}
+	inner := max(1, (least+one-1)/one)
+	fewest := fewestSamples
+	if inner*one > slowSample {
+		fewest = 1
+	}
+	it.inner, it.samples = int(inner), max(fewest, min(most, int(batch/(inner*one))))
+	return nil
+}
+
+// batch takes an item's samples for one round, in seconds for one operation,
+// after a sample that does not count and brings its data into the caches.
+func (it *item) batch(now func() time.Duration) ([]float64, error) {
+	samples := make([]float64, it.samples)
+	for i := -1; i < len(samples); i++ {
+		from := now()
+		for range it.inner {
+			if err := it.runner.Run(); err != nil {
+				return nil, err
+			}
+		}
+		if i >= 0 {
+			samples[i] = sixDigits((now() - from).Seconds() / float64(it.inner*it.copies))
+		}
+	}
+	return samples, nil
+}
+
+// resume takes in the rounds of an interrupted session.
+func (it *item) resume(t profiles.Timing) {
+	for i, samples := range t.SamplesS {
+		r := round{samples: samples}
+		if i < len(t.SentinelS) {
+			r.sentinel = t.SentinelS[i]
+		}
+		it.rounds = append(it.rounds, r)
+	}
+}
+
+// fail ends the item's measurement.
+func (it *item) fail(err error) {
+	it.failure, it.rounds = err.Error(), nil
+	if it.failure == "" {
+		it.failure = "unknown"
+	}
+}
+
+func (it *item) close() {
+	if it.runner != nil {
+		it.runner.Close()
+		it.runner = nil
+	}
+}
+
+// sixDigits rounds to six significant digits, far below the clock's noise, so
+// that a profile stays short.
+func sixDigits(x float64) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 6, 64), 64)
+	return r
+}
+
+// The convergence of a warm-up: windows, the difference between two of them
+// that counts as none, and the time after which it is given up.
+const (
+	settleWindow = 50 * time.Millisecond
+	settleChange = 0.01
+	settleLimit  = 3 * time.Second
+)
+
+// converge runs r for at least warmUp and until the medians of two windows in
+// a row agree. It says whether they did before the limit.
+func converge(now func() time.Duration, r Runner) (settled bool, err error) {
+	start, last := now(), 0.0
+	for now()-start < settleLimit {
+		var runs []float64
+		for window := now(); len(runs) == 0 || now()-window < settleWindow; {
+			from := now()
+			if err := r.Run(); err != nil {
+				return false, err
+			}
+			runs = append(runs, (now() - from).Seconds())
+		}
+		median := stats.Median(runs)
+		if now()-start >= warmUp && math.Abs(median-last) <= settleChange*last {
+			return true, nil
+		}
+		last = median
+	}
+	return false, nil
+}

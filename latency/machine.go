@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgenas/edgenas/internal/hostinfo"
+	"github.com/edgenas/edgenas/internal/stats"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// ThisDevice is this machine as profiles describe it.
+func ThisDevice() profiles.Device {
+	h := hostinfo.Local()
+	soc := h.SoC
+	if soc == "" {
+		soc = h.CPU
+	}
+	state := hostinfo.ReadState(hostinfo.Root(), hostinfo.FastestCore(hostinfo.Root(), nil))
+	return profiles.Device{
+		Model: h.Model, SoC: soc, CPU: h.CPU, Cores: h.Cores, MemoryBytes: h.MemoryBytes,
+		L1DBytes: h.L1DBytes, L2Bytes: h.L2Bytes, L3Bytes: h.L3Bytes,
+		OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, Governor: state.Governor, Emulation: string(h.Emulation),
+	}
+}
+
+// machine is what measures: a core and its sensors.
+type machine struct {
+	root     fs.FS
+	core     int
+	affinity []int  // nil: not kept on particular processors
+	warning  string // why not
+}
+
+func (m machine) state() hostinfo.State { return hostinfo.ReadState(m.root, m.core) }
+
+// occupy keeps this goroutine on one core, the fastest that it may use, for a
+// runtime of one thread. Release lets it go.
+func occupy(threads int) (m machine, release func()) {
+	m = machine{root: hostinfo.Root()}
+	allowed, err := hostinfo.Affinity()
+	m.core = hostinfo.FastestCore(m.root, allowed)
+	if threads > 1 { // they would share the core
+		return m, func() {}
+	}
+	runtime.LockOSThread()
+	if err == nil {
+		err = hostinfo.SetAffinity([]int{m.core})
+	}
+	if err != nil {
+		m.warning = fmt.Sprintf("not kept on one core: %v", err)
+		return m, runtime.UnlockOSThread
+	}
+	m.affinity = []int{m.core}
+	return m, func() {
+		if hostinfo.SetAffinity(allowed) == nil { // else the thread ends with its goroutine
+			runtime.UnlockOSThread()
+		}
+	}
+}
+
+// hot is the temperature from which boards slow down (Raspberry Pi: 80 °C).
+const hot = 80
+
+// stateWarnings says what in the machine's state puts times in doubt.
+func stateWarnings(emulation string, before, after hostinfo.State) []string {
+	var w []string
+	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	switch hostinfo.Emulation(emulation) {
+	case hostinfo.Qemu:
+		add("times are not valid: instructions are translated by qemu")
+	case hostinfo.EmulationUnknown:
+		add("emulation unknown: this process cannot read its own memory map")
+	}
+	if g := after.Governor; g != "" && g != "performance" {
+		add("governor is %s: the clock may change", g)
+	}
+	if float64(after.FreqHz) < 0.95*float64(before.FreqHz) && after.FreqHz > 0 {
+		add("the clock fell from %.0f to %.0f MHz", float64(before.FreqHz)/1e6, float64(after.FreqHz)/1e6)
+	}
+	if slow := slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Throttled, after.Throttled)))); len(slow) > 0 {
+		add("slowed down: %s", strings.Join(slow, ", "))
+	}
+	if n := after.ThrottleEvents - before.ThrottleEvents; n > 0 {
+		add("the core was throttled %d times", n)
+	}
+	if z, ok := after.Hottest(); ok && z.Celsius >= hot {
+		add("hot: %s at %.0f °C", z.Name, z.Celsius)
+	}
+	return w
+}
+
+// profileState is a state as profiles have it.
+func profileState(s hostinfo.State) *profiles.State {
+	out := &profiles.State{FrequencyHz: s.FreqHz, MaxFrequencyHz: s.MaxFreqHz, Throttled: s.Throttled}
+	if z, ok := s.Hottest(); ok {
+		out.TemperatureCelsius = &z.Celsius
+	}
+	return out
+}
+
+// earlierSentinel is the sentinel's median time in the profile's other
+// entries, 0 if there are none.
+func (s *session) earlierSentinel() float64 {
+	var times []float64
+	for _, e := range s.profile.Entries {
+		times = append(times, e.SentinelS...)
+	}
+	if len(times) == 0 {
+		return 0
+	}
+	return stats.Median(times)
+}
+
+// describe writes into the profile how and in what state this session has
+// measured.
+func (s *session) describe(before hostinfo.State, earlier float64) {
+	after, p := s.machine.state(), s.profile
+	p.Device.Before, p.Device.After = profileState(before), profileState(after)
+	if after.Governor != "" {
+		p.Device.Governor = after.Governor
+	}
+	p.Runtime.Affinity = s.machine.affinity
+	p.Protocol = profiles.Protocol{
+		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: warmUp.Seconds(), Rounds: s.options.Rounds,
+		SamplesPerRound: samplesPerRound, MinSampleS: s.least.Seconds(), Copies: minCopies,
+		Cache: "weights cold, activations warm", Sentinel: sentinel.String(), Extra: p.Protocol.Extra,
+	}
+	if s.machine.warning != "" {
+		s.warn(s.machine.warning)
+	}
+	s.warnings = append(s.warnings, stateWarnings(p.Device.Emulation, before, after)...)
+	if len(s.sentinels) > 0 {
+		usual := stats.Median(s.sentinels)
+		if n := len(slices.DeleteFunc(slices.Clone(s.sentinels), func(t float64) bool { return !moved(t, usual) })); n > 0 {
+			s.warn(fmt.Sprintf("the sentinel moved by more than 3 %% in %d of %d rounds, which were repeated", n, len(s.sentinels)))
+		}
+		if earlier > 0 && moved(earlier, usual) {
+			s.warn(fmt.Sprintf("the sentinel takes %.4g s in this session, %.4g s in those before", usual, earlier))
+		}
+	}
+	for _, w := range s.warnings {
+		if !slices.Contains(p.Warnings, w) {
+			p.Warnings = append(p.Warnings, w)
+		}
+	}
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/edgenas/edgenas/internal/stats"
+	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// The protocol's numbers. They keep a table of 35 operations and 20 networks
+// of a few milliseconds under 20 seconds where the machine is quiet.
+const (
+	defaultRounds   = 15   // the bounds of the median are then the 4th and the 12th of them
+	moreRounds      = 2    // unsteady entries get up to this many times the rounds
+	samplesPerRound = 5    // at most: a batch ends when batchTime is used up
+	fewestSamples   = 3    // in a batch, so that its median survives an interruption
+	steadyWidth     = 0.02 // width of the 95 % interval, relative to the median, that needs no more rounds
+	sentinelMove    = 0.03 // distance of the sentinel from its median that makes a round worthless
+	maxOpen         = 64   // networks compiled at once, which bounds memory
+	minSample       = time.Millisecond
+	maxSample       = 20 * time.Millisecond // even where the clock is coarse
+	slowSample      = 200 * time.Millisecond // a batch of slower ones is one sample
+	batchTime       = 10 * time.Millisecond
+	warmUp          = 200 * time.Millisecond
+	calibrationTime = 20 * time.Millisecond
+)
+
+// sentinel is the operation that is measured at both ends of each round: a
+// 3×3 convolution of a size that any runtime does well.
+var sentinel = ops.Key{Kind: ops.Conv, Window: ops.Same(3, 1, 1), Groups: 1, In: 16, Out: 16, H: 32, W: 32, N: 1, Bias: true}
+
+// Work is what to measure.
+type Work struct {
+	Keys     []ops.Key
+	Networks []Network
+}
+
+// Network is a network to measure whole.
+type Network struct {
+	Arch    string // its name in the profile
+	Graph   *ops.Graph
+	Weights ops.Weights // nil: random
+}
+
+// Options of a measurement. The zero value is usable.
+type Options struct {
+	Seed   uint64 // of the order of measurement and of random weights
+	Rounds int    // fewest rounds for an entry; 0: 15
+
+	// Record takes in what a round has added, for example Journal.Append of
+	// the profile that is measured; nil: it is only merged into the profile.
+	Record func([]profiles.Entry, []profiles.Network) error
+	// Progress is called after each step, between timings; nil: nobody looks.
+	Progress func(Progress)
+}
+
+// Progress is how far a measurement is.
+type Progress struct {
+	Label              string // what was measured last
+	Done, Total        int    // steps; Total grows when something must be repeated
+	Elapsed, Remaining time.Duration
+}
+
+// Measure measures the work on this machine and merges it into p, whose device
+// and runtime the caller has set (see [ThisDevice]) and checked. Protocol,
+// states and warnings are those of this session.
+//
+// What p already has of the work is kept if it has enough rounds, and goes on
+// from its rounds if it has not, so an interrupted measurement is resumed by
+// calling Measure with what it left; failed ones are tried again.
+//
+// A compilation or a run that fails makes a failed entry, not an error. When
+// ctx ends, Measure returns its error within one batch and p and Record have
+// all finished samples. Other errors are the sentinel's and Record's.
+func Measure(ctx context.Context, rt Runtime, w Work, p *profiles.Profile, o Options) error {
+	m, release := occupy(rt.Info().Threads)
+	defer release()
+	s := &session{runtime: rt, work: w, profile: p, options: o, machine: m, now: newClock(), date: time.Now()}
+	return s.measure(ctx)
+}
+
+// session is one call of Measure. Its clock and machine can be test doubles.
+type session struct {
+	runtime Runtime
+	work    Work
+	profile *profiles.Profile
+	options Options
+	machine machine
+	now     func() time.Duration
+	date    time.Time
+
+	rng       *rand.Rand
+	least     time.Duration // length of a sample
+	sentinel  *item
+	sentinels []float64 // of this session's rounds
+	items     []*item
+	done      int
+	warnings  []string
+}
+
+func (s *session) measure(ctx context.Context) error {
+	if s.options.Rounds == 0 {
+		s.options.Rounds = defaultRounds
+	}
+	s.collect()
+	if len(s.items) == 0 {
+		return nil
+	}
+	s.rng = rand.New(rand.NewPCG(s.options.Seed, 1))
+	s.least = max(minSample, readable(s.now))
+	before, earlier := s.machine.state(), s.earlierSentinel()
+	defer func() { s.describe(before, earlier) }()
+
+	s.sentinel = newOperation(sentinel, s.options.Seed)
+	defer s.sentinel.close()
+	if err := s.open(s.sentinel); err != nil {
+		return fmt.Errorf("latency: sentinel: %w", err)
+	}
+	s.sentinel.samples *= 2 // everything is compared with it
+	if settled, err := converge(s.now, s.sentinel.runner); err != nil {
+		return fmt.Errorf("latency: sentinel: %w", err)
+	} else if !settled {
+		s.warn("times did not settle during the warm-up")
+	}
+	s.rng.Shuffle(len(s.items), func(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] })
+	for block := range slices.Chunk(s.items, maxOpen) {
+		if err := s.measureBlock(ctx, block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect lists what is left to do, with the rounds that the profile has of it.
+func (s *session) collect() {
+	entries := map[string]profiles.Entry{}
+	for _, e := range s.profile.Entries {
+		entries[e.Key] = e
+	}
+	networks := map[string]profiles.Network{}
+	for _, n := range s.profile.Networks {
+		networks[n.Arch] = n
+	}
+	seen := map[string]bool{}
+	add := func(it *item, have profiles.Timing) {
+		if seen[it.label] {
+			return
+		}
+		seen[it.label] = true
+		if have.Status == profiles.OK {
+			if len(have.SamplesS) == 0 || len(have.SamplesS) >= s.options.Rounds { // made elsewhere, or complete
+				return
+			}
+			it.resume(have)
+		}
+		s.items = append(s.items, it)
+	}
+	for _, k := range s.work.Keys {
+		add(newOperation(k, s.options.Seed), entries[k.String()].Timing)
+	}
+	clear(seen)
+	for _, n := range s.work.Networks {
+		add(newNetwork(n, s.options.Seed), networks[n.Arch].Timing)
+	}
+}
+
+// measureBlock compiles the items, measures them in rounds and closes them.
+func (s *session) measureBlock(ctx context.Context, block []*item) error {
+	for _, it := range block {
+		defer it.close()
+		if ctx.Err() != nil {
+			break
+		}
+		if err := s.open(it); err != nil {
+			it.fail(err)
+		}
+		s.step(it)
+	}
+	if err := s.record(slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })); err != nil {
+		return err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("latency: interrupted: %w", err)
+		}
+		todo := slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return !s.wants(it) })
+		if len(todo) == 0 {
+			return nil
+		}
+		roundErr := s.round(ctx, todo)
+		if err := errors.Join(roundErr, s.record(todo)); err != nil {
+			return err
+		}
+	}
+}
+
+// round measures each item once, in random order, between two looks at the
+// sentinel. It stops early, keeping what it has, when ctx ends. The garbage
+// collector rests meanwhile.
+func (s *session) round(ctx context.Context, todo []*item) error {
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	first, err := s.sentinel.batch(s.now)
+	if err != nil {
+		return fmt.Errorf("latency: sentinel: %w", err)
+	}
+	s.rng.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
+	var done []*item
+	for _, it := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		if samples, err := it.batch(s.now); err != nil {
+			it.fail(err)
+		} else {
+			it.rounds = append(it.rounds, round{samples: samples})
+			done = append(done, it)
+		}
+		s.step(it)
+	}
+	last, err := s.sentinel.batch(s.now)
+	if err != nil {
+		return fmt.Errorf("latency: sentinel: %w", err)
+	}
+	slower := max(stats.Median(first), stats.Median(last)) // a slowdown within the round counts as well
+	s.sentinels = append(s.sentinels, slower)
+	for _, it := range done {
+		it.rounds[len(it.rounds)-1].sentinel = slower
+	}
+	return nil
+}
+
+// wants says whether an item needs another round.
+func (s *session) wants(it *item) bool {
+	if it.failure != "" || len(it.rounds) >= moreRounds*s.options.Rounds {
+		return false
+	}
+	good := s.good(it.rounds)
+	return len(good) < s.options.Rounds || width(summarize(good)) > steadyWidth
+}
+
+// good lists the rounds in which the sentinel was where it usually is.
+func (s *session) good(rounds []round) []round {
+	if len(s.sentinels) == 0 {
+		return rounds
+	}
+	usual := stats.Median(s.sentinels)
+	return slices.DeleteFunc(slices.Clone(rounds), func(r round) bool { return moved(r.sentinel, usual) })
+}
+
+// moved says whether a sentinel's time is too far from the usual one.
+func moved(sentinel, usual float64) bool {
+	return max(sentinel/usual-1, 1-sentinel/usual) > sentinelMove
+}
+
+// record hands over what is known of the items now.
+func (s *session) record(items []*item) error {
+	var entries []profiles.Entry
+	var networks []profiles.Network
+	for _, it := range items {
+		if it.failure == "" && len(it.rounds) == 0 {
+			continue
+		}
+		t := s.timing(it)
+		switch {
+		case it.counts != nil:
+			networks = append(networks, profiles.Network{Arch: it.label, Counts: it.counts, Timing: t})
+		case t.Status == profiles.Failed:
+			entries = append(entries, profiles.Entry{Key: it.label, Timing: t})
+		default:
+			entries = append(entries, profiles.Entry{Key: it.label, Timing: t, Copies: it.copies})
+		}
+	}
+	if s.options.Record == nil {
+		s.profile.Merge(entries, networks)
+		return nil
+	}
+	if err := s.options.Record(entries, networks); err != nil {
+		return fmt.Errorf("latency: %w", err)
+	}
+	return nil
+}
+
+// timing is an item's part of the profile: from its good rounds, or from all
+// of them, with a warning, if too few are good.
+func (s *session) timing(it *item) profiles.Timing {
+	if it.failure != "" {
+		return profiles.Timing{Status: profiles.Failed, Reason: it.failure}
+	}
+	rounds := s.good(it.rounds)
+	var warnings []string
+	if exhausted := len(it.rounds) >= moreRounds*s.options.Rounds; len(rounds) == 0 || exhausted && len(rounds) < s.options.Rounds {
+		rounds = it.rounds
+		warnings = append(warnings, "the machine's speed changed: the sentinel moved by more than 3 % in some of the rounds")
+	}
+	t := summarize(rounds)
+	t.Warnings = append(warnings, t.Warnings...)
+	return t
+}
+
+// step reports progress.
+func (s *session) step(it *item) {
+	s.done++
+	if s.options.Progress == nil {
+		return
+	}
+	left := 0
+	for _, it := range s.items {
+		if it.failure == "" {
+			left += max(0, s.options.Rounds-len(it.rounds))
+			if it.runner == nil && len(it.rounds) < s.options.Rounds { // not compiled yet
+				left++
+			}
+		}
+	}
+	elapsed := s.now()
+	s.options.Progress(Progress{Label: it.label, Done: s.done, Total: s.done + left, Elapsed: elapsed,
+		Remaining: time.Duration(float64(elapsed) / float64(s.done) * float64(left))})
+}
+
+func (s *session) warn(text string) { s.warnings = append(s.warnings, text) }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/internal/stats"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// confidence is that of the bounds of every median.
+const confidence = 0.95
+
+// summarize makes the numbers of a profile from rounds. Rounds are the
+// independent draws, since the samples of one share the machine's state.
+func summarize(rounds []round) profiles.Timing {
+	t := profiles.Timing{Status: profiles.OK}
+	var medians, all []float64
+	for _, r := range rounds {
+		medians = append(medians, stats.Median(r.samples))
+		all = append(all, r.samples...)
+		t.SamplesS = append(t.SamplesS, r.samples)
+		t.SentinelS = append(t.SentinelS, r.sentinel)
+	}
+	t.N, t.MedianS = len(all), stats.Median(medians)
+	var coverage float64
+	t.LoS, t.HiS, coverage = stats.MedianBounds(medians, confidence)
+	t.MinS, t.P90S, t.P99S = stats.Quantile(all, 0), stats.Quantile(all, 0.9), stats.Quantile(all, 0.99)
+	switch {
+	case coverage < confidence:
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%d rounds are too few for bounds at 95 %%: they are the extremes", len(rounds)))
+	case width(t) > steadyWidth:
+		t.Warnings = append(t.Warnings, fmt.Sprintf("unsteady: the bounds are %.1f %% of the median apart after %d rounds", 100*width(t), len(rounds)))
+	}
+	return t
+}
+
+// width is that of the median's bounds, relative to the median.
+func width(t profiles.Timing) float64 { return (t.HiS - t.LoS) / t.MedianS }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/edgenas/edgenas/internal/stats"
+)
+
+// Case is a network's predicted and measured latency, in seconds, above zero.
+type Case struct {
+	Arch       string  `json:"arch"`
+	PredictedS float64 `json:"predicted_s"`
+	MeasuredS  float64 `json:"measured_s"`
+}
+
+// Error is predicted / measured − 1.
+func (c Case) Error() float64 { return c.PredictedS/c.MeasuredS - 1 }
+
+// Validation says how good predictions are. Errors are relative: predicted /
+// measured − 1; shares are 0…1.
+type Validation struct {
+	N        int      `json:"n"`
+	Bias     float64  `json:"bias"`         // mean error
+	MAPE     float64  `json:"mape"`         // mean absolute error
+	Within5  float64  `json:"within_5pct"`  // share of errors within ±5 %
+	Within10 float64  `json:"within_10pct"` // share of errors within ±10 %
+	Spearman *float64 `json:"spearman"`     // rank correlation; nil where all predictions or all measurements are equal
+	Worst    []Case   `json:"worst"`        // at most 5, the worst first
+}
+
+// worstCases is how many of the worst cases are named.
+const worstCases = 5
+
+// Validate compares predictions with measurements. It is an error to have none.
+func Validate(cases []Case) (Validation, error) {
+	if len(cases) == 0 {
+		return Validation{}, errors.New("latency: validate: no measured network")
+	}
+	var predicted, measured []float64
+	for _, c := range cases {
+		predicted, measured = append(predicted, c.PredictedS), append(measured, c.MeasuredS)
+	}
+	e := stats.RelativeErrors(predicted, measured)
+	v := Validation{N: len(cases), Bias: stats.Bias(e), MAPE: stats.MAPE(e), Within5: stats.Within(e, 0.05), Within10: stats.Within(e, 0.10)}
+	if rho := stats.Spearman(predicted, measured); !math.IsNaN(rho) {
+		v.Spearman = &rho
+	}
+	worst := slices.SortedStableFunc(slices.Values(cases), func(a, b Case) int { return cmp.Compare(math.Abs(b.Error()), math.Abs(a.Error())) })
+	v.Worst = worst[:min(worstCases, len(worst))]
+	return v, nil
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// Verification is one network's latency in one session, in seconds of a run.
+type Verification struct {
+	N        int              `json:"n"` // samples; each is a run, or a few where a run is too short for the clock
+	MedianS  float64          `json:"median_s"`
+	LoS      float64          `json:"lo_s"` // bounds of the median at 95 %
+	HiS      float64          `json:"hi_s"`
+	MinS     float64          `json:"min_s"`
+	P90S     float64          `json:"p90_s"`
+	P99S     float64          `json:"p99_s"`
+	Warnings []string         `json:"warnings"`
+	Device   profiles.Device  `json:"device"`
+	Runtime  profiles.Runtime `json:"runtime"`
+}
+
+// A verification has more and shorter samples in a round than a table, since
+// its tail matters: a frame budget is lost there.
+const (
+	verifySamples   = 20
+	verifyBatchTime = 200 * time.Millisecond
+)
+
+// Verify times a compiled network on this machine, in 15 rounds. Call it in a
+// fresh process, so that nothing which happened before can flatter it. Info is
+// the runtime's. Errors are the runner's, and ctx's when it ends.
+func Verify(ctx context.Context, r Runner, info profiles.Runtime) (Verification, error) {
+	m, release := occupy(info.Threads)
+	defer release()
+	return verify(ctx, r, info, m, newClock())
+}
+
+func verify(ctx context.Context, r Runner, info profiles.Runtime, m machine, now func() time.Duration) (Verification, error) {
+	before := m.state()
+	it := &item{copies: 1, runner: r}
+	settled, err := converge(now, r)
+	if err == nil {
+		err = it.calibrate(now, readable(now), verifyBatchTime, verifySamples)
+	}
+	for range defaultRounds {
+		var samples []float64
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			samples, err = it.quietBatch(now)
+		}
+		if err != nil {
+			return Verification{}, fmt.Errorf("latency: verify: %w", err)
+		}
+		it.rounds = append(it.rounds, round{samples: samples})
+	}
+	t := summarize(it.rounds)
+	v := Verification{N: t.N, MedianS: t.MedianS, LoS: t.LoS, HiS: t.HiS, MinS: t.MinS, P90S: t.P90S, P99S: t.P99S, Warnings: t.Warnings,
+		Device: ThisDevice(), Runtime: info}
+	v.Runtime.Affinity = m.affinity
+	if !settled {
+		v.Warnings = append(v.Warnings, "times did not settle during the warm-up")
+	}
+	if m.warning != "" {
+		v.Warnings = append(v.Warnings, m.warning)
+	}
+	after := m.state()
+	v.Device.Before, v.Device.After = profileState(before), profileState(after)
+	v.Warnings = append(v.Warnings, stateWarnings(v.Device.Emulation, before, after)...)
+	return v, nil
+}
+
+// quietBatch is batch while the garbage collector rests.
+func (it *item) quietBatch(now func() time.Duration) ([]float64, error) {
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	return it.batch(now)
+}

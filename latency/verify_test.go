@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package latency
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/edgenas/edgenas/internal/hostinfo"
+)
+
+func TestVerify(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		time time.Duration
+		n    int // samples
+	}{
+		{"a thousand ticks of the clock are a run", 2 * time.Millisecond, 15 * 20},
+		{"a short network is looped", 2 * time.Microsecond, 15 * 20},
+		{"a slow one has fewer samples", 50 * time.Millisecond, 15 * 4},
+		{"the slowest one in each round", time.Second, 15},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFake(30)
+			f.noise = 0.01
+			v, err := verify(context.Background(), &fakeRunner{machine: f, time: tc.time}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tc.time.Seconds()
+			if math.Abs(v.MedianS/want-1) > 0.02 || v.LoS > v.MedianS || v.HiS < v.MedianS || v.MinS > v.LoS || v.P90S < v.MedianS || v.P99S < v.P90S {
+				t.Errorf("%+v, want %v", v, want)
+			}
+			if v.N < tc.n*9/10 || v.N > tc.n {
+				t.Errorf("%d samples, want %d", v.N, tc.n)
+			}
+			if v.Runtime.Name != "fake" || v.Device.Cores < 1 {
+				t.Errorf("runtime %+v, device %+v", v.Runtime, v.Device)
+			}
+		})
+	}
+}
+
+// The tail that loses frames is in the 99th percentile, not in the median.
+func TestVerifySeesTheTail(t *testing.T) {
+	f := newFake(31)
+	f.interrupts = 15 // a second: 3 % of the runs
+	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.P99S < (2*time.Millisecond+interrupt).Seconds() || v.MedianS > 2.001e-3 || v.P90S > 2.001e-3 {
+		t.Errorf("median %v, p90 %v, p99 %v", v.MedianS, v.P90S, v.P99S)
+	}
+}
+
+func TestVerifyFails(t *testing.T) {
+	f := newFake(32)
+	f.run = map[string]error{"": errBroken}
+	if _, err := Verify(context.Background(), &fakeRunner{machine: f, time: time.Microsecond}, f.Info()); !errors.Is(err, errBroken) {
+		t.Errorf("%v", err)
+	}
+	f = newFake(33)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := verify(ctx, &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUnsettled(t *testing.T) {
+	f := newFake(34)
+	f.speed = func(at time.Duration) float64 { return 1 + at.Seconds() } // ever slower
+	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 10 * time.Millisecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+	if err != nil || !slices.Contains(v.Warnings, "times did not settle during the warm-up") {
+		t.Errorf("%q, %v", v.Warnings, err)
+	}
+}
+
+func TestStateWarnings(t *testing.T) {
+	calm := hostinfo.State{Governor: "performance", FreqHz: 1800e6, Zones: []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 60}}}
+	for _, tc := range []struct {
+		name      string
+		emulation hostinfo.Emulation
+		change    func(*hostinfo.State)
+		want      []string
+	}{
+		{"calm", hostinfo.NotEmulated, func(*hostinfo.State) {}, nil},
+		{"silent sensors", hostinfo.NotEmulated, func(s *hostinfo.State) { *s = hostinfo.State{} }, nil},
+		{"emulated", hostinfo.Qemu, func(*hostinfo.State) {}, []string{"not valid"}},
+		{"nobody knows", hostinfo.EmulationUnknown, func(*hostinfo.State) {}, []string{"emulation unknown"}},
+		{"governor", hostinfo.NotEmulated, func(s *hostinfo.State) { s.Governor = "ondemand" }, []string{"ondemand"}},
+		{"clock", hostinfo.NotEmulated, func(s *hostinfo.State) { s.FreqHz = 1500e6 }, []string{"from 1800 to 1500 MHz"}},
+		{"clock rises", hostinfo.NotEmulated, func(s *hostinfo.State) { s.FreqHz = 2000e6 }, nil},
+		{"throttled and hot", hostinfo.NotEmulated, func(s *hostinfo.State) {
+			s.Throttled, s.ThrottleEvents, s.Zones = []string{"throttled", "under-voltage"}, 4, []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 81.6}}
+		}, []string{"throttled, under-voltage", "4 times", "82 °C"}},
+	} {
+		after := calm
+		tc.change(&after)
+		got := stateWarnings(string(tc.emulation), calm, after)
+		if len(got) != len(tc.want) {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+			continue
+		}
+		for i := range got {
+			if !strings.Contains(got[i], tc.want[i]) {
+				t.Errorf("%s: %q, want %q", tc.name, got[i], tc.want[i])
+			}
+		}
+	}
+}

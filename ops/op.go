@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ops
+
+// Op is a candidate operation of a search space.
+type Op interface {
+	// Name is the operation's name in the literature; it stands in
+	// architectures and is never changed.
+	Name() string
+	// Build records the operation on x and returns its output.
+	Build(b Builder, x Value, c Config) Value
+}
+
+// Config is what an edge demands of its operation.
+type Config struct {
+	Channels int  // of the output
+	Stride   int  // 1 or 2
+	Affine   bool // batch norms learn scale and shift: false in a supernet
+}
+
+// Catalog lists every operation. Its order is the order of α's columns and of
+// files on disk: append only.
+var Catalog = []Op{
+	none{},
+	skipConnect{},
+	norConv{kernel: 1},
+	norConv{kernel: 3},
+	avgPool3x3{},
+}
+
+// ByName finds an operation of the catalog, or nil.
+func ByName(name string) Op {
+	for _, op := range Catalog {
+		if op.Name() == name {
+			return op
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ops
+
+import "fmt"
+
+// Shape is the extent of a tensor: N images of C channels, H rows and W
+// columns. A vector of features has H = W = 1. The zero Shape is no tensor.
+type Shape struct{ N, C, H, W int }
+
+// Len is the number of elements.
+func (s Shape) Len() int { return s.N * s.C * s.H * s.W }
+
+// String gives N×C×H×W.
+func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d×%d", s.N, s.C, s.H, s.W) }
+
+// Window is how a convolution or a pooling moves over an image: a square
+// kernel, one stride and one dilation for both axes, Pad pixels on each side.
+type Window struct{ Kernel, Stride, Pad, Dilation int }
+
+// Same is the window of a k×k kernel that keeps H and W at stride 1.
+func Same(kernel, stride, dilation int) Window {
+	return Window{Kernel: kernel, Stride: stride, Pad: dilation * (kernel - 1) / 2, Dilation: dilation}
+}
+
+// Out is the extent of the output along an axis of n pixels; it is below 1
+// where the kernel does not fit.
+func (w Window) Out(n int) int {
+	span := w.Dilation*(w.Kernel-1) + 1
+	if n+2*w.Pad < span {
+		return 0
+	}
+	return (n+2*w.Pad-span)/w.Stride + 1
+}
+
+func (w Window) valid() bool {
+	return w.Kernel > 0 && w.Stride > 0 && w.Dilation > 0 && w.Pad >= 0 && w.Pad < w.Dilation*(w.Kernel-1)+1
+}
+
+// pools says whether a pooling may move like this: no window is all padding.
+func (w Window) pools() bool { return w.valid() && w.Dilation == 1 && 2*w.Pad <= w.Kernel }
+
+// ShapeError says that a primitive cannot take the shapes it was given.
+type ShapeError struct {
+	Node string  // the node being recorded
+	In   []Shape // what it was given
+	Want string  // what it takes, in words
+}
+
+func (e *ShapeError) Error() string {
+	return fmt.Sprintf("ops: %s: input %v: want %s", e.Node, e.In, e.Want)
+}

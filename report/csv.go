@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// columns are the numbers of a history, as they stand in its CSV.
+var columns = []struct {
+	name string
+	of   func(*Point) *float64
+}{
+	{"loss_train", func(p *Point) *float64 { return p.LossTrain }},
+	{"loss_val", func(p *Point) *float64 { return p.LossVal }},
+	{"accuracy_train", func(p *Point) *float64 { return p.AccuracyTrain }},
+	{"accuracy_val", func(p *Point) *float64 { return p.AccuracyVal }},
+	{"lr", func(p *Point) *float64 { return p.LR }},
+	{"alpha_entropy", func(p *Point) *float64 { return p.AlphaEntropy }},
+	{"skip_share", func(p *Point) *float64 { return p.SkipShare }},
+	{"lambda", func(p *Point) *float64 { return p.Lambda }},
+	{"temperature", func(p *Point) *float64 { return p.Temperature }},
+	{"expected_latency_s", func(p *Point) *float64 { return p.ExpectedLatencyS }},
+	{"derived_latency_s", func(p *Point) *float64 { return p.DerivedLatencyS }},
+}
+
+// HistoryCSV writes a history as a table: a row for each point, an empty field
+// for what it does not say. After the named columns come the elements of α,
+// p[α][row][column], as many as the first point that has α.
+func HistoryCSV(w io.Writer, history []Point) error {
+	head := []string{"phase", "epoch"}
+	for _, c := range columns {
+		head = append(head, c.name)
+	}
+	head = append(head, "derived")
+	var shape [][][]float64
+	for _, p := range history {
+		if len(p.Alpha) > 0 {
+			shape = p.Alpha
+			break
+		}
+	}
+	for a, rows := range shape {
+		for r, row := range rows {
+			for c := range row {
+				head = append(head, fmt.Sprintf("p[%d][%d][%d]", a, r, c))
+			}
+		}
+	}
+	out := csv.NewWriter(w)
+	out.Write(head) // a csv.Writer keeps its first error
+	for i := range history {
+		p := &history[i]
+		row := []string{p.Phase, strconv.Itoa(p.Epoch)}
+		for _, c := range columns {
+			row = append(row, optional(c.of(p)))
+		}
+		row = append(row, p.Derived)
+		for a, rows := range shape {
+			for r, cols := range rows {
+				for c := range cols {
+					row = append(row, optional(p.weight(a, r, c)))
+				}
+			}
+		}
+		out.Write(row)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// weight is p[α][row][column], or nil where the point has none.
+func (p *Point) weight(alpha, row, col int) *float64 {
+	if alpha < len(p.Alpha) && row < len(p.Alpha[alpha]) && col < len(p.Alpha[alpha][row]) {
+		return &p.Alpha[alpha][row][col]
+	}
+	return nil
+}
+
+func optional(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
+}
+
+// EntriesCSV writes the measured operations of a profile as a table. An empty
+// field was not measured.
+func EntriesCSV(w io.Writer, p *profiles.Profile) error {
+	out := csv.NewWriter(w)
+	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p99_s", "warnings"})
+	for _, e := range p.Entries {
+		row := []string{e.Key, e.Status, e.Reason, "", "", "", "", "", "", "", strings.Join(e.Warnings, "; ")}
+		if e.N > 0 {
+			row[3] = strconv.Itoa(e.N)
+		}
+		for i, v := range []float64{e.MedianS, e.LoS, e.HiS, e.MinS, e.P90S, e.P99S} {
+			if v > 0 {
+				row[4+i] = optional(&v)
+			}
+		}
+		out.Write(row)
+	}
+	out.Flush()
+	return out.Error()
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/edgenas/edgenas/arch"
+)
+
+// epochs places points along the horizontal axis: the first of an epoch at its
+// number, further ones evenly after it.
+func epochs(points []*Point) []float64 {
+	most, in := 0, map[int]int{}
+	for _, p := range points {
+		in[p.Epoch]++
+		most = max(most, in[p.Epoch])
+	}
+	clear(in)
+	x := make([]float64, len(points))
+	for i, p := range points {
+		x[i] = float64(p.Epoch) + float64(in[p.Epoch])/float64(most)
+		in[p.Epoch]++
+	}
+	return x
+}
+
+// picker collects charts over the same points.
+type picker struct {
+	points []*Point
+	x      []float64
+	charts []chart
+}
+
+func newPicker(points []*Point) *picker { return &picker{points: points, x: epochs(points)} }
+
+// series reads one number off the points that have it.
+func (k *picker) series(name, class string, of func(*Point) *float64) series {
+	s := series{Name: name, Class: class}
+	for i, p := range k.points {
+		if v := of(p); v != nil {
+			s.X, s.Y = append(s.X, k.x[i]), append(s.Y, *v)
+		}
+	}
+	return s
+}
+
+func (k *picker) add(f frame, title string, u unit, rules []rule, fixed *reach, all ...series) {
+	if c, ok := plot(f, title, u, all, rules, fixed); ok {
+		k.charts = append(k.charts, c)
+	}
+}
+
+// noNetwork leaves a gap in a curve.
+var noNetwork = math.NaN()
+
+func searchCharts(points []*Point, r Result) []chart {
+	k := newPicker(points)
+	var limit []rule
+	longest := 0.0
+	if r.LatencyBudgetS != nil {
+		limit, longest = []rule{{"budget", budget(*r.LatencyBudgetS), "limit", *r.LatencyBudgetS}}, *r.LatencyBudgetS
+	}
+	derived := k.series("derived", "c1", func(p *Point) *float64 {
+		if p.DerivedLatencyS != nil && *p.DerivedLatencyS <= 0 {
+			return &noNetwork
+		}
+		return p.DerivedLatencyS
+	})
+	expected := k.series("expected", "c3", func(p *Point) *float64 { return p.ExpectedLatencyS })
+	for _, s := range []series{derived, expected} {
+		for _, v := range s.Y {
+			if drawable(v) {
+				longest = math.Max(longest, v)
+			}
+		}
+	}
+	k.add(wide, "Latency", secondsUnit(longest), limit, nil, expected, derived)
+	k.add(wide, "Loss", plain, nil, nil,
+		k.series("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
+		k.series("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+	k.add(wide, "Accuracy", percent, nil, nil,
+		k.series("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
+		k.series("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
+	k.add(wide, "Multiplier λ of the budget", plain, nil, nil, k.series("λ", "c7", func(p *Point) *float64 { return p.Lambda }))
+	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100}, k.series("of the greatest possible", "c2", func(p *Point) *float64 { return p.AlphaEntropy }))
+	k.add(wide, "Skip connections", percent, nil, &reach{0, 100}, k.series("share of the derived cell", "c1", func(p *Point) *float64 { return p.SkipShare }))
+	return k.charts
+}
+
+func trainCharts(points []*Point, r Result) []chart {
+	k := newPicker(points)
+	var test []rule
+	if r.TestAccuracy != nil {
+		test = []rule{{"test", share(*r.TestAccuracy), "c2", *r.TestAccuracy}}
+	}
+	k.add(wide, "Loss", plain, nil, nil,
+		k.series("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
+		k.series("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+	k.add(wide, "Accuracy", percent, test, nil,
+		k.series("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
+		k.series("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
+	k.add(wide, "Learning rate", plain, nil, nil, k.series("rate", "c7", func(p *Point) *float64 { return p.LR }))
+	return k.charts
+}
+
+// alphaCharts draws a small chart for each decision, a curve an operation. If
+// the space is not known, decisions and operations have numbers for names.
+func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
+	var first *Point
+	for _, p := range points {
+		if len(p.Alpha) > 0 {
+			first = p
+			break
+		}
+	}
+	if first == nil {
+		return nil, nil
+	}
+	k := newPicker(points)
+	var ops []legend
+	for a, rows := range first.Alpha {
+		for row, cols := range rows {
+			var all []series
+			for col := range cols {
+				name := alphaOp(space, a, col)
+				if col == len(ops) {
+					ops = append(ops, legend{colour(col), name})
+				}
+				all = append(all, k.series(name, colour(col), func(p *Point) *float64 { return p.weight(a, row, col) }))
+			}
+			n := len(k.charts)
+			k.add(small, alphaRow(space, a, row), percent, nil, &reach{0, 100}, all...)
+			if len(k.charts) > n {
+				k.charts[n].Note = leader(all)
+			}
+		}
+	}
+	return k.charts, ops
+}
+
+func alphaOp(space arch.Space, a, col int) string {
+	if space != nil && a < len(space.Alphas()) && col < len(space.Alphas()[a].Ops) {
+		return space.Alphas()[a].Ops[col]
+	}
+	return fmt.Sprintf("operation %d", col)
+}
+
+func alphaRow(space arch.Space, a, row int) string {
+	if space == nil || a >= len(space.Edges()) || row >= len(space.Edges()[a]) {
+		return fmt.Sprintf("α %d, row %d", a, row)
+	}
+	edges, out := space.Edges()[a], 0
+	for _, e := range edges {
+		out = max(out, e.To)
+	}
+	name := nodeName(edges[row].From, out) + " → " + nodeName(edges[row].To, out)
+	if len(space.Alphas()) > 1 {
+		name = space.Alphas()[a].Name + ": " + name
+	}
+	return name
+}
+
+// leader names the curve that ends highest.
+func leader(all []series) string {
+	best, at := math.Inf(-1), ""
+	for _, s := range all {
+		if n := len(s.Y); n > 0 && s.Y[n-1] > best {
+			best, at = s.Y[n-1], s.Name+" "+percent.in(s.Y[n-1])
+		}
+	}
+	return at
+}

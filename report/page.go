@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/edgenas/edgenas/internal/atomicfile"
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// WriteFile reads the run in folder dir and writes dir/report.html.
+func WriteFile(dir string) error {
+	run, err := Read(dir)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := Write(&b, run); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(dir, "report.html"), b.Bytes()); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// Write writes the page of a run. Equal runs give equal bytes.
+func Write(w io.Writer, run Run) error {
+	p, err := newPage(run)
+	if err != nil {
+		return err
+	}
+	if err := pageTemplate.Execute(w, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// page is what the template shows; what is empty is left out.
+type page struct {
+	Title, Command string
+	Summary        summary
+	Cells          []cell
+	Notation       string
+	Provisional    bool // the cells are what the search would choose now
+	Search, Train  []chart
+	Alpha          []chart
+	Legend         []legend // operations, in the colours of Alpha and Cells
+	Warnings       []string
+	Entries        entryTable
+	Networks       scatter
+	Raw            []raw
+	Downloads      []download
+}
+
+type legend struct{ Class, Name string }
+
+// raw is text to look up and copy.
+type raw struct{ Name, Text string }
+
+// download is a file inside the page.
+type download struct {
+	Name string
+	Link template.URL
+}
+
+func newPage(run Run) (*page, error) {
+	p := &page{Title: title(run.Result), Command: run.Result.Command, Summary: summarise(run)}
+	found := run.found()
+	if found != nil {
+		p.Cells = drawCells(found)
+		p.Notation = found.Space.Notation(found.Space.Canonical(found.Choice))
+		p.Provisional = run.Architecture == nil
+	}
+	var search, train []*Point
+	for i := range run.History {
+		point := &run.History[i]
+		if point.Phase == "train" {
+			train = append(train, point)
+		} else {
+			search = append(search, point)
+		}
+		if point.Warning != "" && !slices.Contains(p.Warnings, point.Warning) {
+			p.Warnings = append(p.Warnings, point.Warning)
+		}
+	}
+	p.Search, p.Train = searchCharts(search, run.Result), trainCharts(train, run.Result)
+	p.Alpha, p.Legend = alphaCharts(search, run.space())
+	if run.Profile != nil {
+		p.Entries = tabulate(run.Profile, found)
+		p.Networks = compare(run.Profile, run.Result)
+	}
+	p.identify()
+	return p, p.addRaw(run)
+}
+
+// identify numbers the pictures, so that each can refer to its description.
+func (p *page) identify() {
+	n := 0
+	for _, charts := range [][]chart{p.Search, p.Train, p.Alpha} {
+		for i := range charts {
+			charts[i].ID = fmt.Sprintf("chart%d", n)
+			n++
+		}
+	}
+}
+
+// addRaw adds the files behind the page.
+func (p *page) addRaw(run Run) error {
+	p.Raw = append(p.Raw, run.files...)
+	if run.Architecture != nil {
+		text, err := json.MarshalIndent(run.Architecture, "", "  ")
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		p.Raw = append(p.Raw, raw{"architecture.json", string(text)})
+	}
+	var b bytes.Buffer
+	if len(run.History) > 0 {
+		if err := HistoryCSV(&b, run.History); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		p.addDownload("history.csv", b.Bytes())
+	}
+	if run.Profile != nil {
+		b.Reset()
+		if err := EntriesCSV(&b, run.Profile); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		p.addDownload("entries.csv", b.Bytes())
+	}
+	return nil
+}
+
+func (p *page) addDownload(name string, data []byte) {
+	link := "data:text/csv;charset=utf-8;base64," + base64.StdEncoding.EncodeToString(data)
+	p.Downloads = append(p.Downloads, download{name, template.URL(link)}) // base64: nothing to escape
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/edgenas/edgenas/profiles"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// render is the page of a run.
+func render(t *testing.T, run Run) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, run); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestGolden(t *testing.T) {
+	if *update {
+		writeFixture(t)
+	}
+	run, err := Read(fixtureDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := render(t, run)
+	golden := filepath.Join("testdata", "report.golden.html")
+	if *update {
+		writeTestFile(t, golden, []byte(got))
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		path := filepath.Join(t.ArtifactDir(), "report.html")
+		writeTestFile(t, path, []byte(got))
+		t.Errorf("the page differs from %s: see %s, and accept it with -update", golden, path)
+	}
+}
+
+// What could make a browser fetch something: any address, any loading
+// attribute or rule, but not what points into the page itself.
+var external = regexp.MustCompile(`(?i)https?:|//[a-z]|\ssrc(set)?=|@import|url\([^#]|<(script|link|iframe|img|object|embed|use|image|base)\b|href="[^#]`)
+
+// withoutDownloads cuts out the files inside the page, and counts them: their
+// base64 may spell anything.
+func withoutDownloads(page string) (string, int) {
+	link := regexp.MustCompile(`href="data:text/csv;charset=utf-8;base64,[A-Za-z0-9/=&#;]*"`)
+	return link.ReplaceAllString(page, ""), len(link.FindAllString(page, -1))
+}
+
+func TestLoadsNothing(t *testing.T) {
+	for _, bad := range []string{`<a href="http://x">`, `<img src=x>`, `url("x")`, `<script>`, `href="/x"`, `@import "x"`} {
+		if !external.MatchString(bad) {
+			t.Fatalf("the test would miss %s", bad)
+		}
+	}
+	run, err := Read(fixtureDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, n := withoutDownloads(render(t, run))
+	if n != 2 {
+		t.Errorf("%d downloads, want history.csv and entries.csv", n)
+	}
+	if at := external.FindString(page); at != "" {
+		t.Errorf("the page refers to something outside: %q", at)
+	}
+}
+
+// copyRun copies some files of the fixture to a new folder.
+func copyRun(t *testing.T, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(fixtureDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeTestFile(t, filepath.Join(dir, name), data)
+	}
+	return dir
+}
+
+func TestUnfinished(t *testing.T) {
+	history, err := os.ReadFile(filepath.Join(fixtureDir, "history.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(history, []byte("\n"))
+	for _, c := range []struct {
+		name     string
+		files    []string
+		history  []byte // nil: none
+		has, not []string
+	}{
+		{"just started", []string{"request.json"}, nil,
+			[]string{"Not finished", "A network for 2\u00a0ms on Example Board", "edgenas search --latency-budget 2ms"},
+			[]string{"<figure", "by epoch", "Measured operations"}},
+		{"profiled", []string{"request.json", "profile.json"}, []byte{},
+			[]string{"Not finished", "Measured operations", "Whole networks"},
+			[]string{"by epoch", "In the network"}},
+		{"one epoch", []string{"request.json"}, lines[0],
+			[]string{"the search would choose now", "nor_conv_3x3", "The search, by epoch", "in → out"},
+			[]string{"training of the found"}},
+		{"torn line", []string{"request.json", "profile.json"}, bytes.Join([][]byte{lines[0], lines[1], lines[2][:40]}, nil),
+			[]string{"Not finished", "The search, by epoch"},
+			[]string{"training of the found"}},
+		{"training", []string{"request.json", "architecture.json"}, bytes.Join(lines[:fixtureEpochs+3], nil),
+			[]string{"The cell that was found", "training of the found network, by epoch"},
+			[]string{"would choose now", "test <b>"}},
+		{"unknown space", nil, lines[5],
+			[]string{"Architecture search", "α 0, row 5", "operation 4"},
+			[]string{`class="cell"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := copyRun(t, c.files...)
+			if c.history != nil {
+				writeTestFile(t, filepath.Join(dir, "history.jsonl"), c.history)
+			}
+			if err := WriteFile(dir); err != nil {
+				t.Fatal(err)
+			}
+			page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := withoutDownloads(string(page[bytes.Index(page, []byte("<body>")):]))
+			for _, want := range c.has {
+				if !strings.Contains(body, want) {
+					t.Errorf("the page lacks %q", want)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(body, not) {
+					t.Errorf("the page has %q", not)
+				}
+			}
+			if at := regexp.MustCompile(`NaN|Inf|ZgotmplZ|nil`).FindString(body); at != "" {
+				t.Errorf("the page says %q", at)
+			}
+		})
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	if err := WriteFile(t.TempDir()); !errors.Is(err, ErrNoRun) {
+		t.Errorf("an empty folder: %v, want ErrNoRun", err)
+	}
+	for _, c := range []struct{ name, content string }{
+		{"result.json", `{"seed": 1`},
+		{"request.json", `{"seed": "one"}`},
+		{"result.json", strings.Repeat(" ", maxJSONBytes+1)},
+		{"history.jsonl", "{}\nnonsense\n{}\n"},
+		{"architecture.json", "{}"},
+		{"profile.json", "{}"},
+	} {
+		dir := copyRun(t, "request.json")
+		writeTestFile(t, filepath.Join(dir, c.name), []byte(c.content))
+		if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%s with %.20q: error %v does not name it", c.name, c.content, err)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	yes, no, ms := true, false, 0.001
+	for _, c := range []struct {
+		name string
+		run  Run
+		want string
+	}{
+		{"running", Run{}, "Not finished"},
+		{"over", Run{Finished: true, Result: Result{WithinBudget: &no, LatencyMeasuredS: &ms}}, "Over the budget"},
+		{"predicted only", Run{Finished: true, Result: Result{WithinBudget: &yes}}, "Within the budget, predicted"},
+		{"measured", Run{Finished: true, Result: Result{WithinBudget: &yes, LatencyMeasuredS: &ms}}, "Within the budget, measured"},
+		{"no budget", Run{Finished: true}, "Budget not checked"},
+	} {
+		if got := judge(c.run).Text; got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestEscapes puts markup wherever a file's text reaches the page.
+func TestEscapes(t *testing.T) {
+	const evil = `"><script>alert(1)</script><p title='`
+	one := 1.0
+	run := Run{
+		Result:   Result{Command: evil, Space: evil, Method: evil, Dataset: evil, Device: evil, Runtime: evil, LatencyBudgetS: &one, TestAccuracy: &one},
+		History:  []Point{{Phase: "search", Derived: evil, Warning: evil, LossTrain: &one}},
+		Finished: true,
+		Profile: &profiles.Profile{
+			Device: profiles.Device{Model: evil}, Warnings: []string{evil},
+			Entries: []profiles.Entry{
+				{Key: evil, Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: 1, LoS: 1, HiS: 1, Warnings: []string{evil}}},
+				{Key: evil + "2", Timing: profiles.Timing{Status: profiles.Failed, Reason: evil}},
+			},
+			Networks: []profiles.Network{{Arch: evil, Counts: map[string]int{evil: 1}, Timing: profiles.Timing{Status: profiles.OK, MedianS: 1}}},
+		},
+		files: []raw{{"result.json", evil}},
+	}
+	page := render(t, run)
+	if strings.Contains(page, "<script") || strings.Contains(page, "title='") {
+		t.Error("markup of a file reaches the page")
+	}
+	if n := strings.Count(page, "&lt;script&gt;"); n < 12 {
+		t.Errorf("only %d of the texts are on the page", n)
+	}
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// summary is the top of the page.
+type summary struct {
+	Verdict verdict
+	Tiles   []tile
+	Bars    []bar
+	Budget  float64 // where the budget stands in the bars, in per cent of their width
+	Limit   string  // the budget, in words
+	Ticks   string  // what the marks are
+	Facts   []fact
+}
+
+type verdict struct{ Class, Mark, Text string }
+
+// tile is a number in large type.
+type tile struct{ Name, Value, Note string }
+
+// bar is a time beside the budget; positions are in per cent of the width.
+type bar struct {
+	Name, Value, Class string
+	Length             float64
+	Marks              []mark
+}
+
+type mark struct {
+	At   float64
+	Name string
+}
+
+type fact struct{ Name, Value string }
+
+func title(r Result) string {
+	if r.LatencyBudgetS == nil {
+		return "Architecture search"
+	}
+	t := "A network for " + budget(*r.LatencyBudgetS)
+	if r.Device != "" {
+		t += " on " + r.Device
+	}
+	return t
+}
+
+func summarise(run Run) summary {
+	s := summary{Verdict: judge(run), Tiles: tiles(run.Result), Facts: facts(run)}
+	s.addBars(run.Result)
+	return s
+}
+
+func judge(run Run) verdict {
+	r := run.Result
+	switch {
+	case !run.Finished:
+		return verdict{"open", "…", "Not finished"}
+	case r.WithinBudget == nil:
+		return verdict{"open", "?", "Budget not checked"}
+	case !*r.WithinBudget:
+		return verdict{"bad", "✗", "Over the budget"}
+	case r.LatencyMeasuredS == nil:
+		return verdict{"good", "✓", "Within the budget, predicted"}
+	}
+	return verdict{"good", "✓", "Within the budget, measured"}
+}
+
+func tiles(r Result) []tile {
+	var t []tile
+	add := func(name string, v *float64, show func(float64) string, note string) {
+		if v != nil {
+			t = append(t, tile{name, show(*v), note})
+		}
+	}
+	add("Latency budget", r.LatencyBudgetS, budget, "at most")
+	note := ""
+	if r.LatencyPredictedHiS != nil {
+		note = "≤ " + latency(*r.LatencyPredictedHiS)
+		if r.Confidence != nil {
+			note += fmt.Sprintf(" at %g%s%%", tenth(100**r.Confidence), space)
+		}
+	}
+	add("Predicted", r.LatencyPredictedS, latency, note)
+	note = "median"
+	if r.LatencyMeasuredP90S != nil && r.LatencyMeasuredP99S != nil {
+		note = fmt.Sprintf("p90 %s · p99 %s", latency(*r.LatencyMeasuredP90S), latency(*r.LatencyMeasuredP99S))
+	}
+	add("Measured", r.LatencyMeasuredS, latency, note)
+	add("Test accuracy", r.TestAccuracy, share, r.Dataset)
+	if r.Params != nil {
+		t = append(t, tile{"Parameters", count(*r.Params), "float32: " + size(4**r.Params)})
+	}
+	if r.MACs != nil {
+		t = append(t, tile{"MACs", count(*r.MACs), "per image"})
+	}
+	return t
+}
+
+// addBars compares the latencies with the budget.
+func (s *summary) addBars(r Result) {
+	longest := 0.0
+	for _, v := range []*float64{r.LatencyBudgetS, r.LatencyPredictedS, r.LatencyPredictedHiS, r.LatencyMeasuredS, r.LatencyMeasuredP99S} {
+		if v != nil {
+			longest = math.Max(longest, *v)
+		}
+	}
+	if r.LatencyBudgetS == nil || !(longest > 0) || !drawable(longest) {
+		return
+	}
+	at := func(v float64) float64 { return tenth(100 * v / (longest * 1.06)) }
+	s.Budget, s.Limit = at(*r.LatencyBudgetS), "budget "+budget(*r.LatencyBudgetS)
+	add := func(name, class string, v *float64, marks map[string]*float64, order ...string) {
+		if v == nil {
+			return
+		}
+		b := bar{Name: name, Class: class, Value: latency(*v), Length: at(*v)}
+		for _, m := range order {
+			if marks[m] != nil {
+				b.Marks = append(b.Marks, mark{at(*marks[m]), m + " " + latency(*marks[m])})
+			}
+		}
+		s.Bars = append(s.Bars, b)
+	}
+	add("predicted", "c3", r.LatencyPredictedS, map[string]*float64{"upper end": r.LatencyPredictedHiS}, "upper end")
+	switch {
+	case r.LatencyMeasuredS != nil && r.LatencyMeasuredP90S != nil:
+		s.Ticks = "Ticks: upper end of the prediction; p90 and p99 of the measurement."
+	case r.LatencyPredictedHiS != nil:
+		s.Ticks = "Tick: upper end of the prediction."
+	}
+	add("measured", "c2", r.LatencyMeasuredS, map[string]*float64{"p90": r.LatencyMeasuredP90S, "p99": r.LatencyMeasuredP99S}, "p90", "p99")
+}
+
+func facts(run Run) []fact {
+	r := run.Result
+	var f []fact
+	add := func(name, value string) {
+		if value != "" {
+			f = append(f, fact{name, value})
+		}
+	}
+	add("Device", r.Device)
+	add("Runtime", r.Runtime)
+	add("Space", r.Space)
+	if a := run.Architecture; a != nil {
+		s := a.Space.Size()
+		add("Size", fmt.Sprintf("%d cells a stage, %d channels", s.Cells, s.Channels))
+		add("Images", fmt.Sprintf("%d×%d×%d, %d classes", s.Image, s.Image, s.Colours, s.Classes))
+	}
+	add("Method", r.Method)
+	add("Data", r.Dataset)
+	if r.Seed != nil {
+		add("Seed", strconv.FormatUint(*r.Seed, 10))
+	}
+	if r.SearchWallS != nil {
+		add("Search took", wall(*r.SearchWallS))
+	}
+	if r.TrainWallS != nil {
+		add("Training took", wall(*r.TrainWallS))
+	}
+	return f
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package search finds an architecture under a latency budget by gradient.
+//
+// A supernet holds all choices of a space; α weights them. Weights learn on
+// one half of the training images, α on the other, in turn. The loss of α is
+//
+//	L_val(w, p(α)) + λ·(E(α)/T − 1) + β-decay
+//
+// where E is the expected latency of the derived network, a table sum that
+// costs nothing (expected.go), T the budget less its guard band, and λ ≥ 0 a
+// multiplier that is learned (budget.go). At the end the best choices that fit
+// are found exactly and re-ranked with the supernet's weights (discretise.go).
+//
+// A [Method] is how α becomes mixture weights p and how the gradient comes
+// back: one file each (darts.go, gdas.go), listed in [Methods].
+//
+// What a network costs comes from outside as [Costs]: a table, a calibrated
+// model or a test double. This package measures nothing.
+package search

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"math"
+
+	"github.com/edgenas/edgenas/arch"
+)
+
+// entropy is the mean entropy of the rows of p, as a share of the greatest
+// possible: 1 is undecided, 0 decided.
+func entropy(p [][]float64, alphas []arch.Alpha) float64 {
+	total, rows := 0.0, 0
+	for i, a := range alphas {
+		for _, v := range p[i] {
+			if v > 0 {
+				total -= v * math.Log(v) / math.Log(float64(len(a.Ops)))
+			}
+		}
+		rows += len(a.Rows)
+	}
+	return total / float64(rows)
+}
+
+// skipShare is the share of decisions that the derived choice gives to
+// skip_connect: near 1 the search has collapsed.
+func skipShare(c arch.Choice, alphas []arch.Alpha) float64 {
+	skips, rows := 0, 0
+	for i, a := range alphas {
+		for _, col := range c[i] {
+			if a.Ops[col] == "skip_connect" {
+				skips++
+			}
+			rows++
+		}
+	}
+	return float64(skips) / float64(rows)
+}
+
+// collapsed is the share of skip connections from which a search is reported
+// as collapsed.
+const collapsed = 0.5
