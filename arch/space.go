@@ -99,7 +99,7 @@ var Spaces = []struct {
 	Default Size // of the main job: embedded images
 	New     func(Size) (Space, error)
 }{
-	{"nb201", Size{Cells: 5, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newNB201},
+	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201},
 }
 
 // NewSpace makes the space with this name.

@@ -28,7 +28,7 @@ const (
 	sentinelMove    = 0.03 // distance of the sentinel from its median that makes a round worthless
 	maxOpen         = 64   // networks compiled at once, which bounds memory
 	minSample       = time.Millisecond
-	maxSample       = 20 * time.Millisecond // even where the clock is coarse
+	maxSample       = 20 * time.Millisecond  // even where the clock is coarse
 	slowSample      = 200 * time.Millisecond // a batch of slower ones is one sample
 	batchTime       = 10 * time.Millisecond
 	warmUp          = 200 * time.Millisecond

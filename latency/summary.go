@@ -23,9 +23,10 @@ func summarize(rounds []round) profiles.Timing {
 		t.SamplesS = append(t.SamplesS, r.samples)
 		t.SentinelS = append(t.SentinelS, r.sentinel)
 	}
-	t.N, t.MedianS = len(all), stats.Median(medians)
+	t.N, t.MedianS = len(all), sixDigits(stats.Median(medians))
 	var coverage float64
 	t.LoS, t.HiS, coverage = stats.MedianBounds(medians, confidence)
+	t.LoS, t.HiS = min(t.LoS, t.MedianS), max(t.HiS, t.MedianS) // which was rounded
 	t.MinS, t.P90S, t.P99S = stats.Quantile(all, 0), stats.Quantile(all, 0.9), stats.Quantile(all, 0.99)
 	switch {
 	case coverage < confidence:

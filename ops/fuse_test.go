@@ -3,6 +3,9 @@
 package ops_test
 
 import (
+	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/edgenas/edgenas/ops"
@@ -32,6 +35,72 @@ func TestFuse(t *testing.T) {
 				t.Errorf("%d nodes: want at most %d", len(f.Nodes), len(c.Graph.Nodes))
 			}
 			wellFormed(t, f)
+			readers := f.Consumers()
+			for _, n := range f.Nodes {
+				switch n.Kind {
+				case ops.Add:
+					if len(n.In) < 2 {
+						t.Errorf("%s: a sum of %d", n.Name, len(n.In))
+					}
+					for _, v := range n.In {
+						if f.Nodes[v].Kind == ops.Zero && len(n.In) > 1 {
+							t.Errorf("%s: adds zeros", n.Name)
+						}
+					}
+				case ops.BatchNorm:
+					if in := n.In[0]; f.Nodes[in].Kind == ops.Conv && readers[in] == 1 && !f.Nodes[in].ReLUOut && !f.Nodes[in].Accumulate {
+						t.Errorf("%s: not folded into %s", n.Name, f.Nodes[in].Name)
+					}
+				case ops.ReLU:
+					if in := n.In[0]; f.Nodes[in].Kind == ops.Conv && readers[in] == 1 {
+						t.Errorf("%s: not merged into %s", n.Name, f.Nodes[in].Name)
+					}
+				}
+			}
+			if !reflect.DeepEqual(ops.Fuse(c.Graph), f) {
+				t.Error("fused twice with two results")
+			}
 		})
+	}
+}
+
+func TestFuseRefusesMix(t *testing.T) {
+	b, x := ops.NewBuilder(ops.Shape{1, 2, 3, 3})
+	g, err := b.Finish(b.Mix("mix", 0, []ops.Value{x}, []ops.Gate{{0, 1}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, "mix") {
+			t.Errorf("panic %q: want one that names the mixture", got)
+		}
+	}()
+	ops.Fuse(g)
+}
+
+// Every tensor of the trained network is needed, in its size.
+func TestFoldWeightsErrors(t *testing.T) {
+	b, x := ops.NewBuilder(ops.Shape{1, 2, 4, 4})
+	x = b.BatchNorm("bn", b.Conv("conv", x, 3, ops.Same(3, 1, 1), 1, true), true)
+	x = b.BatchNorm("plain", b.ReLU("relu", x), false)
+	g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("pool", x), 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := ops.Fuse(g)
+	if _, err := f.FoldWeights(opstest.Weights(g, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range opstest.Weights(g, 1) {
+		for _, change := range []func(w ops.Weights){
+			func(w ops.Weights) { delete(w, name) },
+			func(w ops.Weights) { w[name] = ops.Tensor{Dims: w[name].Dims, Data: w[name].Data[1:]} },
+		} {
+			w := opstest.Weights(g, 1)
+			change(w)
+			if _, err := f.FoldWeights(w); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
 	}
 }

@@ -85,7 +85,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %s, want %s", f.Name, f.Value, w)
 		}
 	}
-	p.ConstantS = nil // what the sums leave: -0.5 and -0.6
+	p.ConstantS = nil // what the sums leave: -0.5 and -0.6; each is predicted by the other
 	if s := compare(p, Result{}); !strings.Contains(s.Facts[len(s.Facts)-1].Value, "-550") {
 		t.Errorf("a fitted constant: %v, want -550 ms", s.Facts)
 	}

@@ -57,17 +57,22 @@ func writeFixture(t *testing.T) {
 	}
 	cost := graph.Count()
 	request := map[string]any{
-		"command": "edgenas search --latency-budget 2ms --out out/first", "space": "nb201", "method": "gdas", "seed": 1,
-		"dataset": "embedded", "device": "Example Board Rev 1.0", "runtime": "native, 1 thread", "latency_budget_s": fixtureBudget,
+		"command": "edgenas search --latency-budget 2ms --out out/first", "version": "0.1.0", "date": "2026-01-15T09:28:12Z",
+		"space": "nb201", "size": space.Size(), "method": "gdas", "seed": 1,
+		"dataset": "embedded", "device": "", "runtime": "native", "latency_budget_s": fixtureBudget, "confidence": 0.95,
 	}
 	result := map[string]any{
-		"latency_predicted_s": 0.001872, "latency_predicted_hi_s": 0.001961, "confidence": 0.95, "latency_measured_s": 0.001858,
-		"latency_measured_p90_s": 0.001893, "latency_measured_p99_s": 0.002034, "within_budget": true, "test_accuracy": 0.9041,
-		"params": cost.Params, "macs": cost.MACs, "search_wall_s": 96.2, "train_wall_s": 141.7, "architecture": fixtureNotation, "onnx": "model.onnx",
+		"latency_predicted_s": 0.001872, "latency_predicted_hi_s": 0.001961, "guard_band": 0.0476, "latency_measured_s": 0.001858,
+		"latency_measured_p90_s": 0.001893, "latency_measured_p99_s": 0.002034, "within_budget": true, "test_accuracy": 0.9041, "test_images": 5000,
+		"params": cost.Params, "macs": cost.MACs, "search_wall_s": 96.2, "train_wall_s": 141.7, "train_epochs": 24, "onnx_max_difference": 7.2e-7,
+		"warnings": p.Warnings, "architecture": fixtureNotation, "onnx": "model.onnx",
 	}
 	for name, v := range request {
-		result[name] = v
+		if name != "version" && name != "date" {
+			result[name] = v
+		}
 	}
+	result["device"] = p.Device.Model
 	for name, v := range map[string]any{"request.json": request, "result.json": result, "architecture.json": found} {
 		data, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {

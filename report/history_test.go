@@ -44,13 +44,14 @@ func TestReadHistory(t *testing.T) {
 	}
 }
 
-// endless is a file of blank lines without an end.
+// endless is a file of long blank lines without an end.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {
 	for i := range p {
-		p[i] = '\n'
+		p[i] = ' '
 	}
+	p[len(p)-1] = '\n'
 	return len(p), nil
 }
 

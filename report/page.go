@@ -78,7 +78,7 @@ type download struct {
 }
 
 func newPage(run Run) (*page, error) {
-	p := &page{Title: title(run.Result), Command: run.Result.Command, Summary: summarise(run)}
+	p := &page{Title: title(run), Command: run.Result.Command, Summary: summarise(run)}
 	found := run.found()
 	if found != nil {
 		p.Cells = drawCells(found)

@@ -108,10 +108,10 @@ func TestUnfinished(t *testing.T) {
 		has, not []string
 	}{
 		{"just started", []string{"request.json"}, nil,
-			[]string{"Not finished", "A network for 2\u00a0ms on Example Board", "edgenas search --latency-budget 2ms"},
+			[]string{"Not finished", "<h1>A network for 2\u00a0ms</h1>", "edgenas search --latency-budget 2ms"},
 			[]string{"<figure", "by epoch", "Measured operations"}},
 		{"profiled", []string{"request.json", "profile.json"}, []byte{},
-			[]string{"Not finished", "Measured operations", "Whole networks"},
+			[]string{"Not finished", "A network for 2\u00a0ms on Example Board", "Measured operations", "Whole networks"},
 			[]string{"by epoch", "In the network"}},
 		{"one epoch", []string{"request.json"}, lines[0],
 			[]string{"the search would choose now", "nor_conv_3x3", "The search, by epoch", "in → out"},

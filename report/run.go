@@ -31,13 +31,16 @@ type Run struct {
 // same names; where both have one, result.json wins. A field that neither has
 // is nil or empty. Other fields are ignored.
 type Result struct {
-	Command string  `json:"command"` // the command line that made the run
-	Space   string  `json:"space"`
-	Method  string  `json:"method"`
-	Dataset string  `json:"dataset"`
-	Device  string  `json:"device"`
-	Runtime string  `json:"runtime"`
-	Seed    *uint64 `json:"seed"`
+	Command string     `json:"command"` // the command line that made the run
+	Version string     `json:"version"` // of edgenas
+	Date    string     `json:"date"`    // start, RFC 3339
+	Space   string     `json:"space"`
+	Size    *arch.Size `json:"size"`
+	Method  string     `json:"method"`
+	Dataset string     `json:"dataset"`
+	Device  string     `json:"device"`
+	Runtime string     `json:"runtime"`
+	Seed    *uint64    `json:"seed"`
 
 	LatencyBudgetS      *float64 `json:"latency_budget_s"`
 	LatencyPredictedS   *float64 `json:"latency_predicted_s"`
@@ -48,11 +51,17 @@ type Result struct {
 	LatencyMeasuredP99S *float64 `json:"latency_measured_p99_s"`
 	WithinBudget        *bool    `json:"within_budget"`
 
-	TestAccuracy *float64 `json:"test_accuracy"` // 0…1
-	Params       *int64   `json:"params"`
-	MACs         *int64   `json:"macs"`
-	SearchWallS  *float64 `json:"search_wall_s"`
-	TrainWallS   *float64 `json:"train_wall_s"`
+	GuardBand *float64 `json:"guard_band"` // kept from the budget, relative
+
+	TestAccuracy      *float64 `json:"test_accuracy"` // 0…1
+	TestImages        int      `json:"test_images"`
+	Params            *int64   `json:"params"`
+	MACs              *int64   `json:"macs"`
+	SearchWallS       *float64 `json:"search_wall_s"`
+	TrainWallS        *float64 `json:"train_wall_s"`
+	TrainEpochs       *float64 `json:"train_epochs"`
+	ONNXMaxDifference *float64 `json:"onnx_max_difference"` // of logits, read back by another reader
+	Warnings          []string `json:"warnings"`
 }
 
 // ErrNoRun says that a folder holds no run at all.
@@ -152,18 +161,26 @@ func (r Run) found() *arch.Architecture {
 	return nil
 }
 
-// space is the run's search space, or nil. Before there is an architecture its
-// size is the default one, which changes neither α nor cells.
+// space is the run's search space, or nil if it is not known.
 func (r Run) space() arch.Space {
 	if r.Architecture != nil {
 		return r.Architecture.Space
 	}
-	for _, s := range arch.Spaces {
-		if s.Name == r.Result.Space {
-			if space, err := arch.NewSpace(s.Name, s.Default); err == nil {
-				return space
-			}
-		}
+	if r.Result.Size == nil {
+		return nil
 	}
-	return nil
+	space, err := arch.NewSpace(r.Result.Space, *r.Result.Size)
+	if err != nil {
+		return nil
+	}
+	return space
+}
+
+// device names the device that the budget holds for. A request may only say
+// where to look for it; a profile knows its name.
+func (r Run) device() string {
+	if !r.Finished && r.Profile != nil {
+		return r.Profile.Device.Name()
+	}
+	return r.Result.Device
 }

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/profiles"
@@ -19,7 +20,7 @@ type scatter struct {
 	Dots           []dot
 	Facts          []fact
 	Found          bool // the last dot is the found network
-	LeftOut        int  // networks that failed or lack an operation
+	LeftOut        int  // networks that failed, are unsteady or lack an operation
 }
 
 type dot struct {
@@ -33,9 +34,13 @@ var square = frame{W: 360, H: 330, Left: 46, Right: 350, Top: 10, Bottom: 300}
 // band is the relative error that the shaded area shows: DESIGN's ±10 %.
 const band = 0.1
 
+// vague is the width of a network's bounds, relative to its median, beyond
+// which it says nothing of a prediction.
+const vague = 0.1
+
 // compare predicts the networks that the profile measured whole. A prediction
 // is the sum of the operations' times and the profile's constant; where it has
-// none, the median of what the sums leave.
+// none, the median of what the sums of the other networks leave.
 func compare(p *profiles.Profile, r Result) scatter {
 	s := scatter{frame: square}
 	var sums, measured, rest []float64
@@ -52,15 +57,17 @@ func compare(p *profiles.Profile, r Result) scatter {
 	if len(sums) == 0 {
 		return s
 	}
-	constant := 0.0
+	constant := stats.Median(rest)
 	if p.ConstantS != nil {
 		constant = *p.ConstantS
-	} else {
-		constant = stats.Median(rest)
 	}
-	predicted := sums
-	for i := range predicted {
-		predicted[i] += constant
+	var predicted []float64
+	for i, sum := range sums {
+		c := constant
+		if p.ConstantS == nil && len(rest) > 1 {
+			c = stats.Median(slices.Concat(rest[:i], rest[i+1:]))
+		}
+		predicted = append(predicted, sum+c)
 	}
 	s.describe(predicted, measured, constant)
 	if r.LatencyPredictedS != nil && r.LatencyMeasuredS != nil {
@@ -77,7 +84,7 @@ func compare(p *profiles.Profile, r Result) scatter {
 // sumOf adds the times of a network's operations; ok is false where it, or one
 // of them, has none.
 func sumOf(p *profiles.Profile, n profiles.Network) (sum float64, ok bool) {
-	if n.Status != profiles.OK || len(n.Counts) == 0 {
+	if n.Status != profiles.OK || len(n.Counts) == 0 || n.HiS-n.LoS > vague*n.MedianS {
 		return 0, false
 	}
 	known := 0

@@ -5,18 +5,20 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
 // summary is the top of the page.
 type summary struct {
-	Verdict verdict
-	Tiles   []tile
-	Bars    []bar
-	Budget  float64 // where the budget stands in the bars, in per cent of their width
-	Limit   string  // the budget, in words
-	Ticks   string  // what the marks are
-	Facts   []fact
+	Verdict  verdict
+	Tiles    []tile
+	Bars     []bar
+	Budget   float64 // where the budget stands in the bars, in per cent of their width
+	Limit    string  // the budget, in words
+	Ticks    string  // what the marks are
+	Facts    []fact
+	Warnings []string // those that are not the profile's
 }
 
 type verdict struct{ Class, Mark, Text string }
@@ -38,19 +40,24 @@ type mark struct {
 
 type fact struct{ Name, Value string }
 
-func title(r Result) string {
-	if r.LatencyBudgetS == nil {
+func title(run Run) string {
+	if run.Result.LatencyBudgetS == nil {
 		return "Architecture search"
 	}
-	t := "A network for " + budget(*r.LatencyBudgetS)
-	if r.Device != "" {
-		t += " on " + r.Device
+	t := "A network for " + budget(*run.Result.LatencyBudgetS)
+	if device := run.device(); device != "" {
+		t += " on " + device
 	}
 	return t
 }
 
 func summarise(run Run) summary {
 	s := summary{Verdict: judge(run), Tiles: tiles(run.Result), Facts: facts(run)}
+	for _, w := range run.Result.Warnings {
+		if run.Profile == nil || !slices.Contains(run.Profile.Warnings, w) {
+			s.Warnings = append(s.Warnings, w)
+		}
+	}
 	s.addBars(run.Result)
 	return s
 }
@@ -88,10 +95,14 @@ func tiles(r Result) []tile {
 	add("Predicted", r.LatencyPredictedS, latency, note)
 	note = "median"
 	if r.LatencyMeasuredP90S != nil && r.LatencyMeasuredP99S != nil {
-		note = fmt.Sprintf("p90 %s · p99 %s", latency(*r.LatencyMeasuredP90S), latency(*r.LatencyMeasuredP99S))
+		note = fmt.Sprintf("p90"+space+"%s · p99"+space+"%s", latency(*r.LatencyMeasuredP90S), latency(*r.LatencyMeasuredP99S))
 	}
 	add("Measured", r.LatencyMeasuredS, latency, note)
-	add("Test accuracy", r.TestAccuracy, share, r.Dataset)
+	note = ""
+	if r.TestImages > 0 {
+		note = fmt.Sprintf("on %d test images", r.TestImages)
+	}
+	add("Test accuracy", r.TestAccuracy, share, note)
 	if r.Params != nil {
 		t = append(t, tile{"Parameters", count(*r.Params), "float32: " + size(4**r.Params)})
 	}
@@ -144,11 +155,11 @@ func facts(run Run) []fact {
 			f = append(f, fact{name, value})
 		}
 	}
-	add("Device", r.Device)
+	add("Device", run.device())
 	add("Runtime", r.Runtime)
 	add("Space", r.Space)
-	if a := run.Architecture; a != nil {
-		s := a.Space.Size()
+	if space := run.space(); space != nil {
+		s := space.Size()
 		add("Size", fmt.Sprintf("%d cells a stage, %d channels", s.Cells, s.Channels))
 		add("Images", fmt.Sprintf("%d×%d×%d, %d classes", s.Image, s.Image, s.Colours, s.Classes))
 	}
@@ -157,11 +168,21 @@ func facts(run Run) []fact {
 	if r.Seed != nil {
 		add("Seed", strconv.FormatUint(*r.Seed, 10))
 	}
-	if r.SearchWallS != nil {
-		add("Search took", wall(*r.SearchWallS))
+	number := func(name string, v *float64, show func(float64) string) {
+		if v != nil {
+			add(name, show(*v))
+		}
 	}
-	if r.TrainWallS != nil {
-		add("Training took", wall(*r.TrainWallS))
-	}
+	number("Guard band", r.GuardBand, share)
+	number("Search took", r.SearchWallS, wall)
+	number("Training took", r.TrainWallS, func(s float64) string {
+		if r.TrainEpochs == nil {
+			return wall(s)
+		}
+		return fmt.Sprintf("%s for %g epochs", wall(s), tenth(*r.TrainEpochs))
+	})
+	number("ONNX check", r.ONNXMaxDifference, func(d float64) string { return fmt.Sprintf("logits differ by at most %.1g", d) })
+	add("Started", r.Date)
+	add("Version", r.Version)
 	return f
 }

@@ -18,12 +18,13 @@ type additive struct {
 }
 
 func (a additive) Latency(c arch.Choice) (float64, error) {
-	if _, err := a.space.Network(c, 1); err != nil {
-		return 0, err
-	}
-	total := a.fixed
+	total, alive := a.fixed, false
 	for row, col := range a.space.Canonical(c)[0] {
 		total += a.t[row][col]
+		alive = alive || col != 0
+	}
+	if !alive {
+		return 0, arch.ErrDead
 	}
 	return total, nil
 }

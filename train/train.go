@@ -47,7 +47,7 @@ type Config struct {
 // DefaultConfig is the main job's recipe: minutes on two cores. Epochs are
 // chosen by DefaultEpochs.
 func DefaultConfig() Config {
-	return Config{Batch: 64, LR: 0.1, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
+	return Config{Batch: 32, LR: 0.05, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
 }
 
 // defaultWork is the arithmetic that the main job's training spends: about two
@@ -56,11 +56,11 @@ const defaultWork = 2.4e13
 
 // DefaultEpochs is how long to train a network of so many multiply-accumulates
 // an image: the same arithmetic for every network (forward and backward are six
-// operations for each), within 2 to 20 epochs. It depends on nothing else, so
+// operations for each), within 1 to 20 epochs. It depends on nothing else, so
 // that the same flags give the same network on every machine.
 func DefaultEpochs(macs int64, images int) float64 {
 	epochs := defaultWork / (6 * float64(macs) * float64(images))
-	return math.Round(10*min(20, max(2, epochs))) / 10
+	return math.Round(10*min(20, max(1, epochs))) / 10
 }
 
 // State is everything that training has learned so far: written out and read

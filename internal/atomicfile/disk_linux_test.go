@@ -5,7 +5,6 @@ package atomicfile
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -13,37 +12,29 @@ import (
 	"testing"
 )
 
-// limited names the file that a child of the test writes under a file size
-// limit, which fails in the middle of the write as a full disk does.
-const limited = "ATOMICFILE_TEST_LIMITED"
-
-func TestMain(m *testing.M) {
-	path := os.Getenv(limited)
-	if path == "" {
-		os.Exit(m.Run())
-	}
-	signal.Ignore(syscall.SIGXFSZ)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
-		panic(err)
-	}
-	os.Stdout.WriteString(Write(path, make([]byte, 1000)).Error())
-	os.Exit(0)
-}
-
+// TestWriteHalf writes under a limit on file sizes, which fails in the middle
+// of the write as a full disk does.
 func TestWriteHalf(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "file")
 	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), limited+"="+path)
-	out, err := child.Output()
-	if err != nil {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(out); !strings.Contains(got, path+": "+syscall.EFBIG.Error()) {
-		t.Errorf("error %q: want the path and the cause", got)
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := Write(path, make([]byte, 1000))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), path+":") {
+		t.Errorf("error %v: want the path and %v", err, syscall.EFBIG)
 	}
 	holds(t, path, "old")
 	only(t, folder, "file")

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/edgenas/edgenas/internal/kernels"
-	"gorgonia.org/gorgonia"
 )
 
 // ClipGradNorm scales the gradients so that their Euclidean norm over all
@@ -14,7 +13,7 @@ import (
 // PyTorch's clip_grad_norm_ does. It returns the norm before. A norm that is
 // not finite shows a step that must not be taken: gradients are then left as
 // they are.
-func ClipGradNorm[T kernels.Float](params []gorgonia.ValueGrad, limit float64) (norm float64, err error) {
+func ClipGradNorm[T kernels.Float](params []Learnable, limit float64) (norm float64, err error) {
 	var squares float64
 	if err := each(params, func(_ string, _, g []T) error {
 		for _, x := range g {

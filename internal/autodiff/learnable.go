@@ -3,8 +3,9 @@
 package autodiff
 
 import (
-	"slices"
+	"fmt"
 
+	"github.com/edgenas/edgenas/internal/kernels"
 	"gorgonia.org/gorgonia"
 )
 
@@ -12,14 +13,43 @@ import (
 // packages that do not know Gorgonia make lists for solvers.
 type Learnable = gorgonia.ValueGrad
 
-// Clone is a deep copy; that of nil is nil.
-func (s State[T]) Clone() State[T] {
-	if s == nil {
-		return nil
+// each calls do for every parameter that has a gradient.
+func each[T kernels.Float](params []Learnable, do func(name string, w, g []T) error) error {
+	for _, v := range params {
+		p, ok := v.(*Param[T])
+		if !ok {
+			var err error
+			if p, err = adopt[T](v); err != nil {
+				return err
+			}
+		}
+		if p.Learn && p.active {
+			if err := do(p.Name, p.W, p.G); err != nil {
+				return err
+			}
+		}
 	}
-	c := State[T]{}
-	for name, m := range s {
-		c[name] = &Moments[T]{Steps: m.Steps, First: slices.Clone(m.First), Second: slices.Clone(m.Second)}
+	return nil
+}
+
+// adopt makes a parameter of another kind of gorgonia.ValueGrad, as nodes are.
+func adopt[T kernels.Float](v Learnable) (*Param[T], error) {
+	named, ok := v.(gorgonia.Namer)
+	if !ok {
+		return nil, fmt.Errorf("autodiff: solver: a %T has no name", v)
 	}
-	return c
+	p := &Param[T]{Name: named.Name(), Learn: true, active: true}
+	grad, err := v.Grad()
+	if err == nil {
+		if p.W, err = dataOf[T](v.Value()); err == nil {
+			p.G, err = dataOf[T](grad)
+		}
+	}
+	if err == nil && len(p.W) != len(p.G) {
+		err = fmt.Errorf("%d values and %d gradients", len(p.W), len(p.G))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("autodiff: solver: %s: %w", p.Name, err)
+	}
+	return p, nil
 }

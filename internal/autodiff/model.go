@@ -54,7 +54,7 @@ type Model[T kernels.Float] struct {
 	loss      []T
 	correct   []int32
 	params    []*Param[T]
-	learn     []gorgonia.ValueGrad
+	learn     []Learnable
 	leaves    []leaf[T]
 	mixtures  []Mixture[T]
 	program   *program[T]
@@ -141,7 +141,7 @@ func (m *Model[T]) Params() []*Param[T] { return m.params }
 
 // Learnables are the parameters that learn, for solvers. The slice is the
 // model's own.
-func (m *Model[T]) Learnables() []gorgonia.ValueGrad { return m.learn }
+func (m *Model[T]) Learnables() []Learnable { return m.learn }
 
 // Alphas is the number of αs.
 func (m *Model[T]) Alphas() int { return len(m.mixtures) }

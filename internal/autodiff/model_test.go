@@ -141,7 +141,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		alpha := NewParam("alpha", slices.Clone(m.Alpha(0).P), m.Alpha(0).DP)
 		sgd := SGD[float32]{LR: 0.1, Momentum: 0.9, Pool: pool}
 		adam := Adam[float32]{LR: 0.1, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8}
-		learnables, alphas := m.Learnables(), Learnables(alpha)
+		all, alphas := m.Learnables(), learnables(alpha)
 		path := 0
 		step := func() {
 			if paths {
@@ -153,10 +153,10 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			m.Forward()
 			m.Step(Alpha)
 			m.Step(Weights)
-			if _, err := ClipGradNorm[float32](learnables, 1e-3); err != nil {
+			if _, err := ClipGradNorm[float32](all, 1e-3); err != nil {
 				t.Fatal(err)
 			}
-			if err := sgd.Step(learnables); err != nil {
+			if err := sgd.Step(all); err != nil {
 				t.Fatal(err)
 			}
 			if err := adam.Step(alphas); err != nil {

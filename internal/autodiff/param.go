@@ -30,7 +30,7 @@ type Param[T kernels.Float] struct {
 	active bool
 }
 
-var _ gorgonia.ValueGrad = (*Param[float32])(nil)
+var _ Learnable = (*Param[float32])(nil)
 
 // NewParam makes a vector that learns and always has a gradient, for what is
 // trained outside a model, as α is.

@@ -24,7 +24,7 @@ var _ gorgonia.Solver = (*Adam[float32])(nil)
 
 // Step moves every parameter that has a gradient. It allocates only at a
 // parameter's first step.
-func (a *Adam[T]) Step(params []gorgonia.ValueGrad) error {
+func (a *Adam[T]) Step(params []Learnable) error {
 	if a.State == nil {
 		a.State = State[T]{}
 	}

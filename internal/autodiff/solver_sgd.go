@@ -27,7 +27,7 @@ var _ gorgonia.Solver = (*SGD[float32])(nil)
 
 // Step moves every parameter that has a gradient. It allocates only at a
 // parameter's first step.
-func (s *SGD[T]) Step(params []gorgonia.ValueGrad) error {
+func (s *SGD[T]) Step(params []Learnable) error {
 	if s.State == nil {
 		s.State = State[T]{}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/internal/kernels"
 	"gorgonia.org/gorgonia"
 )
 
@@ -25,6 +26,13 @@ func drawn() []*Param[float32] {
 		params = append(params, p)
 	}
 	return params
+}
+
+func learnables[T kernels.Float](params ...*Param[T]) (all []Learnable) {
+	for _, p := range params {
+		all = append(all, p)
+	}
+	return all
 }
 
 // TestSolverState continues on a copy of a solver's state, as a resumed search does.
@@ -46,19 +54,18 @@ func TestSolverState(t *testing.T) {
 			params := drawn()
 			solver, current := c.make(nil)
 			step := func(s gorgonia.Solver, params []*Param[float32]) {
-				if err := s.Step(Learnables(params...)); err != nil {
+				if err := s.Step(learnables(params...)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			step(solver, params)
 			step(solver, params)
-			copied := State[float32]{}
 			for name, m := range current() {
 				if m.Steps != 2 {
 					t.Errorf("%s: %d steps, want 2", name, m.Steps)
 				}
-				copied[name] = &Moments[float32]{m.Steps, slices.Clone(m.First), slices.Clone(m.Second)}
 			}
+			copied := current().Clone()
 			resumed := drawn()
 			for i, p := range params {
 				copy(resumed[i].W, p.W)
@@ -72,7 +79,7 @@ func TestSolverState(t *testing.T) {
 				}
 			}
 			copied["a"].First = nil
-			if err := other.Step(Learnables(resumed...)); err == nil || !strings.Contains(err.Error(), "want 7") {
+			if err := other.Step(learnables(resumed...)); err == nil || !strings.Contains(err.Error(), "want 7") {
 				t.Errorf("a state of another size: %v", err)
 			}
 		})
@@ -85,12 +92,12 @@ func TestSolversLeaveIdleParameters(t *testing.T) {
 		&Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.1},
 	} {
 		params := drawn()
-		if err := solver.Step(Learnables(params...)); err != nil {
+		if err := solver.Step(learnables(params...)); err != nil {
 			t.Fatal(err)
 		}
 		idle, moved := slices.Clone(params[0].W), slices.Clone(params[1].W)
 		params[0].active = false
-		if err := solver.Step(Learnables(params...)); err != nil {
+		if err := solver.Step(learnables(params...)); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(params[0].W, idle) {
@@ -121,14 +128,14 @@ func TestSolversOnGorgoniaNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	sgd := SGD[float32]{LR: 0.25}
-	if err := sgd.Step([]gorgonia.ValueGrad{w}); err != nil {
+	if err := sgd.Step([]Learnable{w}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Value().Data().([]float32); !slices.Equal(got, []float32{0.5, 1}) { // w − LR·2w
 		t.Errorf("w is %v", got)
 	}
 	wrong := SGD[float64]{LR: 0.25}
-	if err := wrong.Step([]gorgonia.ValueGrad{w}); err == nil || !strings.Contains(err.Error(), "float64") {
+	if err := wrong.Step([]Learnable{w}); err == nil || !strings.Contains(err.Error(), "float64") {
 		t.Errorf("float32 for a float64 solver: %v", err)
 	}
 }
@@ -151,7 +158,7 @@ func TestClipGradNorm(t *testing.T) {
 			p := NewParam("p", make([]float32, 2), slices.Clone(c.g))
 			idle := NewParam("idle", make([]float32, 1), []float32{100})
 			idle.active = false
-			norm, err := ClipGradNorm[float32](Learnables(p, idle), c.limit)
+			norm, err := ClipGradNorm[float32](learnables(p, idle), c.limit)
 			if err != nil || norm != c.norm {
 				t.Errorf("norm %v (%v), want %v", norm, err, c.norm)
 			}

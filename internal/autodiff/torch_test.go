@@ -14,7 +14,6 @@ import (
 
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
-	"gorgonia.org/gorgonia"
 )
 
 // torchValues reads what testdata/dump_torch.py wrote.
@@ -247,7 +246,7 @@ func TestStepsAgainstTorch(t *testing.T) {
 				loss, _ := m.Step(Alpha)
 				losses = append(losses, float32(loss))
 				softmaxGrad(alpha.G, a.P, a.DP, a.Cols)
-				if err := adam.Step([]gorgonia.ValueGrad{alpha}); err != nil {
+				if err := adam.Step([]Learnable{alpha}); err != nil {
 					t.Fatal(err)
 				}
 				torchBatch(m, "train")

@@ -2,10 +2,7 @@
 
 package kernels
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // BatchNorm normalises each channel by the statistics of this batch
 // (training form). X and Y are M rows (N·H·W) of C channels:
@@ -58,12 +55,6 @@ func (b *BatchNorm[T]) Run(p *Pool) {
 		}
 	}
 	p.For(r.count(), (*batchNormApply[T])(b))
-}
-
-func checkRows(kernel string, m, c int) {
-	if min(m, c) < 1 {
-		panic(fmt.Sprintf("kernels: %s: bad shape M=%d C=%d", kernel, m, c))
-	}
 }
 
 // batchNormMoments takes the statistics of a chunk.

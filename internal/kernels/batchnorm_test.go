@@ -106,31 +106,31 @@ func TestBatchNormVariance(t *testing.T) {
 
 func TestBatchNormGradients(t *testing.T) {
 	const epsilon = 1e-3
-	each(t, func(t *testing.T) {
-		for _, s := range rowShapes {
-			t.Run(shapeName(s), func(t *testing.T) {
-				m, c := s.m, s.c
-				x, dy, before := random[float64](1, m*c), random[float64](2, m*c), random[float64](3, m*c)
-				gamma, beta := random[float64](4, c), random[float64](5, c)
-				affine := true
-				forward := func() []float64 {
-					y, _, _ := normReference(x, c, epsilon)
-					for i := range y {
-						if affine {
-							y[i] = y[i]*gamma[i%c] + beta[i%c]
-						}
+	for _, s := range rowShapes {
+		t.Run(shapeName(s), func(t *testing.T) {
+			m, c := s.m, s.c
+			x, dy, before := random[float64](1, m*c), random[float64](2, m*c), random[float64](3, m*c)
+			gamma, beta := random[float64](4, c), random[float64](5, c)
+			affine := true
+			forward := func() []float64 {
+				y, _, _ := normReference(x, c, epsilon)
+				for i := range y {
+					if affine {
+						y[i] = y[i]*gamma[i%c] + beta[i%c]
 					}
-					return y
 				}
-				_, mean, invstd := normReference(x, c, epsilon)
-				b := &BatchNormBackward[float64]{M: m, C: c, X: x, Gamma: gamma, Mean: mean, InvStd: invstd, DY: dy,
-					DX: clone(before), DGamma: scratch[float64](c), DBeta: scratch[float64](c)}
-				b.Scratch = scratch[float64](b.ScratchLen(1))
-				run(b)
-				gradient(t, "DX", x, b.DX, dy, forward)
-				gradient(t, "DGamma", gamma, b.DGamma, dy, forward)
-				gradient(t, "DBeta", beta, b.DBeta, dy, forward)
+				return y
+			}
+			_, mean, invstd := normReference(x, c, epsilon)
+			b := &BatchNormBackward[float64]{M: m, C: c, X: x, Gamma: gamma, Mean: mean, InvStd: invstd, DY: dy,
+				DX: clone(before), DGamma: scratch[float64](c), DBeta: scratch[float64](c)}
+			b.Scratch = scratch[float64](b.ScratchLen(1))
+			run(b)
+			gradient(t, "DX", x, b.DX, dy, forward)
+			gradient(t, "DGamma", gamma, b.DGamma, dy, forward)
+			gradient(t, "DBeta", beta, b.DBeta, dy, forward)
 
+			each(t, func(t *testing.T) {
 				promises(t, func(threads int) (*BatchNormBackward[float32], [][]float32) {
 					k := &BatchNormBackward[float32]{M: m, C: c, Add: true, X: convert[float32](x), Gamma: convert[float32](gamma),
 						Mean: convert[float32](mean), InvStd: convert[float32](invstd), DY: convert[float32](dy),
@@ -145,14 +145,14 @@ func TestBatchNormGradients(t *testing.T) {
 					}
 					return k, [][]float32{k.DX, k.DGamma, k.DBeta}
 				})
-
-				affine = false
-				b.Gamma, b.DGamma, b.DBeta = nil, nil, nil
-				run(b)
-				gradient(t, "DX without affine", x, b.DX, dy, forward)
 			})
-		}
-	})
+
+			affine = false
+			b.Gamma, b.DGamma, b.DBeta = nil, nil, nil
+			run(b)
+			gradient(t, "DX without affine", x, b.DX, dy, forward)
+		})
+	}
 }
 
 func TestScaleShift(t *testing.T) {

@@ -28,25 +28,9 @@ func (s ConvShape) name() string {
 	return fmt.Sprintf("n=%d/h=%d/in=%d/out=%d/k=%d/s=%d", s.N, s.H, s.In, s.Out, s.Kernel, s.Stride)
 }
 
-// implementations are the names and tables that this CPU has, the fastest first.
-func implementations() (ims []implementation) {
-	for _, im := range append([]implementation{{portable[float32](), true}}, native()...) {
-		if im.usable {
-			ims = append([]implementation{im}, ims...)
-		}
-	}
-	return ims
-}
-
-var benchmarkHook func(name string, work, bytes int, build func() Kernel)
-
 // benchmark runs a kernel on one thread with each implementation; work is its
 // multiply-adds times two, or 0, and bytes what it reads and writes at least, or 0.
 func benchmark(b *testing.B, name string, work, bytes int, build func() Kernel) {
-	if benchmarkHook != nil {
-		benchmarkHook(name, work, bytes, build)
-		return
-	}
 	best := micro32
 	defer func() { micro32 = best }()
 	p := NewPool(1)

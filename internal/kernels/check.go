@@ -17,3 +17,10 @@ func optional[T any](kernel, name string, s []T, n int) {
 		need(kernel, name, s, n)
 	}
 }
+
+// checkRows panics unless a matrix has rows and channels.
+func checkRows(kernel string, m, c int) {
+	if min(m, c) < 1 {
+		panic(fmt.Sprintf("kernels: %s: bad shape M=%d C=%d", kernel, m, c))
+	}
+}

@@ -38,8 +38,8 @@ type outerPlan struct {
 	slack   int // elements that the last tile reads past the working copy
 }
 
-func (c *ConvBackwardWeights[T]) planFor(threads int) *outerPlan {
-	key := convKey{c.ConvShape, c.ReLUIn, threads}
+func (c *ConvBackwardWeights[T]) planned() *outerPlan {
+	key := convKey{c.ConvShape, c.ReLUIn, 1} // the same for any threads
 	if c.plan != nil && key == c.key {
 		return c.plan
 	}
@@ -70,13 +70,13 @@ func (p *outerPlan) workLen() int { return p.g.workLen() + p.slack + p.dyCopy }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *ConvBackwardWeights[T]) ScratchLen(threads int) int {
-	p := c.planFor(threads)
+	p := c.planned()
 	return p.chunks*p.partial + threads*p.workLen()
 }
 
 // Run computes DW.
 func (c *ConvBackwardWeights[T]) Run(p *Pool) {
-	plan := c.planFor(p.Threads())
+	plan := c.planned()
 	need("conv backward weights", "X", c.X, c.xLen())
 	need("conv backward weights", "DY", c.DY, c.yLen())
 	need("conv backward weights", "DW", c.DW, c.weightsLen())

@@ -231,8 +231,8 @@ type DepthwiseBackwardWeights[T Float] struct {
 	key  convKey
 }
 
-func (c *DepthwiseBackwardWeights[T]) planFor(threads int) *depthwise {
-	if key := (convKey{c.dense(), c.ReLUIn, threads}); c.plan == nil || key != c.key {
+func (c *DepthwiseBackwardWeights[T]) planned() *depthwise {
+	if key := (convKey{c.dense(), c.ReLUIn, 1}); c.plan == nil || key != c.key {
 		c.check()
 		g := c.dense().forward(!c.ReLUIn, 1)
 		g.images = 1
@@ -241,6 +241,7 @@ func (c *DepthwiseBackwardWeights[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
+// parts is the number of images in a part of the batch, and of parts, as chunks says.
 func (c *DepthwiseBackwardWeights[T]) parts() (images, n int) {
 	images = (c.N + chunks - 1) / chunks
 	return images, (c.N + images - 1) / images
@@ -249,12 +250,12 @@ func (c *DepthwiseBackwardWeights[T]) parts() (images, n int) {
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
 	_, n := c.parts()
-	return n*(c.weightsLen()+c.C) + c.C + threads*c.planFor(threads).g.workLen()
+	return n*(c.weightsLen()+c.C) + c.C + threads*c.planned().g.workLen()
 }
 
 // Run computes DW.
 func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
-	c.planFor(p.Threads())
+	c.planned()
 	need("depthwise backward weights", "X", c.X, c.xLen())
 	need("depthwise backward weights", "DY", c.DY, c.yLen())
 	need("depthwise backward weights", "DW", c.DW, c.weightsLen())

@@ -5,8 +5,10 @@
 //
 // A kernel is a struct: its fields are the extents and the slices that it reads
 // and writes, Run does the work. Whoever plans a network makes the structs
-// once, binds their slices to an arena, and then only calls Run, which never
-// allocates. Zero or wrong extents and short slices are caller bugs and panic.
+// once, binds their slices to an arena, and then only calls Run. The first Run
+// (or ScratchLen) of a windowed kernel makes its tables; no Run after it
+// allocates, and slices may be bound anew before each. Zero or wrong extents
+// and short slices are caller bugs and panic. A kernel runs on one pool at a time.
 //
 // # Layout
 //
@@ -17,16 +19,22 @@
 //
 // # Determinism
 //
-// Work is cut into pieces that do not depend on the number of threads, and
-// sums over pieces are added in the order of the pieces, so the bits of every
-// result are the same for any [Pool].
+// Work is cut into pieces that do not depend on the number of threads where
+// sums are concerned, and sums over pieces are added in the order of the
+// pieces, so the bits of every result are the same for any [Pool]. AVX2 and
+// AVX-512 give the same bits too; other platforms differ by roundings.
 //
 // # Implementations
 //
 // The portable Go in this package is generic over float32 and float64 and is
 // compiled everywhere; float64 is the reference that gradients are checked
-// with. For float32, AVX2 with FMA (amd64) and NEON (arm64) replace the inner
-// loops where cpuid finds them; the build tag noasm leaves them out.
+// with. For float32, assembly replaces the inner loops listed in micro.go
+// where cpuid finds AVX2 with FMA, AVX-512 or NEON; the build tag noasm leaves
+// it out.
+//
+// Windowed kernels share gather.go, which describes what each output reads,
+// pads the input and cuts the work; dense.go turns that into an implicit
+// matrix product for [Conv] and [ConvBackwardData] alike.
 package kernels
 
 // Float is the element type of a kernel.

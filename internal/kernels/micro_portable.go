@@ -228,12 +228,7 @@ func pickGradPortable[T Float](dx, dy, from []T, t T) {
 }
 
 // atLeast is max(floor, v), and v if v is NaN.
-func atLeast[T Float](floor, v T) T {
-	if v < floor {
-		return floor
-	}
-	return v
-}
+func atLeast[T Float](floor, v T) T { return max(floor, v) }
 
 // tail is s[i:], or nil if s is nil.
 func tail[T Float](s []T, i int) []T {

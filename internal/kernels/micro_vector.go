@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build amd64 && !noasm
+//go:build (amd64 || arm64) && !noasm
 
 package kernels
 
-// The assembly of each platform implements the functions below on whole
-// vectors; the wrappers around them check bounds and leave the last,
-// incomplete vector to the portable loops.
+// The assembly of each platform (micro_GOARCH.s) implements the functions
+// without body below, on whole vectors of lanes elements; the wrappers around
+// them check bounds and leave the last, incomplete vector to the portable
+// loops. A platform defines lanes, convVecRows, outerVecRows and native.
 
 // vector is the table of this platform's basic vector instructions.
 func vector(name string) micro[float32] {

@@ -38,7 +38,6 @@ func moments[T Float](m *micro[T], out, x []T, rows, c int) {
 	clear(squares)
 	m.reduce(sum, squares, x, mean, x, mean, none, rows, c, c, c)
 	for i, s := range sum {
-		squares[i] -= s * s / T(rows)
 		mean[i] += s / T(rows)
 	}
 }

@@ -94,17 +94,17 @@ func testPools[T Float](t *testing.T, s PoolShape) {
 }
 
 func TestPoolGradients(t *testing.T) {
-	each(t, func(t *testing.T) {
-		for _, s := range poolShapes {
-			t.Run(shapeName(s), func(t *testing.T) {
-				x, dy, before := random[float64](1, s.xLen()), random[float64](2, s.yLen()), random[float64](3, s.xLen())
-				avg := &AvgPoolBackward[float64]{PoolShape: s, DY: dy, DX: clone(before)}
-				run(avg)
-				gradient(t, "average DX", x, avg.DX, dy, func() []float64 { return avgPoolReference(s, x) })
-				most := &MaxPoolBackward[float64]{PoolShape: s, X: x, DY: dy, DX: clone(before)}
-				run(most)
-				gradient(t, "maximum DX", x, most.DX, dy, func() []float64 { return maxPoolReference(s, x) })
+	for _, s := range poolShapes {
+		t.Run(shapeName(s), func(t *testing.T) {
+			x, dy, before := random[float64](1, s.xLen()), random[float64](2, s.yLen()), random[float64](3, s.xLen())
+			avg := &AvgPoolBackward[float64]{PoolShape: s, DY: dy, DX: clone(before)}
+			run(avg)
+			gradient(t, "average DX", x, avg.DX, dy, func() []float64 { return avgPoolReference(s, x) })
+			most := &MaxPoolBackward[float64]{PoolShape: s, X: x, DY: dy, DX: clone(before)}
+			run(most)
+			gradient(t, "maximum DX", x, most.DX, dy, func() []float64 { return maxPoolReference(s, x) })
 
+			each(t, func(t *testing.T) {
 				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
 					k := &AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
 					if threads == 1 {
@@ -124,8 +124,8 @@ func TestPoolGradients(t *testing.T) {
 					return k, [][]float32{k.DX}
 				})
 			})
-		}
-	})
+		})
+	}
 }
 
 // TestMaxPoolTies: of equal elements the first, row by row, gets the gradient.
@@ -134,34 +134,4 @@ func TestMaxPoolTies(t *testing.T) {
 		X: []float32{1, 3, 3, 3}, DY: []float32{5}, DX: make([]float32, 4)}
 	run(k)
 	near(t, "DX", k.DX, []float64{0, 5, 0, 0}, 0)
-}
-
-func TestGlobalAvgPool(t *testing.T) {
-	each(t, func(t *testing.T) {
-		const n, hw, c = 3, 7, 19
-		x, dy, before := random[float64](1, n*hw*c), random[float64](2, n*c), random[float64](3, n*hw*c)
-		forward := func() []float64 {
-			y := make([]float64, n*c)
-			for i, v := range x {
-				y[i/(hw*c)*c+i%c] += v / hw
-			}
-			return y
-		}
-		promises(t, func(int) (*GlobalAvgPool[float32], [][]float32) {
-			k := &GlobalAvgPool[float32]{N: n, HW: hw, C: c, X: convert[float32](x), Y: scratch[float32](n * c)}
-			run(k)
-			near(t, "Y", k.Y, forward(), tolerance[float32]())
-			return k, [][]float32{k.Y}
-		})
-		back := &GlobalAvgPoolBackward[float64]{N: n, HW: hw, C: c, DY: dy, DX: clone(before)}
-		run(back)
-		gradient(t, "DX", x, back.DX, dy, forward)
-		promises(t, func(int) (*GlobalAvgPoolBackward[float32], [][]float32) {
-			k := &GlobalAvgPoolBackward[float32]{N: n, HW: hw, C: c, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
-			run(k)
-			near(t, "DX with Add", k.DX, plus(before, back.DX), tolerance[float32]())
-			copy(k.DX, convert[float32](before))
-			return k, [][]float32{k.DX}
-		})
-	})
 }

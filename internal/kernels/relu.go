@@ -2,12 +2,13 @@
 
 package kernels
 
-// flat cuts n elements for elementwise kernels: 64 KiB of float32 a piece.
+// flatSize elements are a piece of an elementwise kernel: 64 KiB of float32.
 const flatSize = 16 << 10
 
+// flatPieces is the number of pieces of n elements.
 func flatPieces(n int) int { return (n + flatSize - 1) / flatSize }
 
-// flatAt is the piece's range of elements.
+// flatAt is the range of a piece's elements.
 func flatAt(piece, n int) (first, end int) {
 	return piece * flatSize, min(n, (piece+1)*flatSize)
 }

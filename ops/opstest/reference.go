@@ -80,12 +80,18 @@ type node struct {
 	w    ops.Weights
 }
 
-// param is an element of a parameter, or def where there is no such parameter.
-func (r node) param(name string, i int, def float64) float64 {
-	if t, ok := r.w[r.Name+name]; ok {
-		return float64(t.Data[i])
+// param is a parameter of the node, each element def where there is no such
+// parameter.
+func (r node) param(name string, n int, def float64) []float64 {
+	p := make([]float64, n)
+	t, ok := r.w[r.Name+name]
+	for i := range p {
+		p[i] = def
+		if ok {
+			p[i] = float64(t.Data[i])
+		}
 	}
-	return def
+	return p
 }
 
 // each calls f for all elements of the output.
@@ -121,12 +127,13 @@ func (r node) image(n, c int) int { return (n*r.xs.C + c) * r.xs.H * r.xs.W }
 
 func (r node) conv() {
 	in, out, k := r.xs.C/r.Groups, r.Shape.C/r.Groups, r.Window.Kernel
+	weight, bias := r.param(".weight", r.Shape.C*in*k*k, math.NaN()), r.param(".bias", r.Shape.C, 0)
 	r.each(func(at, n, c, h, w int) {
-		sum := r.param(".bias", c, 0)
+		sum := bias[c]
 		for i := range in {
 			image := r.image(n, c/out*in+i)
 			r.window(h, w, func(kh, kw, pixel int) {
-				sum += r.x[image+pixel] * r.param(".weight", ((c*in+i)*k+kh)*k+kw, math.NaN())
+				sum += r.x[image+pixel] * weight[((c*in+i)*k+kh)*k+kw]
 			})
 		}
 		r.y[at] = sum
@@ -134,10 +141,10 @@ func (r node) conv() {
 }
 
 func (r node) batchNorm() {
+	mean, variance := r.param(".running_mean", r.xs.C, math.NaN()), r.param(".running_var", r.xs.C, math.NaN())
+	scale, shift := r.param(".weight", r.xs.C, 1), r.param(".bias", r.xs.C, 0)
 	r.each(func(at, n, c, h, w int) {
-		v := r.x[at] - r.param(".running_mean", c, math.NaN())
-		v /= math.Sqrt(r.param(".running_var", c, math.NaN()) + ops.BatchNormEpsilon)
-		r.y[at] = v*r.param(".weight", c, 1) + r.param(".bias", c, 0)
+		r.y[at] = (r.x[at]-mean[c])/math.Sqrt(variance[c]+ops.BatchNormEpsilon)*scale[c] + shift[c]
 	})
 }
 
@@ -165,10 +172,11 @@ func (r node) globalAvgPool() {
 }
 
 func (r node) linear() {
+	weight, bias := r.param(".weight", r.Shape.C*r.xs.C, math.NaN()), r.param(".bias", r.Shape.C, math.NaN())
 	r.each(func(at, n, c, _, _ int) {
-		r.y[at] = r.param(".bias", c, math.NaN())
+		r.y[at] = bias[c]
 		for i := range r.xs.C {
-			r.y[at] += r.x[r.image(n, i)] * r.param(".weight", c*r.xs.C+i, math.NaN())
+			r.y[at] += r.x[r.image(n, i)] * weight[c*r.xs.C+i]
 		}
 	})
 }

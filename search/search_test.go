@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/edgenas/edgenas/internal/autodiff"
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+)
+
+// blobs is a source of easy images: class k is bright in column k. It records
+// which images it handed out.
+type blobs struct {
+	n, size, classes, at int
+	drawn                []int
+}
+
+func (b *blobs) Next(x []float32, y []int32) {
+	pixels := b.size * b.size
+	for i := range y {
+		k := b.at % b.n
+		b.at++
+		b.drawn = append(b.drawn, k)
+		rng := rand.New(rand.NewPCG(uint64(k), 77))
+		y[i] = int32(k % b.classes)
+		for j := range pixels {
+			v := float32(0.3 * rng.NormFloat64())
+			if j%b.size == 2*int(y[i]) {
+				v++
+			}
+			x[i*pixels+j] = v
+		}
+	}
+}
+
+func (b *blobs) Len() int                     { return b.n }
+func (b *blobs) MarshalJSON() ([]byte, error) { return json.Marshal(b.at) }
+func (b *blobs) UnmarshalJSON(d []byte) error { return json.Unmarshal(d, &b.at) }
+
+// small is a search that takes a moment.
+func small(t *testing.T, method string, threads int, budgetS float64) (*Search, *blobs, *blobs) {
+	t.Helper()
+	space := newNB201(t)
+	c := DefaultConfig()
+	c.Method, c.Seed, c.Epochs, c.Batch, c.Candidates, c.BudgetS = method, 1, 3, 8, 5, budgetS
+	first, second := &blobs{n: 40, size: 8, classes: 3}, &blobs{n: 40, size: 8, classes: 3}
+	pool := kernels.NewPool(threads)
+	t.Cleanup(pool.Close)
+	s, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))),
+		Weights: first, Alpha: second, Pool: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, first, second
+}
+
+func run(t *testing.T, s *Search) ([]Point, *Result) {
+	t.Helper()
+	var points []Point
+	r, err := s.Run(context.Background(), func(p Point) { points = append(points, p) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return points, r
+}
+
+func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
+	const budget = 1.2e-3
+	for _, m := range Methods {
+		t.Run(m.Name(), func(t *testing.T) {
+			s, _, _ := small(t, m.Name(), 2, budget)
+			points, r := run(t, s)
+			if len(points) != s.Steps() || s.Steps() != 15 {
+				t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
+			}
+			if len(r.Candidates) != 5 {
+				t.Fatalf("%d candidates: want 5", len(r.Candidates))
+			}
+			for i, c := range r.Candidates {
+				if c.LatencyS > budget || c.LatencyS < wellUsed*budget {
+					t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, budget)
+				}
+				if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r.Candidates[i-1].Accuracy {
+					t.Errorf("candidate %d: loss %g, accuracy %g after %g", i, c.Loss, c.Accuracy, r.Candidates[max(0, i-1)].Accuracy)
+				}
+			}
+			if first, last := points[0].LossTrain, points[len(points)-1].LossTrain; last >= first {
+				t.Errorf("loss went from %g to %g: nothing was learned", first, last)
+			}
+			warm, end := points[4].Alpha[0][0], points[len(points)-1].Alpha[0][0]
+			if !reflect.DeepEqual(points[0].Alpha, points[4].Alpha) {
+				t.Error("α moved during the warm-up")
+			}
+			if reflect.DeepEqual(warm, end) {
+				t.Error("α did not move after the warm-up")
+			}
+		})
+	}
+}
+
+// Both halves go on through their epoch: an iterator made anew at each step,
+// so that α always sees the first batch, is a known bug of this field.
+func TestEachHalfKeepsItsCursor(t *testing.T) {
+	s, first, second := small(t, "gdas", 1, 1)
+	if _, err := s.Run(stopAfter(10, s), func(Point) {}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	all := func(lo, n int) (want []int) {
+		for i := range n {
+			want = append(want, (lo+i)%40)
+		}
+		return want
+	}
+	if want := all(0, 80); !slices.Equal(first.drawn, want) {
+		t.Errorf("the weights' half handed out %v: want each image once an epoch", first.drawn)
+	}
+	if want := all(0, 40); !slices.Equal(second.drawn, want) {
+		t.Errorf("α's half handed out %v after the warm-up: want all images once", second.drawn)
+	}
+}
+
+// stopAfter ends a search when it has done n steps.
+func stopAfter(n int, s *Search) context.Context { return &stepLimit{context.Background(), n, s} }
+
+type stepLimit struct {
+	context.Context
+	n int
+	s *Search
+}
+
+func (l *stepLimit) Err() error {
+	if l.s.step >= l.n {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestSameBitsForAnyThreads(t *testing.T) {
+	var want []Point
+	for _, threads := range []int{1, 2, 3} {
+		s, _, _ := small(t, "gdas", threads, 1.2e-3)
+		got, _ := run(t, s)
+		if want == nil {
+			want = got
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%d threads give another history than 1", threads)
+		}
+	}
+}
+
+// A search that was stopped, written out and restored elsewhere ends as one
+// that never stopped.
+func TestRestore(t *testing.T) {
+	for _, m := range Methods {
+		t.Run(m.Name(), func(t *testing.T) {
+			whole, _, _ := small(t, m.Name(), 1, 1.2e-3)
+			want, wantResult := run(t, whole)
+
+			s, _, _ := small(t, m.Name(), 1, 1.2e-3)
+			if _, err := s.Run(stopAfter(8, s), func(Point) {}); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			st, err := s.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(st)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := State{Supernet: st.Supernet, SGD: st.SGD}
+			if err := json.Unmarshal(text, &again); err != nil {
+				t.Fatal(err)
+			}
+			s, _, _ = small(t, m.Name(), 1, 1.2e-3)
+			if err := s.Restore(again); err != nil {
+				t.Fatal(err)
+			}
+			got, gotResult := run(t, s)
+			if !reflect.DeepEqual(got, want[8:]) {
+				t.Error("the restored search took another path")
+			}
+			if !reflect.DeepEqual(gotResult, wantResult) {
+				t.Error("the restored search found another result")
+			}
+		})
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	s, _, _ := small(t, "darts", 1, 1.2e-3)
+	good, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*State){
+		"step":    func(st *State) { st.Step = 1000 },
+		"alpha":   func(st *State) { st.Alpha = [][]float64{{1}} },
+		"rng":     func(st *State) { st.RNG = []byte("x") },
+		"cursor":  func(st *State) { st.AlphaData = json.RawMessage("[]") },
+		"weights": func(st *State) { st.Supernet = ops.Weights{} },
+	} {
+		st := good
+		spoil(&st)
+		if err := s.Restore(st); err == nil {
+			t.Errorf("%s: a spoilt state was taken", name)
+		}
+	}
+}
+
+func TestInfeasibleBudgetTrainsNothing(t *testing.T) {
+	space := newNB201(t)
+	c := DefaultConfig()
+	c.BudgetS = 1e-6
+	source := &blobs{n: 200, size: 8, classes: 3}
+	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source, Pool: kernels.NewPool(1)})
+	var infeasible *InfeasibleError
+	if !errors.As(err, &infeasible) || infeasible.FastestS < 1e-4 {
+		t.Errorf("error %v: want an InfeasibleError that names the fastest network", err)
+	}
+	if source.at != 0 {
+		t.Errorf("%d images were drawn", source.at)
+	}
+}
+
+// The gradient of α's whole loss — images through a supernet, latency times λ,
+// β-decay — against central differences, all in float64.
+func TestWholeAlphaGradient(t *testing.T) {
+	s, _, _ := small(t, "darts", 1, 5e-4)
+	s.step = 9 // β-decay has strength
+	s.multiplier.Lambda = 0.7
+	graph, err := s.problem.Proxy.Supernet(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := autodiff.Compile[float64](graph, autodiff.Options{Alphas: [][2]int{{6, 5}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 0))
+	if err := model.Load(ops.InitWeights(graph, rng)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range model.Input() {
+		model.Input()[i] = rng.NormFloat64()
+	}
+	copy(model.Labels(), []int32{0, 1, 2})
+	alpha := s.alpha[0].W
+	for i := range alpha {
+		alpha[i] = rng.NormFloat64()
+	}
+	decay := s.config.BetaDecay * float64(s.step) / float64(s.Steps())
+	loss := func() float64 {
+		s.relax()
+		m := model.Alpha(0)
+		s.method.Forward(alpha, m.P, m.Open, 5, 0, s.rng)
+		l, _ := model.Forward()
+		return l + s.multiplier.Lambda*(s.expected.Value(s.p, nil, 0)/s.config.BudgetS-1) + betaDecay(alpha, s.p[0], make([]float64, 30), 5, decay)
+	}
+	loss()
+	if _, correct := model.Step(autodiff.Alpha); correct < 0 {
+		t.Fatal(correct)
+	}
+	s.alphaGradient([][]float64{slices.Clone(model.Alpha(0).DP)})
+	got := slices.Clone(s.alpha[0].G)
+	want := make([]float64, 30)
+	for i := range alpha {
+		const h = 1e-5
+		keep := alpha[i]
+		alpha[i] = keep + h
+		up := loss()
+		alpha[i] = keep - h
+		down := loss()
+		alpha[i] = keep
+		want[i] = (up - down) / (2 * h)
+	}
+	centre(want, 5) // the part that shifts a whole row is taken off
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-7*max(1, math.Abs(want[i])) {
+			t.Errorf("dL/dα[%d] = %g: central difference %g", i, got[i], want[i])
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	space := newNB201(t)
+	for name, spoil := range map[string]func(*Config){
+		"method": func(c *Config) { c.Method = "magic" },
+		"epochs": func(c *Config) { c.Epochs = 0 },
+		"budget": func(c *Config) { c.BudgetS = math.NaN() },
+	} {
+		c := DefaultConfig()
+		c.BudgetS = 1
+		spoil(&c)
+		source := &blobs{n: 64, size: 8, classes: 3}
+		if _, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source}); err == nil {
+			t.Errorf("%s: a bad configuration was taken", name)
+		}
+	}
+}
+
+func ExampleMultiplier_Update() {
+	m := Multiplier{Rate: 0.1}
+	m.Update(30e-3, 20e-3) // half over a budget of 20 ms
+	fmt.Println(m.Lambda)
+	m.Update(19e-3, 20e-3)
+	fmt.Println(m.Lambda)
+	// Output:
+	// 0.05
+	// 0
+}

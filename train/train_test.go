@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/kernels"
+)
+
+// stripes is a source of easy images: class k is bright in column 2k.
+type stripes struct{ at int }
+
+const (
+	stripesImages  = 40
+	stripesSize    = 8
+	stripesClasses = 3
+)
+
+func (s *stripes) Next(x []float32, y []int32) {
+	for i := range y {
+		rng := rand.New(rand.NewPCG(uint64(s.at%stripesImages), 5))
+		y[i] = int32(s.at % stripesImages % stripesClasses)
+		s.at++
+		image := x[i*stripesSize*stripesSize : (i+1)*stripesSize*stripesSize]
+		for j := range image {
+			image[j] = float32(0.3 * rng.NormFloat64())
+			if j%stripesSize == 2*int(y[i]) {
+				image[j]++
+			}
+		}
+	}
+}
+
+func (s *stripes) Len() int                     { return stripesImages }
+func (s *stripes) MarshalJSON() ([]byte, error) { return json.Marshal(s.at) }
+func (s *stripes) UnmarshalJSON(d []byte) error { return json.Unmarshal(d, &s.at) }
+
+func architecture(t *testing.T) arch.Architecture {
+	t.Helper()
+	space, err := arch.NewSpace("nb201", arch.Size{Cells: 1, Channels: 4, Image: stripesSize, Colours: 1, Classes: stripesClasses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice, err := space.Parse("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arch.Architecture{Space: space, Choice: choice}
+}
+
+func newTrainer(t *testing.T, threads int) *Trainer {
+	t.Helper()
+	c := DefaultConfig()
+	c.Epochs, c.Batch, c.Seed = 10, 8, 1
+	pool := kernels.NewPool(threads)
+	t.Cleanup(pool.Close)
+	tr, err := New(c, architecture(t), &stripes{}, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func TestTrainingLearns(t *testing.T) {
+	var points []Point
+	tr := newTrainer(t, 2)
+	w, err := tr.Run(context.Background(), func(p Point) { points = append(points, p) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tr.Steps() != 50 || len(points) != 5 || points[4].Step != 50 {
+		t.Fatalf("%d steps, points %+v: want 50 steps and a point for every 10", tr.Steps(), points)
+	}
+	last := points[4]
+	if last.AccuracyTrain < 0.95 || last.LossTrain > points[0].LossTrain/2 {
+		t.Errorf("after training: %+v, at first %+v", last, points[0])
+	}
+	if last.LR > tr.config.LR/50 {
+		t.Errorf("the rate ends at %g", last.LR)
+	}
+	g, err := architecture(t).Network(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Check(g); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSameBitsForAnyThreads(t *testing.T) {
+	var want any
+	for _, threads := range []int{1, 2, 3} {
+		w, err := newTrainer(t, threads).Run(context.Background(), func(Point) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = w
+		}
+		if !reflect.DeepEqual(any(w), want) {
+			t.Errorf("%d threads give other weights than 1", threads)
+		}
+	}
+}
+
+// stepLimit is a context that ends after so many steps.
+type stepLimit struct {
+	context.Context
+	t *Trainer
+	n int
+}
+
+func (l *stepLimit) Err() error {
+	if l.t.step >= l.n {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestRestore(t *testing.T) {
+	want, err := newTrainer(t, 1).Run(context.Background(), func(Point) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrainer(t, 1)
+	if _, err := tr.Run(&stepLimit{context.Background(), tr, 23}, func(Point) {}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	st, err := tr.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr = newTrainer(t, 1)
+	if err := tr.Restore(st); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tr.Run(context.Background(), func(Point) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Error("the restored training ended with other weights")
+	}
+	st.Step = 1000
+	if err := tr.Restore(st); err == nil {
+		t.Error("a step beyond the end was taken")
+	}
+}
+
+func TestRate(t *testing.T) {
+	tr := newTrainer(t, 1)
+	top := 0.0
+	for step := range tr.Steps() {
+		r := tr.rate(step)
+		if !(r > 0) || r > tr.config.LR {
+			t.Errorf("step %d: rate %g", step, r)
+		}
+		top = max(top, r)
+	}
+	if math.Abs(top-tr.config.LR) > 1e-12 || tr.rate(0) >= tr.config.LR/2 || tr.rate(tr.Steps()-1) > tr.config.LR/100 {
+		t.Errorf("rates from %g over %g to %g", tr.rate(0), top, tr.rate(tr.Steps()-1))
+	}
+}
+
+func TestDefaultEpochs(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		macs   int64
+		images int
+		want   float64
+	}{
+		{"tiny networks get 20", 1e6, 20_000, 20},
+		{"huge networks get 1", 1e10, 50_000, 1},
+	} {
+		if got := DefaultEpochs(tc.macs, tc.images); got != tc.want {
+			t.Errorf("%s: %g epochs: want %g", tc.name, got, tc.want)
+		}
+	}
+	if a, b := DefaultEpochs(1e8, 20_000), DefaultEpochs(5e7, 20_000); !(b > a) {
+		t.Errorf("a network of half the size gets %g epochs, the larger one %g", b, a)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	tr := newTrainer(t, 1)
+	for name, spoil := range map[string]func(*Config){
+		"no epochs":       func(c *Config) { c.Epochs = 0 },
+		"batch too large": func(c *Config) { c.Batch = 1000 },
+		"NaN":             func(c *Config) { c.Epochs = math.NaN() },
+	} {
+		c := tr.config
+		spoil(&c)
+		if _, err := New(c, architecture(t), &stripes{}, nil); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
