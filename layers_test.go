@@ -26,6 +26,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/kernels", ""},
 	{"internal/stats", ""},
 	{"internal/hostinfo", ""},
+	{"internal/version", ""},
 	{"internal/dataset/imagepack", ""},
 	{"internal/dataset/embedded", "internal/dataset/imagepack"},
 	{"internal/dataset", "internal/dataset/imagepack"},
@@ -38,11 +39,12 @@ var layers = []struct{ pkg, may string }{
 	{"internal/infer", "ops internal/kernels"},
 	{"internal/autodiff", "ops internal/kernels"},
 	{"latency", "ops arch profiles internal/stats internal/hostinfo"},
+	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
 	{"search", "ops arch internal/autodiff internal/kernels"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
 	{"report", "ops arch profiles internal/stats internal/atomicfile"},
-	{"cmd/edgenas-agent", "ops arch profiles latency internal/infer internal/kernels internal/onnx"},
+	{"cmd/edgenas-agent", "ops arch profiles latency internal/kernels internal/native internal/onnx internal/version"},
 	{"cmd/edgenas", "*"},
 }
 

@@ -67,7 +67,9 @@ const maxTicks = 5
 func newAxis(lo, hi, least, from, to float64) axis {
 	if magnitude := math.Max(math.Abs(lo), math.Abs(hi)); hi-lo < math.Max(1e-9*magnitude, 1e-12) {
 		pad := math.Max(magnitude/10, math.Max(least, 1e-9)) // one value: in the middle
-		lo, hi = lo-pad, hi+pad
+		if lo, hi = lo-pad, hi+pad; magnitude == 0 {
+			lo, hi = 0, 1
+		}
 	}
 	step := math.Pow(10, math.Floor(math.Log10((hi-lo)/maxTicks)))
 	for _, m := range []float64{1, 2, 5, 10} {
@@ -176,7 +178,7 @@ func within(x axis) []tick {
 }
 
 // maxSegments bounds the size of a curve: longer ones are thinned.
-const maxSegments = 500
+const maxSegments = 250
 
 // trace is the SVG path of a curve, with its first and last value.
 func trace(s series, x, y axis, u unit) (path string, first, last float64) {

@@ -21,7 +21,8 @@ func TestAxis(t *testing.T) {
 		{"around zero", -0.3, 0.21, 0, "[-0.4 -0.2 0.0 0.2 0.4]"},
 		{"two epochs", 0, 1, 1, "[0 1]"},
 		{"one value", 5, 5, 0, "[4.4 4.6 4.8 5.0 5.2 5.4 5.6]"},
-		{"zero", 0, 0, 0, "[-1e-09 -5e-10 0 5e-10 1e-09]"},
+		{"zero", 0, 0, 0, "[0.0 0.2 0.4 0.6 0.8 1.0]"},
+		{"tiny", 1e-13, 2e-13, 0, "[-1e-09 -5e-10 0 5e-10 1e-09 1.5e-09]"},
 		{"large", 0, 4e9, 0, "[0 1e+09 2e+09 3e+09 4e+09]"},
 	} {
 		a := newAxis(c.lo, c.hi, c.least, 0, 100)
@@ -84,5 +85,21 @@ func TestEpochs(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(epochs(points)), "[0 0.25 0.5 0.75 1 1.25]"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestSmooth(t *testing.T) {
+	var points []*Point
+	for i := range 600 {
+		loss := float64(i / 100)
+		points = append(points, &Point{Epoch: i / 100, LossTrain: &loss})
+	}
+	of := func(p *Point) *float64 { return p.LossTrain }
+	s := newPicker(points).smooth("loss", "c1", of)
+	if len(s.Y) != maxMeans || s.Y[0] != 0 || math.Abs(s.Y[maxMeans-1]-5) > 1e-12 || math.Abs(s.X[maxMeans-1]-5.945) > 1e-9 {
+		t.Errorf("%d points from %v to (%v, %v); want %d from 0 to (5.945, 5)", len(s.Y), s.Y[0], s.X[maxMeans-1], s.Y[maxMeans-1], maxMeans)
+	}
+	if s := newPicker(points[:30]).smooth("loss", "c1", of); len(s.Y) != 30 {
+		t.Errorf("a short history became %d points", len(s.Y))
 	}
 }

@@ -30,8 +30,8 @@ var columns = []struct {
 	{"derived_latency_s", func(p *Point) *float64 { return p.DerivedLatencyS }},
 }
 
-// HistoryCSV writes a history as a table: a row for each point, an empty field
-// for what it does not say. After the named columns come the elements of α,
+// HistoryCSV writes a history as a table: a row for each point, six digits of
+// each number, an empty field for what a point does not say. After the named columns come the elements of α,
 // p[α][row][column], as many as the first point that has α.
 func HistoryCSV(w io.Writer, history []Point) error {
 	head := []string{"phase", "epoch"}
@@ -87,11 +87,11 @@ func optional(v *float64) string {
 	if v == nil {
 		return ""
 	}
-	return strconv.FormatFloat(*v, 'g', -1, 64)
+	return strconv.FormatFloat(*v, 'g', 6, 64)
 }
 
-// EntriesCSV writes the measured operations of a profile as a table. An empty
-// field was not measured.
+// EntriesCSV writes the measured operations of a profile as a table, six digits
+// of each number. An empty field was not measured.
 func EntriesCSV(w io.Writer, p *profiles.Profile) error {
 	out := csv.NewWriter(w)
 	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p99_s", "warnings"})

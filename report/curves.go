@@ -46,6 +46,29 @@ func (k *picker) series(name, class string, of func(*Point) *float64) series {
 	return s
 }
 
+// maxMeans bounds the points of a smoothed curve.
+const maxMeans = 60
+
+// smooth is series with each stretch of points, at most maxMeans of them,
+// replaced by its mean: what is read off single batches is noise.
+func (k *picker) smooth(name, class string, of func(*Point) *float64) series {
+	s := k.series(name, class, of)
+	n := len(s.Y)
+	if n <= maxMeans {
+		return s
+	}
+	m := series{Name: name, Class: class}
+	for i := range maxMeans {
+		from, to := i*n/maxMeans, (i+1)*n/maxMeans
+		x, y := 0.0, 0.0
+		for j := from; j < to; j++ {
+			x, y = x+s.X[j]/float64(to-from), y+s.Y[j]/float64(to-from)
+		}
+		m.X, m.Y = append(m.X, x), append(m.Y, y)
+	}
+	return m
+}
+
 func (k *picker) add(f frame, title string, u unit, rules []rule, fixed *reach, all ...series) {
 	if c, ok := plot(f, title, u, all, rules, fixed); ok {
 		k.charts = append(k.charts, c)
@@ -78,11 +101,11 @@ func searchCharts(points []*Point, r Result) []chart {
 	}
 	k.add(wide, "Latency", secondsUnit(longest), limit, nil, expected, derived)
 	k.add(wide, "Loss", plain, nil, nil,
-		k.series("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
-		k.series("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+		k.smooth("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
+		k.smooth("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
 	k.add(wide, "Accuracy", percent, nil, nil,
-		k.series("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
-		k.series("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
+		k.smooth("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
+		k.smooth("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
 	k.add(wide, "Multiplier λ of the budget", plain, nil, nil, k.series("λ", "c7", func(p *Point) *float64 { return p.Lambda }))
 	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100}, k.series("of the greatest possible", "c2", func(p *Point) *float64 { return p.AlphaEntropy }))
 	k.add(wide, "Skip connections", percent, nil, &reach{0, 100}, k.series("share of the derived cell", "c1", func(p *Point) *float64 { return p.SkipShare }))
@@ -96,11 +119,11 @@ func trainCharts(points []*Point, r Result) []chart {
 		test = []rule{{"test", share(*r.TestAccuracy), "c2", *r.TestAccuracy}}
 	}
 	k.add(wide, "Loss", plain, nil, nil,
-		k.series("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
-		k.series("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+		k.smooth("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
+		k.smooth("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
 	k.add(wide, "Accuracy", percent, test, nil,
-		k.series("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
-		k.series("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
+		k.smooth("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
+		k.smooth("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
 	k.add(wide, "Learning rate", plain, nil, nil, k.series("rate", "c7", func(p *Point) *float64 { return p.LR }))
 	return k.charts
 }
@@ -120,6 +143,18 @@ func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
 	}
 	k := newPicker(points)
 	var ops []legend
+	most := 0.0
+	for _, p := range points {
+		for _, rows := range p.Alpha {
+			for _, row := range rows {
+				for _, v := range row {
+					if drawable(v) {
+						most = math.Max(most, v/percent.Scale)
+					}
+				}
+			}
+		}
+	}
 	for a, rows := range first.Alpha {
 		for row, cols := range rows {
 			var all []series
@@ -131,7 +166,7 @@ func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
 				all = append(all, k.series(name, colour(col), func(p *Point) *float64 { return p.weight(a, row, col) }))
 			}
 			n := len(k.charts)
-			k.add(small, alphaRow(space, a, row), percent, nil, &reach{0, 100}, all...)
+			k.add(small, alphaRow(space, a, row), percent, nil, &reach{0, most}, all...)
 			if len(k.charts) > n {
 				k.charts[n].Note = leader(all)
 			}
@@ -166,7 +201,7 @@ func alphaRow(space arch.Space, a, row int) string {
 func leader(all []series) string {
 	best, at := math.Inf(-1), ""
 	for _, s := range all {
-		if n := len(s.Y); n > 0 && s.Y[n-1] > best {
+		if n := len(s.Y); n > 0 && drawable(s.Y[n-1]) && s.Y[n-1] > best {
 			best, at = s.Y[n-1], s.Name+" "+percent.in(s.Y[n-1])
 		}
 	}

@@ -41,7 +41,7 @@ type entryRow struct {
 }
 
 // The half width of the interval bars stays between these.
-const minInterval, maxInterval = 0.01, 0.2
+const minInterval, maxInterval = 0.01, 0.05
 
 // tabulate lists the profile's entries; found, which may be nil, is the network
 // that they are counted in.

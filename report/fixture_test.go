@@ -35,7 +35,7 @@ func round(v float64) float64 {
 func writeFixture(t *testing.T) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 0))
-	space, err := arch.NewSpace("nb201", arch.Spaces[0].Default)
+	space, err := arch.NewSpace("nb201", arch.Size{Cells: 5, Channels: 16, Image: 28, Colours: 1, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

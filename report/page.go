@@ -77,6 +77,9 @@ type download struct {
 	Link template.URL
 }
 
+// maxWarnings bounds the different warnings of a search that are shown.
+const maxWarnings = 5
+
 func newPage(run Run) (*page, error) {
 	p := &page{Title: title(run), Command: run.Result.Command, Summary: summarise(run)}
 	found := run.found()
@@ -93,7 +96,7 @@ func newPage(run Run) (*page, error) {
 		} else {
 			search = append(search, point)
 		}
-		if point.Warning != "" && !slices.Contains(p.Warnings, point.Warning) {
+		if point.Warning != "" && len(p.Warnings) < maxWarnings && !slices.Contains(p.Warnings, point.Warning) {
 			p.Warnings = append(p.Warnings, point.Warning)
 		}
 	}

@@ -112,11 +112,19 @@ func tiles(r Result) []tile {
 	return t
 }
 
+// maxTail is how far beyond the other times a quantile may stretch the bars.
+const maxTail = 1.5
+
 // addBars compares the latencies with the budget.
 func (s *summary) addBars(r Result) {
 	longest := 0.0
-	for _, v := range []*float64{r.LatencyBudgetS, r.LatencyPredictedS, r.LatencyPredictedHiS, r.LatencyMeasuredS, r.LatencyMeasuredP99S} {
+	for _, v := range []*float64{r.LatencyBudgetS, r.LatencyPredictedS, r.LatencyPredictedHiS, r.LatencyMeasuredS} {
 		if v != nil {
+			longest = math.Max(longest, *v)
+		}
+	}
+	for _, v := range []*float64{r.LatencyMeasuredP90S, r.LatencyMeasuredP99S} { // a far tail does not set the scale
+		if v != nil && *v <= maxTail*longest {
 			longest = math.Max(longest, *v)
 		}
 	}
@@ -131,7 +139,7 @@ func (s *summary) addBars(r Result) {
 		}
 		b := bar{Name: name, Class: class, Value: latency(*v), Length: at(*v)}
 		for _, m := range order {
-			if marks[m] != nil {
+			if marks[m] != nil && at(*marks[m]) <= 100 {
 				b.Marks = append(b.Marks, mark{at(*marks[m]), m + " " + latency(*marks[m])})
 			}
 		}
@@ -140,7 +148,7 @@ func (s *summary) addBars(r Result) {
 	add("predicted", "c3", r.LatencyPredictedS, map[string]*float64{"upper end": r.LatencyPredictedHiS}, "upper end")
 	switch {
 	case r.LatencyMeasuredS != nil && r.LatencyMeasuredP90S != nil:
-		s.Ticks = "Ticks: upper end of the prediction; p90 and p99 of the measurement."
+		s.Ticks = "Ticks: upper end of the prediction; p90 and p99 of the measurement, where they are on the scale."
 	case r.LatencyPredictedHiS != nil:
 		s.Ticks = "Tick: upper end of the prediction."
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -73,8 +74,8 @@ type Point struct {
 	Step             int           `json:"step"`
 	Steps            int           `json:"steps"` // of the whole search
 	LossTrain        float64       `json:"loss_train"`
-	LossVal          float64       `json:"loss_val"`
-	AccuracyVal      float64       `json:"accuracy_val"`
+	LossVal          float64       `json:"loss_val,omitempty"` // of α's step: none during the warm-up
+	AccuracyVal      float64       `json:"accuracy_val,omitempty"`
 	Alpha            [][][]float64 `json:"alpha"` // softmax, α, row, column
 	AlphaEntropy     float64       `json:"alpha_entropy"`
 	SkipShare        float64       `json:"skip_share"`
@@ -427,7 +428,13 @@ const rerankImages = 1024
 
 // rerank orders candidates by their accuracy with the supernet's weights on
 // the same images of α's half, batch norms using each batch's own statistics.
-func (s *Search) rerank(ctx context.Context, best []Candidate) ([]Candidate, error) {
+// It leaves the state as it was, so that doing it again gives the same.
+func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candidate, err error) {
+	position, err := s.problem.Alpha.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.problem.Alpha.UnmarshalJSON(position)) }()
 	b := s.config.Batch
 	batches := max(1, rerankImages/b)
 	loss, correct := make([]float64, len(best)), make([]int, len(best))

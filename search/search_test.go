@@ -194,6 +194,9 @@ func TestRestore(t *testing.T) {
 			if !reflect.DeepEqual(gotResult, wantResult) {
 				t.Error("the restored search found another result")
 			}
+			if _, again := run(t, s); !reflect.DeepEqual(again, wantResult) {
+				t.Error("a search at its end found another result when it was asked again")
+			}
 		})
 	}
 }

@@ -50,26 +50,38 @@ func DefaultConfig() Config {
 	return Config{Batch: 32, LR: 0.05, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
 }
 
-// defaultWork is the arithmetic that the main job's training spends: about two
-// and a half minutes on two cores of 2024. Small networks get more epochs for it.
-const defaultWork = 2.4e13
+// defaultWork is the arithmetic that the main job's training spends on a small
+// network, and defaultEpochs the least that a large one gets: two to four
+// minutes on two cores for a network of 2 ms.
+const (
+	defaultWork   = 2.2e13
+	defaultEpochs = 2
+)
 
 // DefaultEpochs is how long to train a network of so many multiply-accumulates
-// an image: the same arithmetic for every network (forward and backward are six
-// operations for each), within 1 to 20 epochs. It depends on nothing else, so
-// that the same flags give the same network on every machine.
+// an image (forward and backward are six operations for each): the smaller,
+// the longer, within 2 to 20 epochs. It depends on nothing else, so that the
+// same flags give the same network on every machine.
 func DefaultEpochs(macs int64, images int) float64 {
 	epochs := defaultWork / (6 * float64(macs) * float64(images))
-	return math.Round(10*min(20, max(1, epochs))) / 10
+	return math.Round(10*min(20, max(defaultEpochs, epochs))) / 10
 }
 
 // State is everything that training has learned so far: written out and read
 // again, it goes on as if it had never stopped.
 type State struct {
-	Step    int                     `json:"step"` // the next one
-	Data    json.RawMessage         `json:"data"` // position in the images
-	Weights ops.Weights             `json:"-"`    // kept as tensors beside the JSON
+	Step    int                     `json:"step"`  // the next one
+	Since   Sums                    `json:"since"` // the last Point
+	Data    json.RawMessage         `json:"data"`  // position in the images
+	Weights ops.Weights             `json:"-"`     // kept as tensors beside the JSON
 	SGD     autodiff.State[float32] `json:"-"`
+}
+
+// Sums are what a Point is the mean of.
+type Sums struct {
+	Steps   int     `json:"steps"`
+	Loss    float64 `json:"loss"`
+	Correct int     `json:"correct"` // images
 }
 
 // Point is a line of history: training after a step. Loss and accuracy are
@@ -91,6 +103,7 @@ type Trainer struct {
 	model  *autodiff.Model[float32]
 	sgd    *autodiff.SGD[float32]
 	step   int
+	since  Sums // the last point
 }
 
 // New prepares the training of a from weights drawn by the seed.
@@ -130,7 +143,7 @@ func (t *Trainer) rate(step int) float64 {
 // State is a copy of everything learned so far.
 func (t *Trainer) State() (State, error) {
 	data, err := t.data.MarshalJSON()
-	return State{Step: t.step, Data: data, Weights: t.model.Weights(), SGD: t.sgd.State.Clone()}, err
+	return State{Step: t.step, Since: t.since, Data: data, Weights: t.model.Weights(), SGD: t.sgd.State.Clone()}, err
 }
 
 // Restore puts a trainer with the same recipe, architecture and images where
@@ -145,7 +158,7 @@ func (t *Trainer) Restore(st State) error {
 	if err := t.model.Load(st.Weights); err != nil {
 		return fmt.Errorf("train: state: %w", err)
 	}
-	t.step, t.sgd.State = st.Step, st.SGD.Clone()
+	t.step, t.since, t.sgd.State = st.Step, st.Since, st.SGD.Clone()
 	return nil
 }
 
@@ -155,7 +168,6 @@ const pointSteps = 10
 // Run does the remaining steps and returns the weights. It calls progress
 // every few steps, and stops between two steps when ctx ends.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
-	loss, correct, since := 0.0, 0, t.step
 	for t.step < t.Steps() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -172,13 +184,13 @@ func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, e
 		if err := t.sgd.Step(t.model.Learnables()); err != nil {
 			return nil, err
 		}
-		loss, correct = loss+l, correct+n
 		t.step++
-		if done := t.step - since; done == pointSteps || t.step == t.Steps() {
+		t.since = Sums{t.since.Steps + 1, t.since.Loss + l, t.since.Correct + n}
+		if m := t.since; m.Steps == pointSteps || t.step == t.Steps() {
+			t.since = Sums{}
 			progress(Point{Phase: "train", Step: t.step, Steps: t.Steps(),
 				Epoch:     (t.step - 1) * t.config.Batch / t.data.Len(),
-				LossTrain: loss / float64(done), AccuracyTrain: float64(correct) / float64(done*t.config.Batch), LR: t.sgd.LR})
-			loss, correct, since = 0, 0, t.step
+				LossTrain: m.Loss / float64(m.Steps), AccuracyTrain: float64(m.Correct) / float64(m.Steps*t.config.Batch), LR: t.sgd.LR})
 		}
 	}
 	return t.model.Weights(), nil

@@ -126,12 +126,14 @@ func (l *stepLimit) Err() error {
 }
 
 func TestRestore(t *testing.T) {
-	want, err := newTrainer(t, 1).Run(context.Background(), func(Point) {})
+	var wantPoints, points []Point
+	want, err := newTrainer(t, 1).Run(context.Background(), func(p Point) { wantPoints = append(wantPoints, p) })
 	if err != nil {
 		t.Fatal(err)
 	}
+	collect := func(p Point) { points = append(points, p) }
 	tr := newTrainer(t, 1)
-	if _, err := tr.Run(&stepLimit{context.Background(), tr, 23}, func(Point) {}); !errors.Is(err, context.Canceled) {
+	if _, err := tr.Run(&stepLimit{context.Background(), tr, 23}, collect); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	st, err := tr.State()
@@ -142,12 +144,15 @@ func TestRestore(t *testing.T) {
 	if err := tr.Restore(st); err != nil {
 		t.Fatal(err)
 	}
-	got, err := tr.Run(context.Background(), func(Point) {})
+	got, err := tr.Run(context.Background(), collect)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Error("the restored training ended with other weights")
+	}
+	if !reflect.DeepEqual(points, wantPoints) {
+		t.Errorf("points %+v: want %+v", points, wantPoints)
 	}
 	st.Step = 1000
 	if err := tr.Restore(st); err == nil {
@@ -178,7 +183,7 @@ func TestDefaultEpochs(t *testing.T) {
 		want   float64
 	}{
 		{"tiny networks get 20", 1e6, 20_000, 20},
-		{"huge networks get 1", 1e10, 50_000, 1},
+		{"huge networks get 2", 1e10, 50_000, 2},
 	} {
 		if got := DefaultEpochs(tc.macs, tc.images); got != tc.want {
 			t.Errorf("%s: %g epochs: want %g", tc.name, got, tc.want)

@@ -9,24 +9,23 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"time"
 
-	"github.com/edgenas/edgenas/internal/infer"
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
+	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
 // info writes what this machine is and what it can measure with.
 func info(stdout io.Writer) error {
-	rt := newNative(1)
-	defer rt.pool.Close()
 	return write(stdout, struct {
 		Version  string             `json:"version"` // of this program
 		Device   profiles.Device    `json:"device"`
 		Runtimes []profiles.Runtime `json:"runtimes"`
-	}{buildVersion(), latency.ThisDevice(), []profiles.Runtime{rt.Info()}})
+	}{version.String(), latency.ThisDevice(), []profiles.Runtime{native.Info(1)}})
 }
 
 // profile measures a request into the file out, or to stdout.
@@ -39,8 +38,9 @@ func profile(ctx context.Context, out string, stdin io.Reader, stdout, stderr io
 	if err != nil {
 		return failure{err, exitUsage}
 	}
-	rt := newNative(q.Threads)
-	defer rt.pool.Close()
+	pool := kernels.NewPool(max(1, q.Threads))
+	defer pool.Close()
+	rt := native.Runtime{Pool: pool}
 	p := &profiles.Profile{Device: latency.ThisDevice(), Runtime: rt.Info()}
 	options := latency.Options{Seed: q.Seed, Rounds: q.Rounds, Progress: progress(stderr)}
 	if out == "" {
@@ -105,19 +105,11 @@ func verify(ctx context.Context, path string, threads int, stdout io.Writer) err
 	if err != nil {
 		return bad(err)
 	}
-	rt := newNative(threads)
-	defer rt.pool.Close()
-	p, err := infer.CompileTrained(g, w, rt.pool)
+	pool := kernels.NewPool(threads)
+	defer pool.Close()
+	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, 1)
 	if err != nil {
 		return bad(err)
-	}
-	in, rng := p.Input(0), rand.New(rand.NewPCG(1, 0))
-	for i := range in {
-		in[i] = float32(rng.NormFloat64())
-	}
-	v, err := latency.Verify(ctx, runner{p}, rt.Info())
-	if err != nil {
-		return err
 	}
 	return write(stdout, v)
 }

@@ -19,8 +19,8 @@ func dataFlag(c *cobra.Command, spec *string) {
 }
 
 // openData opens images and sorts its errors into usage and data.
-func (a *app) openData(spec string, image int) (*dataset.Set, error) {
-	set, err := dataset.Open(spec, dataset.Options{Image: image, Seed: a.seed})
+func (a *app) openData(spec string) (*dataset.Set, error) {
+	set, err := dataset.Open(spec, dataset.Options{Seed: a.seed})
 	var usage *dataset.SpecError
 	switch {
 	case errors.As(err, &usage):
@@ -42,28 +42,31 @@ func fit(s arch.Size, set *dataset.Set) (arch.Size, error) {
 
 func (a *app) dataCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "data",
-		Short: "Look at images before training on them",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:     "data",
+		Short:   "Look at images before training on them",
+		Example: "  edgenas data info embedded",
+		Args:    subcommand,
+		RunE:    showHelp,
 	}
 	c.AddCommand(
 		&cobra.Command{
 			Use:     "list",
 			Short:   "List the kinds of data sets",
 			Example: "  edgenas data list",
-			Args:    cobra.NoArgs,
+			Args:    arguments(0, 0),
 			RunE: func(*cobra.Command, []string) error {
 				type kind struct {
 					Spec    string `json:"spec"`
 					Summary string `json:"summary"`
 				}
-				var kinds []kind
-				for _, k := range dataset.Kinds() {
-					kinds = append(kinds, kind{k.Spec(), k.Summary})
+				var res struct {
+					Kinds []kind `json:"kinds"`
 				}
-				return a.result(kinds, func(w io.Writer) {
-					for _, k := range kinds {
+				for _, k := range dataset.Kinds() {
+					res.Kinds = append(res.Kinds, kind{k.Spec(), k.Summary})
+				}
+				return a.result(res, func(w io.Writer) {
+					for _, k := range res.Kinds {
 						fmt.Fprintf(w, "%-14s %s\n", k.Spec, k.Summary)
 					}
 				})
@@ -73,13 +76,14 @@ func (a *app) dataCommand() *cobra.Command {
 			Use:     "check SPEC",
 			Short:   "Read a data set completely and say whether it can be trained on",
 			Example: "  edgenas data check images:flowers",
-			Args:    cobra.ExactArgs(1),
+			Args:    arguments(1, 1),
 			RunE: func(_ *cobra.Command, args []string) error {
-				set, err := a.openData(args[0], 0)
+				set, err := a.openData(args[0])
 				if err != nil {
 					return err
 				}
-				if _, err := fit(arch.Size{}, set); err != nil {
+				usual := spaceFlags{arch.Spaces[0].Name, arch.Spaces[0].Default}
+				if _, err := usual.spaceFor(set); err != nil {
 					return err
 				}
 				return a.result(set.Info(), func(w io.Writer) {
@@ -91,9 +95,9 @@ func (a *app) dataCommand() *cobra.Command {
 			Use:     "info [SPEC]",
 			Short:   "Show classes, sizes, mean and digest of a data set",
 			Example: "  edgenas data info embedded",
-			Args:    cobra.MaximumNArgs(1),
+			Args:    arguments(0, 1),
 			RunE: func(_ *cobra.Command, args []string) error {
-				set, err := a.openData(append(args, "embedded")[0], 0)
+				set, err := a.openData(append(args, "embedded")[0])
 				if err != nil {
 					return err
 				}

@@ -15,7 +15,9 @@ import (
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/infer"
 	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/safetensors"
+	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/ops"
 )
 
@@ -29,7 +31,7 @@ func (a *app) exportCommand() *cobra.Command {
 --check the file is read back by a second, independent reader and its logits
 are compared with the trained network's on test images.`,
 		Example: "  edgenas export --arch out/first/architecture.json --weights out/first/weights.safetensors -o model.onnx --check",
-		Args:    cobra.NoArgs,
+		Args:    arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			ar, err := readArch(archFile)
 			if err != nil {
@@ -42,7 +44,10 @@ are compared with the trained network's on test images.`,
 			if err != nil {
 				return dataError{err}
 			}
-			set, err := a.openData(data, 0)
+			if err := fits(weights.Weights, ar); err != nil {
+				return dataError{fmt.Errorf("%s: %w", weightsPath, err)}
+			}
+			set, err := a.openData(data)
 			if err != nil {
 				return err
 			}
@@ -98,7 +103,7 @@ func modelMeta(ar arch.Architecture, set *dataset.Set) export.Meta {
 	return export.Meta{
 		"labels": text(set.Classes), "mean": text(set.Mean), "std": text(set.Std),
 		"input":        "(pixel/255 - mean)/std, N,C,H,W",
-		"architecture": text(ar), "dataset": set.Name, "version": buildVersion(),
+		"architecture": text(ar), "dataset": set.Name, "version": version.String(),
 	}
 }
 
@@ -106,9 +111,6 @@ func (a *app) export(ar arch.Architecture, w ops.Weights, meta export.Meta) ([]b
 	g, err := ar.Network(1)
 	if err != nil {
 		return nil, err
-	}
-	if err := w.Check(g); err != nil {
-		return nil, dataError{err}
 	}
 	m, err := export.Model(g, w, meta)
 	if err != nil {
@@ -139,6 +141,6 @@ func (a *app) exportChecked(ar arch.Architecture, w ops.Weights, set *dataset.Se
 	dataset.NewPass(set, &set.Test, nil).Next(images, make([]int32, n))
 	x := make([]float32, len(images))
 	kernels.NHWCToNCHW(x, images, n, set.C, set.H*set.W)
-	diff, err = export.Check(file, native{a.workers()}, n, x, trained.Run(x))
+	diff, err = export.Check(file, native.Runtime{Pool: a.workers()}, n, x, trained.Run(x))
 	return file, diff, err
 }

@@ -13,17 +13,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
 func (a *app) lutCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "lut",
-		Short: "Look at latency tables and check what they predict",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:     "lut",
+		Short:   "Look at latency tables and check what they predict",
+		Example: "  edgenas lut validate --space nb201 --n 50",
+		Args:    subcommand,
+		RunE:    showHelp,
 	}
 	c.AddCommand(a.lutShowCommand(), a.lutCheckCommand(), a.lutValidateCommand())
 	return c
@@ -34,7 +35,7 @@ func (a *app) lutShowCommand() *cobra.Command {
 		Use:     "show FILE",
 		Short:   "Show a profile's entries, slowest first",
 		Example: "  edgenas lut show out/first/profile.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := profiles.Load(args[0])
 			if err != nil {
@@ -69,19 +70,19 @@ func (a *app) lutCheckCommand() *cobra.Command {
 		Use:     "check FILE",
 		Short:   "Check that a profile is whole and for this device",
 		Example: "  edgenas lut check out/first/profile.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := profiles.Load(args[0])
 			if err != nil {
 				return profileError{err}
 			}
-			warnings, err := p.Check(latency.ThisDevice(), nativeInfo(p.Runtime.Threads))
+			warnings, err := p.Check(latency.ThisDevice(), native.Info(p.Runtime.Threads))
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			for _, e := range p.Entries {
 				if e.Status == profiles.Failed {
-					return fmt.Errorf("%s: %w", args[0], &profiles.FailedError{Key: e.Key, Reason: e.Reason})
+					return fmt.Errorf("%s: %w; edgenas profile --only-missing -o %s tries again", args[0], &profiles.FailedError{Key: e.Key, Reason: e.Reason}, quote(args[0]))
 				}
 			}
 			res := struct {
@@ -114,7 +115,7 @@ this device and compares: bias, mean absolute percentage error, share within
 ±5 % and ±10 %, rank correlation, and the worst cases. Missing entries are
 measured first.`,
 		Example: "  edgenas lut validate --space nb201 --n 50",
-		Args:    cobra.NoArgs,
+		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := target.check(); err != nil {
 				return err
@@ -126,17 +127,21 @@ measured first.`,
 			if err != nil {
 				return err
 			}
-			nets, err := newNetworks(s)
+			nets, err := a.networks(s)
 			if err != nil {
 				return err
 			}
 			target.device = "local" // validation is measuring
+			p, err := a.loadProfile(&target)
+			if err != nil {
+				return err
+			}
 			tmp, err := os.MkdirTemp("", "edgenas-validate-")
 			if err != nil {
 				return err
 			}
 			defer os.RemoveAll(tmp)
-			p, table, err := a.table(c.Context(), nets, &target, filepath.Join(tmp, profileFile))
+			table, err := a.table(c.Context(), p, nets, &target, filepath.Join(tmp, profileFile))
 			if err != nil {
 				return err
 			}
@@ -148,21 +153,10 @@ measured first.`,
 				return slices.ContainsFunc(p.Networks, func(k profiles.Network) bool { return k.Arch == d.Arch })
 			})
 			drawn = drawn[:min(n, len(drawn))]
-			pool := kernels.NewPool(target.inferThreads)
-			defer pool.Close()
 			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime}
-			var bar *stage
-			if err := latency.Measure(c.Context(), native{pool}, latency.Work{Networks: drawn}, measured, latency.Options{Seed: a.seed,
-				Progress: func(pr latency.Progress) {
-					if bar == nil {
-						bar = a.stage("validate", pr.Total)
-					}
-					bar.resize(pr.Total)
-					bar.update(pr.Done, pr.Label)
-				}}); err != nil {
+			if err := a.measure(c.Context(), "validate", latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
 				return err
 			}
-			bar.end(fmt.Sprintf("%d networks", len(drawn)))
 			var cases []latency.Case
 			for i, m := range measured.Networks {
 				if m.Status != profiles.OK {
@@ -193,6 +187,7 @@ measured first.`,
 	space.add(c)
 	space.addImage(c)
 	target.add(c)
+	target.addRounds(c)
 	target.addProfile(c)
 	c.Flags().IntVar(&n, "n", 50, "number of networks")
 	return c

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
@@ -21,16 +22,16 @@ func (a *app) predictCommand() *cobra.Command {
 		Use:     "predict FILE.onnx|ARCHITECTURE.json --profile FILE",
 		Short:   "Predict a network's latency from a profile, measuring nothing",
 		Example: "  edgenas predict out/first/model.onnx --profile out/first/profile.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(target.profiles) != 1 {
-				return usagef("predict: --profile is needed: one profile file")
+				return usagef("--profile is needed: one profile file")
 			}
 			g, err := readNetwork(args[0])
 			if err != nil {
 				return err
 			}
-			target.runtime, target.inferThreads = nativeInfo(1).Name, 1
+			target.runtime, target.inferThreads = native.Info(1).Name, 1
 			p, err := a.loadProfile(&target)
 			if err != nil {
 				return err

@@ -3,13 +3,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -29,7 +29,7 @@ of, and some whole networks, which give the constant and the guard band. An
 interrupted measurement goes on from where it was with the same command.`,
 		Example: `  edgenas profile --space nb201 -o pi5.json
   edgenas profile --space nb201 --channels 32 -o pi5.json --only-missing`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := target.check(); err != nil {
 				return err
@@ -38,26 +38,29 @@ interrupted measurement goes on from where it was with the same command.`,
 			if err != nil {
 				return err
 			}
-			n, err := newNetworks(s)
-			if err != nil {
-				return err
-			}
-			here := latency.ThisDevice()
-			p := &profiles.Profile{Device: here, Runtime: nativeInfo(target.inferThreads)}
-			old, err := profiles.Load(out)
-			switch {
-			case err == nil && onlyMissing:
-				if _, err := old.Check(here, p.Runtime); err != nil {
+			p := &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Info(target.inferThreads)}
+			_, err = os.Stat(out)
+			switch exists := err == nil; {
+			case exists && !onlyMissing:
+				return usagef("-o %s: is there already: --only-missing adds to it, or choose another file", out)
+			case exists:
+				old, err := profiles.Load(out)
+				if err != nil {
+					return profileError{err}
+				}
+				if _, err := old.Check(p.Device, p.Runtime); err != nil {
 					return fmt.Errorf("%s: %w", out, err)
 				}
 				p = old
-			case err == nil, onlyMissing && !errors.Is(err, fs.ErrNotExist):
-				if err == nil {
-					return usagef("-o %s: there is a profile already: --only-missing adds to it, or choose another file", out)
-				}
-				return profileError{err}
 			}
-			if err := a.measure(c.Context(), p, n, &target, out); err != nil {
+			n, err := a.networks(s)
+			if err != nil {
+				return err
+			}
+			if err := a.complete(c.Context(), p, n, &target, out); err != nil {
+				if _, missing := os.Stat(out + ".partial"); missing == nil {
+					a.note("what was measured is in %s.partial: the same command goes on from there", out)
+				}
 				return err
 			}
 			failed := 0
@@ -85,6 +88,7 @@ interrupted measurement goes on from where it was with the same command.`,
 	space.add(c)
 	space.addImage(c)
 	target.add(c)
+	target.addRounds(c)
 	c.Flags().StringVarP(&out, "output", "o", "profile.json", "profile file to write")
 	c.Flags().BoolVar(&onlyMissing, "only-missing", false, "keep what the file has and add what it lacks")
 	return c

@@ -17,9 +17,11 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:     "report DIR...",
 		Short:   "Write report.html of finished or running searches",
 		Example: "  edgenas report out/first",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments(1, 1000),
 		RunE: func(_ *cobra.Command, dirs []string) error {
-			var files []string
+			var res struct {
+				Reports []string `json:"reports"`
+			}
 			for _, dir := range dirs {
 				if err := report.WriteFile(dir); err != nil {
 					if errors.Is(err, report.ErrNoRun) {
@@ -27,10 +29,10 @@ func (a *app) reportCommand() *cobra.Command {
 					}
 					return dataError{err}
 				}
-				files = append(files, runDir(dir).path(reportFile))
+				res.Reports = append(res.Reports, runDir(dir).path(reportFile))
 			}
-			return a.result(files, func(w io.Writer) {
-				for _, f := range files {
+			return a.result(res, func(w io.Writer) {
+				for _, f := range res.Reports {
 					fmt.Fprintln(w, f)
 				}
 			})

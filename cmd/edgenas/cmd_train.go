@@ -3,12 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/infer"
 	"github.com/edgenas/edgenas/internal/safetensors"
+	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/train"
 )
@@ -40,54 +42,95 @@ func trainFlags(c *cobra.Command, t *train.Config, cutout *int) {
 	c.Flags().IntVar(cutout, "cutout", 0, "side of the square cut out of training images, in pixels; 0: none")
 }
 
+// maxEpochs is more than anybody waits for.
+const maxEpochs = 10_000
+
+// checkRecipe is a usage error where a flag of trainFlags makes no sense.
+func checkRecipe(c train.Config, cutout int) error {
+	switch {
+	case !(c.Epochs >= 0 && c.Epochs <= maxEpochs):
+		return usagef("--epochs %g: want 0 to %d", c.Epochs, maxEpochs)
+	case !(c.Smoothing >= 0 && c.Smoothing < 1):
+		return usagef("--label-smoothing %g: want 0 to below 1", c.Smoothing)
+	case cutout < 0:
+		return usagef("--cutout %d: want at least 0", cutout)
+	}
+	return nil
+}
+
+// trainRequest is what a training by itself was asked for: its request.json.
+type trainRequest struct {
+	Command string          `json:"command"`
+	Version string          `json:"version"`
+	Date    time.Time       `json:"date"`
+	Dataset string          `json:"dataset"`
+	Job     json.RawMessage `json:"job"` // a trainJob
+}
+
+// trainJob is what makes two trainings the same.
+type trainJob struct {
+	Architecture arch.Architecture `json:"architecture"`
+	DataDigest   string            `json:"dataset_digest"`
+	Train        train.Config      `json:"train"`
+	Cutout       int               `json:"cutout"`
+}
+
 func (a *app) trainCommand() *cobra.Command {
 	var archFile, data, out string
-	config, cutout := train.DefaultConfig(), 0
+	job := trainJob{Train: train.DefaultConfig()}
 	c := &cobra.Command{
-		Use:     "train --arch FILE",
-		Short:   "Train an architecture from scratch",
+		Use:   "train --arch FILE",
+		Short: "Train an architecture from scratch",
+		Long: `train trains an architecture from scratch and leaves its weights. A training
+that was interrupted goes on from where it was with the same command.`,
 		Example: "  edgenas train --arch out/first/architecture.json --epochs 20 --out out/longer",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			ar, err := readArch(archFile)
+		Args:    arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := checkRecipe(job.Train, job.Cutout); err != nil {
+				return err
+			}
+			if job.Architecture, err = readArch(archFile); err != nil {
+				return err
+			}
+			set, err := a.openData(data)
 			if err != nil {
 				return err
 			}
-			set, err := a.openData(data, 0)
-			if err != nil {
+			if err := suits(job.Architecture, set); err != nil {
 				return err
 			}
-			if err := suits(ar, set); err != nil {
+			if err := enough(set, job.Train); err != nil {
 				return err
 			}
+			job.Train.Seed, job.DataDigest = a.seed, set.Digest
 			dir := runDir(out)
-			if err := os.MkdirAll(out, 0o777); err != nil {
-				return err
-			}
-			config.Seed = a.seed
-			h, err := dir.openHistory(func(string, int) bool { return false })
+			text, err := json.Marshal(job)
 			if err != nil {
 				return err
 			}
-			t, epochs, err := a.newTrainer(config, ar, trainLoader(set, config, cutout))
-			if err != nil {
-				return err
-			}
-			start := time.Now()
-			weights, err := a.runTrainer(c.Context(), t, epochs, func(p train.Point) { h.add(p) })
-			if closed := h.close(); err == nil {
-				err = closed
+			if dir.has(requestFile) {
+				err = dir.holds(text)
+			} else if err = dir.create(); err == nil {
+				err = dir.writeJSON(requestFile, trainRequest{a.commandLine(), version.String(), time.Now().UTC().Truncate(time.Second), data, text})
 			}
 			if err != nil {
 				return err
 			}
-			if err := safetensors.WriteFile(dir.path(weightsFile), safetensors.File{Weights: weights}); err != nil {
+			weights, err := a.train(c.Context(), dir, job.Architecture, set, job.Train, job.Cutout)
+			if err != nil {
+				if errors.Is(err, context.Canceled) {
+					a.note("interrupted; the same command goes on from there: %s", a.commandLine())
+				}
 				return err
 			}
-			if err := dir.writeJSON(architectureFile, ar); err != nil {
+			if err := job.Architecture.WriteFile(dir.path(architectureFile)); err != nil {
 				return err
 			}
-			accuracy, err := a.accuracy(ar, weights, set)
+			accuracy, err := a.accuracy(c.Context(), job.Architecture, weights, set)
+			if err != nil {
+				return err
+			}
+			epochs, err := trainEpochs(job.Train, job.Architecture, set.Train.Len())
 			if err != nil {
 				return err
 			}
@@ -98,7 +141,7 @@ func (a *app) trainCommand() *cobra.Command {
 				TestAccuracy float64 `json:"test_accuracy"`
 				TestImages   int     `json:"test_images"`
 				Weights      string  `json:"weights"`
-			}{ar.Space.Notation(ar.Choice), epochs, time.Since(start).Seconds(), accuracy, set.Test.Len(), dir.path(weightsFile)}
+			}{job.Architecture.Space.Notation(job.Architecture.Choice), epochs, dir.wall(trainCheckpoint), accuracy, set.Test.Len(), dir.path(weightsFile)}
 			return a.result(res, func(w io.Writer) {
 				fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\nfiles      %s\n", 100*accuracy, res.TestImages, res.Weights)
 			})
@@ -107,8 +150,77 @@ func (a *app) trainCommand() *cobra.Command {
 	c.Flags().StringVar(&archFile, "arch", "", "architecture file")
 	c.Flags().StringVar(&out, "out", "edgenas-train", "folder for the weights")
 	dataFlag(c, &data)
-	trainFlags(c, &config, &cutout)
+	trainFlags(c, &job.Train, &job.Cutout)
 	return c
+}
+
+// holds is a usage error unless the folder is that of the same trainJob.
+func (d runDir) holds(job []byte) error {
+	var r trainRequest
+	if err := d.readJSON(requestFile, &r); err != nil {
+		return err
+	}
+	var have bytes.Buffer
+	if err := json.Compact(&have, r.Job); err != nil || !bytes.Equal(have.Bytes(), job) {
+		return usagef("--out %s: holds another run already: choose another folder", d)
+	}
+	return nil
+}
+
+// train gives the weights of the architecture: it trains it, unless the folder
+// says that it has been trained.
+func (a *app) train(ctx context.Context, dir runDir, ar arch.Architecture, set *dataset.Set, c train.Config, cutout int) (ops.Weights, error) {
+	if dir.has(weightsFile) {
+		f, err := safetensors.ReadFile(dir.path(weightsFile))
+		if err == nil {
+			err = fits(f.Weights, ar)
+		}
+		if err != nil {
+			return nil, dir.broken(weightsFile, err)
+		}
+		return f.Weights, nil
+	}
+	t, epochs, err := a.newTrainer(c, ar, set, cutout)
+	if err != nil {
+		return nil, err
+	}
+	ph, err := a.phase(dir, "train", trainCheckpoint, trainer{t})
+	if err != nil {
+		return nil, err
+	}
+	bar := a.stage("train", t.Steps())
+	defer bar.stop()
+	var weights ops.Weights
+	last := ""
+	if err := ph.run(ctx, func(ctx context.Context, point func(any)) (err error) {
+		weights, err = t.Run(ctx, func(p train.Point) {
+			point(p)
+			last = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", p.Epoch, epochs, p.LossTrain, 100*p.AccuracyTrain)
+			bar.update(p.Step, last)
+		})
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	bar.end(last)
+	return weights, safetensors.WriteFile(dir.path(weightsFile), safetensors.File{Weights: weights})
+}
+
+// fits is an error unless w are weights of the architecture's network.
+func fits(w ops.Weights, ar arch.Architecture) error {
+	g, err := ar.Network(1)
+	if err != nil {
+		return err
+	}
+	return w.Check(g)
+}
+
+// enough is a data error unless the images fill a batch.
+func enough(set *dataset.Set, c train.Config) error {
+	if n := set.Train.Len(); n < c.Batch {
+		return dataError{fmt.Errorf("%s: %d training images: want at least %d, a batch", set.Name, n, c.Batch)}
+	}
+	return nil
 }
 
 // readArch reads the --arch file.
@@ -136,55 +248,46 @@ func suits(a arch.Architecture, set *dataset.Set) error {
 	return nil
 }
 
-// trainLoader draws from all training images, varied as suits them.
-func trainLoader(set *dataset.Set, c train.Config, cutout int) source {
-	augment := set.Augment
-	augment.Cutout = cutout
-	return source{dataset.NewLoader(set, &set.Train, nil, augment, rand.NewPCG(c.Seed, 6))}
+// cropEpochs is the length of training from which images are cropped at
+// random. A shorter one sees each image too rarely to overfit, and crops only
+// slow it down: 88.4 % against 87.2 % after 1.5 epochs of the embedded images.
+const cropEpochs = 10
+
+// augment is how training images are varied over so many epochs.
+func augment(set *dataset.Set, epochs float64, cutout int) dataset.Augment {
+	a := set.Augment
+	a.Cutout = cutout
+	if epochs < cropEpochs {
+		a.Pad = 0
+	}
+	return a
 }
 
-// trainEpochs is how long the recipe trains the architecture.
-func trainEpochs(c train.Config, a arch.Architecture, set *dataset.Set) float64 {
+// trainEpochs is how long the recipe trains the architecture on so many images.
+func trainEpochs(c train.Config, a arch.Architecture, images int) (float64, error) {
 	if c.Epochs > 0 {
-		return c.Epochs
+		return c.Epochs, nil
 	}
 	g, err := a.Network(1)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return train.DefaultEpochs(g.Count().MACs, set.Train.Len())
+	return train.DefaultEpochs(g.Count().MACs, images), nil
 }
 
-func (a *app) newTrainer(c train.Config, ar arch.Architecture, loader source) (*train.Trainer, float64, error) {
-	if c.Epochs == 0 {
-		g, err := ar.Network(1)
-		if err != nil {
-			return nil, 0, err
-		}
-		c.Epochs = train.DefaultEpochs(g.Count().MACs, loader.Len())
+// newTrainer prepares training on all training images, varied as suits them.
+func (a *app) newTrainer(c train.Config, ar arch.Architecture, set *dataset.Set, cutout int) (*train.Trainer, float64, error) {
+	var err error
+	if c.Epochs, err = trainEpochs(c, ar, set.Train.Len()); err != nil {
+		return nil, 0, err
 	}
+	loader := source{dataset.NewLoader(set, &set.Train, nil, augment(set, c.Epochs, cutout), rand.NewPCG(c.Seed, 6))}
 	t, err := train.New(c, ar, loader, a.workers())
 	return t, c.Epochs, err
 }
 
-// runTrainer trains to the end and shows how far it is.
-func (a *app) runTrainer(ctx context.Context, t *train.Trainer, epochs float64, point func(train.Point)) (ops.Weights, error) {
-	bar := a.stage("train", t.Steps())
-	last := ""
-	weights, err := t.Run(ctx, func(p train.Point) {
-		point(p)
-		last = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", p.Epoch, epochs, p.LossTrain, 100*p.AccuracyTrain)
-		bar.update(p.Step, last)
-	})
-	if err != nil {
-		last = "stopped"
-	}
-	bar.end(last)
-	return weights, err
-}
-
 // accuracy is the share of test images that the native runtime gets right.
-func (a *app) accuracy(ar arch.Architecture, w ops.Weights, set *dataset.Set) (float64, error) {
+func (a *app) accuracy(ctx context.Context, ar arch.Architecture, w ops.Weights, set *dataset.Set) (float64, error) {
 	const batch = 50
 	g, err := ar.Network(batch)
 	if err != nil {
@@ -197,6 +300,9 @@ func (a *app) accuracy(ar arch.Architecture, w ops.Weights, set *dataset.Set) (f
 	pass := dataset.NewPass(set, &set.Test, nil)
 	labels, classes, right := make([]int32, batch), len(set.Classes), 0
 	for n := pass.Next(p.Input(0), labels); n > 0; n = pass.Next(p.Input(0), labels) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		p.Execute()
 		for i := range n {
 			best, logits := 0, p.Output()[i*classes:(i+1)*classes]

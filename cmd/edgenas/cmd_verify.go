@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,8 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/export"
-	"github.com/edgenas/edgenas/internal/infer"
 	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
@@ -40,7 +41,7 @@ func (a *app) verifyCommand() *cobra.Command {
 is over --latency-budget, or further than --tolerance from what was predicted
 when the model was made.`,
 		Example: "  edgenas verify out/first/model.onnx --latency-budget 2ms --tolerance 10%",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := target.check(); err != nil {
 				return err
@@ -123,29 +124,24 @@ func (a *app) verify(ctx context.Context, m *onnx.Model, threads int) (latency.V
 	}
 	pool := kernels.NewPool(threads)
 	defer pool.Close()
-	p, err := infer.CompileTrained(g, w, pool)
+	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, a.seed)
 	if err != nil {
-		return latency.Verification{}, dataError{err}
+		return v, dataError{err}
 	}
-	in := p.Input(0)
-	rng := rand.New(rand.NewPCG(a.seed, 7))
-	for i := range in {
-		in[i] = float32(rng.NormFloat64())
-	}
-	return latency.Verify(ctx, runner{p}, nativeInfo(threads))
+	return v, nil
 }
 
 // verifyElsewhere measures a model file in a fresh process: this program's own
 // verify command, so that nothing which happened here can flatter it.
 func (a *app) verifyElsewhere(ctx context.Context, path string, threads int) (latency.Verification, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return latency.Verification{}, err
-	}
-	cmd := exec.CommandContext(ctx, self, "verify", path, "--json", "--quiet", "--infer-threads", strconv.Itoa(threads))
+	args := append(slices.Clone(a.self), "verify", path, "--json", "--quiet", "--infer-threads", strconv.Itoa(threads))
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
+		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitInterrupted { // a terminal tells both
+			return latency.Verification{}, context.Canceled
+		}
 		if ctx.Err() != nil {
 			return latency.Verification{}, ctx.Err()
 		}

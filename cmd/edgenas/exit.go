@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/edgenas/edgenas/export"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/search"
 )
@@ -51,6 +52,16 @@ type verifyError struct{ error }
 
 func (e verifyError) Unwrap() error { return e.error }
 
+// infeasibleError says which budget could be kept.
+type infeasibleError struct {
+	*search.InfeasibleError
+	text string
+}
+
+func (e infeasibleError) Error() string { return e.text }
+
+func (e infeasibleError) Unwrap() error { return e.InfeasibleError }
+
 // exitCode maps an error to the documented code.
 func exitCode(err error) int {
 	var (
@@ -59,6 +70,7 @@ func exitCode(err error) int {
 		missing    *profiles.MissingError
 		failed     *profiles.FailedError
 		mismatch   *profiles.MismatchError
+		invalid    *profiles.InvalidError
 		infeasible *search.InfeasibleError
 		verify     verifyError
 		data       dataError
@@ -70,13 +82,13 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &infeasible):
 		return exitInfeasible
-	case errors.As(err, &verify):
+	case errors.As(err, &verify), errors.Is(err, export.ErrMismatch):
 		return exitVerify
-	case errors.As(err, &profile), errors.As(err, &missing), errors.As(err, &failed), errors.As(err, &mismatch):
+	case errors.As(err, &profile), errors.As(err, &missing), errors.As(err, &failed), errors.As(err, &mismatch), errors.As(err, &invalid):
 		return exitProfile
 	case errors.As(err, &data):
 		return exitData
-	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"):
+	case errors.As(err, &usage):
 		return exitUsage
 	}
 	return exitUnexpected
@@ -84,5 +96,15 @@ func exitCode(err error) int {
 
 // oneLine is an error's text on one line.
 func oneLine(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var parts []string
+		for _, err := range joined.Unwrap() {
+			parts = append(parts, oneLine(err))
+		}
+		return strings.Join(parts, "; ")
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 type latencyFlag struct{ time.Duration }
 
 func (l *latencyFlag) Set(text string) error {
-	if n, err := strconv.ParseFloat(text, 64); err == nil && n != 0 {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && n != 0 && !math.IsNaN(n) && !math.IsInf(n, 0) {
 		return fmt.Errorf("%q has no unit: did you mean %sms?", text, text)
 	}
 	d, err := time.ParseDuration(text)

@@ -16,7 +16,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,36 +26,69 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run is the program: it returns the exit code (exit.go).
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr}
-	root := a.command()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if a.pool != nil {
-		a.pool.Close()
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "edgenas:", oneLine(err))
-	}
-	return exitCode(err)
+// untilSignal is a context that ends with the first Ctrl-C or SIGTERM. The
+// second one ends the program at once.
+func untilSignal() (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
-// app holds what all commands share: the global flags, and where text goes.
+// run is the program: it returns the exit code (exit.go).
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return newApp(args, stdout, stderr).run(ctx)
+}
+
+// app holds what all commands share: the command line with its global flags,
+// and where text goes.
 type app struct {
+	args           []string
 	stdout, stderr io.Writer
 	json, quiet    bool
 	threads        int
 	seed           uint64
-	pool           *kernels.Pool
+
+	self            []string      // the command that runs this program again
+	lineEvery       time.Duration // between two plain lines of progress
+	checkpointEvery time.Duration // the most work that a crash can lose
+
+	pool   *kernels.Pool
+	spaces map[string]*networks // of spaces that were enumerated
+}
+
+func newApp(args []string, stdout, stderr io.Writer) *app {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	return &app{args: args, stdout: stdout, stderr: stderr, self: []string{self},
+		lineEvery: 5 * time.Second, checkpointEvery: 10 * time.Second, spaces: map[string]*networks{}}
+}
+
+func (a *app) run(ctx context.Context) int {
+	root := a.command()
+	root.SetArgs(a.args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	_, _, err := root.Find(a.args)
+	if err != nil {
+		err = usageError{fmt.Errorf("%w; see %s -h", err, root.Name())}
+	} else {
+		err = root.ExecuteContext(ctx)
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(a.stderr, "edgenas:", oneLine(err))
+	}
+	return exitCode(err)
 }
 
 // workers is the pool of this machine's worker threads.
@@ -73,13 +108,14 @@ a latency budget on your own ARM board, phone or computer: it measures the
 operations there, searches, trains, exports ONNX and verifies it there.
 
 ` + exitCodesHelp,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example:            "  edgenas search --latency-budget 2ms",
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		DisableSuggestions: true, // they take lines of their own
+		RunE:               showHelp,
 	}
 	f := root.PersistentFlags()
-	f.BoolVar(&a.json, "json", false, "one JSON object on stdout (progress as JSON lines); text goes to stderr")
+	f.BoolVar(&a.json, "json", false, "one JSON object on stdout; all text goes to stderr")
 	f.BoolVar(&a.quiet, "quiet", false, "no progress")
 	f.IntVar(&a.threads, "threads", runtime.NumCPU(), "this machine's worker threads; never changes a result")
 	f.Uint64Var(&a.seed, "seed", 1, "seed of every random choice")
@@ -96,4 +132,42 @@ operations there, searches, trains, exports ONNX and verifies it there.
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
 		a.predictCommand(), a.lutCommand(), a.dataCommand(), a.reportCommand(), a.versionCommand())
 	return root
+}
+
+// showHelp is what a command does that only has commands below it.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
+
+// subcommand refuses arguments of such a command.
+func subcommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q for %q; see %s -h", args[0], c.CommandPath(), c.CommandPath())
+	}
+	return nil
+}
+
+// arguments is a usage error unless there are least to most arguments.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if n := len(args); n < least || n > most {
+			return usagef("%d arguments: want %s %s; see %s -h", n, c.Root().Name(), strings.TrimPrefix(c.UseLine(), c.Root().Name()+" "), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// commandLine is the command as a shell takes it.
+func (a *app) commandLine() string {
+	words := []string{"edgenas"}
+	for _, w := range a.args {
+		words = append(words, quote(w))
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word safe to paste into a shell.
+func quote(word string) string {
+	if word == "" || strings.ContainsAny(word, " \t\n'\"\\|&;<>()$`*?[#~!{}") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }

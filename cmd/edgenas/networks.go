@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 )
@@ -50,12 +52,44 @@ func (f *spaceFlags) space() (arch.Space, error) {
 	return s, nil
 }
 
+// spaceFor is the space for these images: flags that make no sense are a usage
+// error, images that do not suit it a data error.
+func (f *spaceFlags) spaceFor(set *dataset.Set) (arch.Space, error) {
+	usual := arch.Spaces[0].Default
+	usual.Cells, usual.Channels = f.size.Cells, f.size.Channels
+	if _, err := arch.NewSpace(f.name, usual); err != nil {
+		return nil, usageError{err}
+	}
+	size, err := fit(f.size, set)
+	if err != nil {
+		return nil, err
+	}
+	s, err := arch.NewSpace(f.name, size)
+	if err != nil {
+		return nil, dataError{fmt.Errorf("%s: %w", set.Name, err)}
+	}
+	return s, nil
+}
+
 // networks knows which fused operations each network of a space is made of.
 type networks struct {
 	space   arch.Space
 	choices []arch.Choice // every network once, canonical
 	counts  map[string]map[ops.Key]int
 	keys    []ops.Key // of all networks, sorted by text
+}
+
+// networks builds every network of the space, once in a process.
+func (a *app) networks(space arch.Space) (*networks, error) {
+	name := fmt.Sprint(space.Name(), space.Size())
+	if n := a.spaces[name]; n != nil {
+		return n, nil
+	}
+	n, err := newNetworks(space)
+	if err == nil {
+		a.spaces[name] = n
+	}
+	return n, err
 }
 
 // newNetworks builds every network of the space once.
@@ -132,7 +166,11 @@ func (p priced) estimate(c arch.Choice) (latency.Estimate, error) {
 	if counts == nil {
 		return latency.Estimate{}, arch.ErrDead
 	}
-	return p.table.EstimateCounts(counts)
+	e, err := p.table.EstimateCounts(counts)
+	if err != nil {
+		err = profileError{err}
+	}
+	return e, err
 }
 
 // Latency satisfies search.Costs.

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -18,21 +20,20 @@ import (
 type stage struct {
 	name  string
 	total int
-	text  string
+	text  atomic.Value // string, which the bar's own goroutine reads
 	start time.Time
 
-	bars *mpb.Progress // nil: plain lines
-	bar  *mpb.Bar
-	out  io.Writer // nil: quiet
-	last time.Time
+	bars  *mpb.Progress // nil: plain lines
+	bar   *mpb.Bar
+	out   io.Writer     // nil: quiet or over
+	every time.Duration // between plain lines
+	last  time.Time
 }
-
-// plainEvery is the time between two plain lines.
-const plainEvery = 5 * time.Second
 
 // stage starts a part of total steps.
 func (a *app) stage(name string, total int) *stage {
-	s := &stage{name: name, total: total, start: time.Now(), last: time.Now()}
+	s := &stage{name: name, total: total, start: time.Now(), last: time.Now(), every: a.lineEvery}
+	s.text.Store("")
 	if a.quiet {
 		return s
 	}
@@ -43,7 +44,9 @@ func (a *app) stage(name string, total int) *stage {
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s", name))),
 			mpb.AppendDecorators(
 				decor.Percentage(decor.WC{W: 5}),
-				decor.Any(func(decor.Statistics) string { return "  " + s.left(s.bar.Current()) + "  " + s.text })))
+				decor.Any(func(st decor.Statistics) string {
+					return "  " + left(s.start, st.Current, st.Total) + "  " + s.text.Load().(string)
+				})))
 	}
 	return s
 }
@@ -54,23 +57,22 @@ func isTerminal(f *os.File) bool {
 }
 
 // left estimates the remaining time.
-func (s *stage) left(done int64) string {
+func left(start time.Time, done, total int64) string {
 	if done == 0 {
 		return "estimating"
 	}
-	spent := time.Since(s.start)
-	return "about " + (spent * time.Duration(int64(s.total)-done) / time.Duration(done)).Round(time.Second).String() + " left"
+	return "about " + (time.Since(start) * time.Duration(total-done) / time.Duration(done)).Round(time.Second).String() + " left"
 }
 
 // update says that done steps are done, and what they tell.
 func (s *stage) update(done int, text string) {
-	s.text = text
+	s.text.Store(text)
 	switch {
 	case s.bar != nil:
 		s.bar.SetCurrent(int64(done))
-	case s.out != nil && time.Since(s.last) >= plainEvery:
+	case s.out != nil && time.Since(s.last) >= s.every:
 		s.last = time.Now()
-		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done)), text)
+		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), left(s.start, int64(done), int64(s.total)), text)
 	}
 }
 
@@ -83,15 +85,22 @@ func (s *stage) resize(total int) {
 }
 
 // end closes the stage with a last word.
-func (s *stage) end(text string) {
+func (s *stage) end(text string) { s.close("done in", text) }
+
+// stop closes the stage, unless it has come to its end.
+func (s *stage) stop() { s.close("stopped after", s.text.Load().(string)) }
+
+func (s *stage) close(how, text string) {
 	if s.bar != nil {
-		s.text = text
+		s.text.Store(text)
 		s.bar.SetTotal(int64(s.total), false)
 		s.bar.Abort(false)
 		s.bars.Wait()
+		s.bar = nil
 	}
 	if s.out != nil {
-		fmt.Fprintf(s.out, "%-10s done in %s: %s\n", s.name, time.Since(s.start).Round(100*time.Millisecond), text)
+		fmt.Fprintf(s.out, "%-10s %s %s: %s\n", s.name, how, time.Since(s.start).Round(100*time.Millisecond), text)
+		s.out = nil
 	}
 }
 
@@ -102,13 +111,18 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// result prints v as one JSON object with --json, and otherwise calls text.
+// result prints v as one JSON object with --json, and otherwise what text writes.
 func (a *app) result(v any, text func(w io.Writer)) error {
-	if !a.json {
-		text(a.stdout)
-		return nil
+	var out bytes.Buffer
+	if a.json {
+		e := json.NewEncoder(&out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+	} else {
+		text(&out)
 	}
-	e := json.NewEncoder(a.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	_, err := a.stdout.Write(out.Bytes())
+	return err
 }

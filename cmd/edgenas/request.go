@@ -3,8 +3,10 @@
 package main
 
 import (
-	"math"
-	"strconv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -22,17 +24,20 @@ type request struct {
 	LatencyBudgetS float64   `json:"latency_budget_s"`
 	Confidence     float64   `json:"confidence"`
 
-	Space       string    `json:"space"`
-	Size        arch.Size `json:"size"`
-	SearchCells int       `json:"search_cells"` // of the supernet
-	Method      string    `json:"method"`
-	Dataset     string    `json:"dataset"`
-	DataDigest  string    `json:"dataset_digest"`
+	Space          string    `json:"space"`
+	Size           arch.Size `json:"size"`
+	SearchCells    int       `json:"search_cells"`    // of the supernet
+	SearchChannels int       `json:"search_channels"` // of its first stage
+	Method         string    `json:"method"`
+	Folder         string    `json:"folder"` // in which the command was given: relative paths begin there
+	Dataset        string    `json:"dataset"`
+	DataDigest     string    `json:"dataset_digest"`
 
 	Device        string `json:"device"` // as asked for; empty: none, or this machine without a profile
 	Runtime       string `json:"runtime"`
 	InferThreads  int    `json:"infer_threads"`
-	Profile       string `json:"profile"`
+	Rounds        int    `json:"rounds"`  // of measurement; 0: as many as usual
+	Profile       string `json:"profile"` // as given: the run has its own copy
 	AllowEmulated bool   `json:"allow_emulated"`
 
 	Search search.Config `json:"search"`
@@ -40,64 +45,42 @@ type request struct {
 	Cutout int           `json:"cutout"`
 }
 
-func (r request) target() *targetFlags {
-	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, allowEmulated: r.AllowEmulated}
-	if r.Profile != "" {
-		t.profiles = []string{r.Profile}
+// check is a usage error where a value makes no sense.
+func (r *request) check() error {
+	if _, err := search.NewMethod(r.Method); err != nil {
+		return usageError{fmt.Errorf("--method: %w", err)}
+	}
+	switch {
+	case r.SearchCells < 1:
+		return usagef("--search-cells %d: want at least 1", r.SearchCells)
+	case r.SearchChannels < 1:
+		return usagef("--search-channels %d: want at least 1", r.SearchChannels)
+	case r.Search.Epochs < 1 || r.Search.Epochs > maxEpochs:
+		return usagef("--search-epochs %d: want 1 to %d", r.Search.Epochs, maxEpochs)
+	case !(r.Search.BetaDecay >= 0 && r.Search.BetaDecay <= 1e6):
+		return usagef("--beta-decay %g: want 0 to 1e6", r.Search.BetaDecay)
+	}
+	return checkRecipe(r.Train, r.Cutout)
+}
+
+// target is what the run searches for. Once there is a profile in its folder,
+// that is the one.
+func (r *request) target(dir runDir) *targetFlags {
+	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, rounds: r.Rounds, allowEmulated: r.AllowEmulated}
+	if r.Device == "" && r.Profile == "" {
+		t.device = "local"
+	}
+	if dir.has(profileFile) {
+		t.profiles = []string{dir.path(profileFile)}
 	}
 	return t
 }
 
-// result is what a run has found: result.json.
-type result struct {
-	Command             string    `json:"command"`
-	Space               string    `json:"space"`
-	Size                arch.Size `json:"size"`
-	Method              string    `json:"method"`
-	Seed                uint64    `json:"seed"`
-	Dataset             string    `json:"dataset"`
-	Device              string    `json:"device"`
-	Runtime             string    `json:"runtime"`
-	LatencyBudgetS      float64   `json:"latency_budget_s"`
-	LatencyPredictedS   float64   `json:"latency_predicted_s"`
-	LatencyPredictedHiS float64   `json:"latency_predicted_hi_s"` // upper end at the confidence
-	Confidence          float64   `json:"confidence"`
-	GuardBand           float64   `json:"guard_band"` // kept from the budget, relative
-	GuardBasis          string    `json:"guard_basis"`
-	LatencyMeasuredS    *float64  `json:"latency_measured_s"` // median of one verify session; null: nothing was measured
-	LatencyMeasuredP90S *float64  `json:"latency_measured_p90_s"`
-	LatencyMeasuredP99S *float64  `json:"latency_measured_p99_s"`
-	WithinBudget        bool      `json:"within_budget"`
-	TestAccuracy        float64   `json:"test_accuracy"`
-	TestImages          int       `json:"test_images"`
-	Params              int64     `json:"params"`
-	MACs                int64     `json:"macs"`
-	SearchWallS         float64   `json:"search_wall_s"`
-	TrainWallS          float64   `json:"train_wall_s"`
-	TrainEpochs         float64   `json:"train_epochs"`
-	Architecture        string    `json:"architecture"`        // in the literature's notation
-	ONNX                string    `json:"onnx"`                // file name in the run's folder
-	ONNXMaxDifference   float64   `json:"onnx_max_difference"` // of the logits, read back by an independent reader
-	Warnings            []string  `json:"warnings"`
-}
-
-// judge says whether the budget is kept: the prediction's upper end, and the
-// measured median if there is one.
-func (r *result) judge() {
-	r.WithinBudget = r.LatencyPredictedHiS <= r.LatencyBudgetS &&
-		(r.LatencyMeasuredS == nil || *r.LatencyMeasuredS <= r.LatencyBudgetS)
-}
-
-// milliseconds prints seconds for people.
-func milliseconds(s float64) string {
-	if s < 1e-3 {
-		return fmtNumber(s*1e6) + " µs"
+// data is the spec of the images, good in any folder.
+func (r *request) data() string {
+	kind, path, ok := strings.Cut(r.Dataset, ":")
+	if here, err := os.Getwd(); !ok || filepath.IsAbs(path) || err == nil && here == r.Folder {
+		return r.Dataset
 	}
-	return fmtNumber(s*1e3) + " ms"
-}
-
-// fmtNumber gives three significant digits.
-func fmtNumber(x float64) string {
-	digits := max(0, 2-int(math.Floor(math.Log10(max(math.Abs(x), 1e-9)))))
-	return strconv.FormatFloat(x, 'f', digits, 64)
+	return kind + ":" + filepath.Join(r.Folder, path)
 }

@@ -50,7 +50,8 @@ func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error)
 	l := &lowering[T]{
 		grapher: grapher[T]{contributions: contributions{}}, expr: gorgonia.NewGraph(), from: g, paths: o.Paths,
 		readers: make([][]ops.Value, len(g.Nodes)), nodes: make([]*gorgonia.Node, len(g.Nodes)),
-		byName: map[string]*Param[T]{}, leaves: map[string]*gorgonia.Node{}, inputs: map[*gorgonia.Node][]T{}, gates: map[*bool]*gate{}, running: map[*gorgonia.Node][]runningSource[T]{},
+		byName: map[string]*Param[T]{}, leaves: map[string]*gorgonia.Node{}, inputs: map[*gorgonia.Node][]T{},
+		gates: map[*bool]*gate{}, running: map[*gorgonia.Node][]runningSource[T]{},
 	}
 	for i, n := range g.Nodes {
 		if len(n.Folded) > 0 || n.ReLUIn || n.ReLUOut || n.Accumulate {

@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"math"
 	"testing"
 )
 
@@ -154,6 +155,15 @@ func testMixGradients(t *testing.T, d *mixData) (dxs [][]float64, dps []float64)
 	return dxs, dps
 }
 
+// largest is the largest absolute value in x, or 1e-3 if that is larger.
+func largest(x []float64) float64 {
+	m := 1e-3
+	for _, v := range x {
+		m = max(m, math.Abs(v))
+	}
+	return m
+}
+
 func testMixBackward32(t *testing.T, d *mixData, dxs [][]float64, dps []float64) {
 	promises(t, func(threads int) (*MixBackward[float32], [][]float32) {
 		ts := terms[float32](d)
@@ -166,7 +176,7 @@ func testMixBackward32(t *testing.T, d *mixData, dxs [][]float64, dps []float64)
 			run2(k, &k.Scratch)
 			for i := range ts {
 				if d.open[i] {
-					near(t, "float32 DX", ts[i].DX, dxs[i], 2e-5)
+					near(t, "float32 DX", ts[i].DX, dxs[i], 2e-5*max(1, 1e-2/largest(dxs[i]))) // of few rows a normalisation leaves next to nothing
 				}
 				near(t, "float32 DP", []float32{*ts[i].DP}, dps[i:i+1], 2e-4)
 			}

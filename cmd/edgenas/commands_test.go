@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// commands are all of edgenas, by their path: "edgenas lut show".
+func commands() map[string]*cobra.Command {
+	all := map[string]*cobra.Command{}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		all[c.CommandPath()] = c
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newApp(nil, io.Discard, io.Discard).command())
+	return all
+}
+
+func TestHelp(t *testing.T) {
+	for path, c := range commands() {
+		args := append(strings.Fields(path)[1:], "-h")
+		o := edgenas(t, args...).want(t, exitDone)
+		if o.stderr != "" || !strings.Contains(o.stdout, "Examples:\n  "+path) {
+			t.Errorf("%s -h: stdout %s, stderr %s: want an example of the command", path, o.stdout, o.stderr)
+		}
+		for line := range strings.Lines(c.Example) {
+			if err := parses(strings.Fields(line)); err != nil {
+				t.Errorf("%s: example %s: %v", path, strings.TrimSpace(line), err)
+			}
+		}
+	}
+}
+
+// parses says whether a command line is one of edgenas.
+func parses(words []string) error {
+	c, rest, err := newApp(nil, io.Discard, io.Discard).command().Find(words[1:])
+	if err != nil {
+		return err
+	}
+	if err := c.ParseFlags(rest); err != nil {
+		return err
+	}
+	return c.ValidateArgs(c.Flags().Args())
+}
+
+// TestDocumentedFlags checks that every flag which the documents speak of is one.
+func TestDocumentedFlags(t *testing.T) {
+	known := map[string]bool{"--help": true}
+	for _, c := range commands() {
+		for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+			set.VisitAll(func(f *pflag.Flag) { known["--"+f.Name] = true })
+		}
+	}
+	root := filepath.Join("..", "..")
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents = append(documents, filepath.Join(root, "README.md"), filepath.Join(root, "CHANGELOG.md"))
+	flag := regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z-]*)`)
+	seen := 0
+	for _, path := range documents {
+		for _, m := range flag.FindAllStringSubmatch(string(read(t, path)), -1) {
+			if seen++; !known[m[1]] {
+				t.Errorf("%s: there is no flag %s", path, m[1])
+			}
+		}
+	}
+	if seen < 5 {
+		t.Errorf("%d flags were found in %q: is the pattern right?", seen, documents)
+	}
+}
+
+// With --json each command writes one object to stdout.
+func TestJSON(t *testing.T) {
+	dir := t.TempDir()
+	allow := ""
+	if emulated() {
+		allow = " --allow-emulated"
+	}
+	here := filepath.Join(dir, "here.json")
+	write(t, here, read(t, fixture(t, "here.json")))
+	tiny := " " + strings.Join(tinyFlags, " ")
+	covered := map[string]bool{}
+	for _, tt := range []struct {
+		args string
+		has  string // a member of the object
+	}{
+		{"profile --only-missing -o " + here + tiny, "entries"},
+		{"search --resume @run", "within_budget"},
+		{"train --arch @run/architecture.json --data idx:@tiny --epochs 1 --out " + filepath.Join(dir, "train"), "test_accuracy"},
+		{"export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny --check -o " + filepath.Join(dir, "model.onnx"), "max_difference"},
+		{"verify @run/model.onnx --latency-budget 1s", "median_s"},
+		{"predict @run/model.onnx --profile @board.json", "latency_predicted_s"},
+		{"lut show @board.json", "entries"},
+		{"lut check " + here, "warnings"},
+		{"lut validate --n 2 --rounds 1 --profile " + here + tiny + allow, "within_10pct"},
+		{"data list", "kinds"},
+		{"data check idx:@tiny", "classes"},
+		{"data info idx:@tiny", "digest"},
+		{"report " + copyRun(t), "reports"},
+		{"version", "version"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			o := edgenas(t, append(at(t, tt.args), "--json")...).want(t, exitDone)
+			d := json.NewDecoder(strings.NewReader(o.stdout))
+			var object map[string]any
+			if err := d.Decode(&object); err != nil || object[tt.has] == nil {
+				t.Fatalf("stdout %s: %v: want an object with %s", o.stdout, err, tt.has)
+			}
+			if _, err := d.Token(); err != io.EOF {
+				t.Errorf("stdout %s: want one object", o.stdout)
+			}
+		})
+		c, _, err := newApp(nil, io.Discard, io.Discard).command().Find(strings.Fields(tt.args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		covered[c.CommandPath()] = true
+	}
+	for path, c := range commands() {
+		if !c.HasSubCommands() && !covered[path] {
+			t.Errorf("%s is not tested with --json", path)
+		}
+	}
+}
+
+// With --quiet there is no progress, and no text for people but the result.
+func TestQuiet(t *testing.T) {
+	o := edgenas(t, searchArgs(t, filepath.Join(t.TempDir(), "run"), "--quiet")...).want(t, exitDone)
+	if o.stderr != "" || !strings.Contains(o.stdout, "accuracy") {
+		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
+	}
+}
+
+// A run leaves every file that it promises.
+func TestRunFiles(t *testing.T) {
+	for _, name := range []string{requestFile, profileFile, historyFile, architectureFile, weightsFile, modelFile, resultFile, reportFile, searchCheckpoint, trainCheckpoint} {
+		if info, err := os.Stat(filepath.Join(baseline(t), filepath.FromSlash(name))); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var r result
+	if err := json.Unmarshal(read(t, filepath.Join(baseline(t), resultFile)), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Device != "Test Board 1" || r.LatencyMeasuredS != nil || !r.WithinBudget || r.LatencyPredictedHiS > 65e-6 || r.TestAccuracy < 0.9 || r.ONNXMaxDifference > 1e-4 {
+		t.Errorf("result %+v", r)
+	}
+}
+
+// With the device at hand the result is verified there, in a process of its own.
+func TestSearchHere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	args := searchIn(fixture(t, ""), "here.json", dir, "--device", "local", "--latency-budget", "1s")
+	if emulated() {
+		refused(t, edgenas(t, args...), exitProfile, "runs under emulation", "--allow-emulated")
+		args = append(args, "--allow-emulated")
+	}
+	o := edgenas(t, append(args, "--json")...).want(t, exitDone)
+	var r result
+	if err := json.Unmarshal([]byte(o.stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.LatencyMeasuredS == nil || *r.LatencyMeasuredS <= 0 || !r.WithinBudget {
+		t.Errorf("result %+v", r)
+	}
+}
+
+// A model that takes longer than it may, or than it was predicted to, has
+// exit code 6, and is measured all the same.
+func TestVerifyFails(t *testing.T) {
+	for flags, want := range map[string]string{
+		"--latency-budget 1ns": "over the budget of",
+		"--tolerance 0.001%":   "% off, more than 0.001%", // of times that are made up
+	} {
+		o := edgenas(t, at(t, "verify @run/model.onnx "+flags)...).want(t, exitVerify)
+		if !strings.Contains(o.stdout, "measured") || !strings.Contains(o.stderr, want) {
+			t.Errorf("%s: stdout %s, stderr %s: want %q", flags, o.stdout, o.stderr, want)
+		}
+	}
+}

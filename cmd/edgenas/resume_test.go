@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The same seed and profile give the same bytes for any number of threads.
+func TestDeterminism(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	edgenas(t, searchArgs(t, dir, "--threads", "1")...).want(t, exitDone)
+	same(t, dir)
+}
+
+// A run that is interrupted again and again, and never asked again for what it
+// was asked, ends as one that was not.
+func TestInterruptAndResume(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	args := searchArgs(t, dir)
+	for _, stop := range []struct {
+		line string
+		n    int
+	}{
+		{"search", 3},
+		{"search", 4}, // the last step but one
+		{"search", 1}, // the last step
+		{"train", 1},
+		{"train", 2}, // the end
+	} {
+		o := interrupted(t, stop.line, stop.n, args...).want(t, exitInterrupted)
+		if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) || o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
+			t.Errorf("stderr %s: want %q", o.stderr, want)
+		}
+		args = []string{"search", "--resume", dir, "--threads", "1"}
+	}
+	edgenas(t, args...).want(t, exitDone)
+	same(t, dir)
+}
+
+// kill runs edgenas in a process of its own, which kills itself at the n-th
+// line of progress with the prefix, whatever it is doing.
+func kill(t *testing.T, at string, args ...string) {
+	t.Helper()
+	cmd := command(t, args...)
+	cmd.Env = append(os.Environ(), killEnv+"="+at)
+	out, err := cmd.CombinedOutput()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("%q at %s: %v, %s: want it killed", args, at, err, out)
+	}
+}
+
+// command is edgenas in a process of its own.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	words := append(self(), args...)
+	return exec.CommandContext(t.Context(), words[0], words[1:]...)
+}
+
+// A run that is killed goes on from its last checkpoint.
+func TestKillAndResume(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	resume := []string{"search", "--resume", dir}
+	kill(t, "search 5", searchArgs(t, dir)...)
+	kill(t, "train 2", resume...)
+	edgenas(t, resume...).want(t, exitDone)
+	same(t, dir)
+}
+
+// SIGTERM and Ctrl-C keep what was done.
+func TestSignal(t *testing.T) {
+	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			var stderr strings.Builder
+			cmd := command(t, searchArgs(t, dir, "--search-epochs", "1000")...)
+			cmd.Stderr = &watcher{w: &stderr, prefix: "search", n: 2, then: func() { cmd.Process.Signal(signal) }}
+			cmd.WaitDelay = time.Minute
+			if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "--resume "+dir) {
+				t.Errorf("%v, stderr %s: want exit %d and how to resume", err, stderr.String(), exitInterrupted)
+			}
+		})
+	}
+}
+
+// Whatever file of a run is missing, it is made again, the same.
+func TestResumeRepairs(t *testing.T) {
+	for _, missing := range [][]string{
+		{resultFile, modelFile},
+		{resultFile, weightsFile},
+		{resultFile, architectureFile},
+		{resultFile, weightsFile, trainCheckpoint},
+	} {
+		t.Run(strings.Join(missing, " "), func(t *testing.T) {
+			dir := copyRun(t, missing...)
+			edgenas(t, "search", "--resume", dir).want(t, exitDone)
+			same(t, dir)
+		})
+	}
+}
+
+// A finished run tells its result again and does nothing.
+func TestResumeFinished(t *testing.T) {
+	before := tree(t, baseline(t))
+	o := edgenas(t, "search", "--resume", baseline(t)).want(t, exitDone)
+	if !strings.Contains(o.stdout, "accuracy") || !strings.Contains(o.stderr, "is finished") {
+		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
+	}
+	if tree(t, baseline(t)) != before {
+		t.Error("files have changed")
+	}
+}
+
+// A run goes on in any folder, though its paths were relative.
+func TestResumeElsewhere(t *testing.T) {
+	base := t.TempDir()
+	t.Chdir(fixture(t, ""))
+	interrupted(t, "search", 3, searchIn("", "board.json", filepath.Join(base, "run"))...).want(t, exitInterrupted)
+	t.Chdir(base)
+	edgenas(t, "search", "--resume", "run").want(t, exitDone)
+	same(t, filepath.Join(base, "run"))
+}
+
+// A training by itself goes on with the same command.
+func TestTrainResumes(t *testing.T) {
+	dir := t.TempDir()
+	args := func(out string) []string {
+		return []string{"train", "--arch", filepath.Join(baseline(t), architectureFile), "--data", "idx:" + fixture(t, "tiny"), "--epochs", "3", "--out", out}
+	}
+	whole, torn := filepath.Join(dir, "whole"), filepath.Join(dir, "torn")
+	edgenas(t, args(whole)...).want(t, exitDone)
+	o := interrupted(t, "train", 1, args(torn)...).want(t, exitInterrupted)
+	if !strings.Contains(o.stderr, "the same command goes on from there: edgenas train") {
+		t.Errorf("stderr %s", o.stderr)
+	}
+	edgenas(t, args(torn)...).want(t, exitDone)
+	for _, name := range []string{weightsFile, historyFile} {
+		if got, want := string(read(t, filepath.Join(torn, name))), string(read(t, filepath.Join(whole, name))); got != want {
+			t.Errorf("%s differs from that of the uninterrupted training", name)
+		}
+	}
+	before := tree(t, torn)
+	edgenas(t, args(torn)...).want(t, exitDone)
+	if tree(t, torn) != before {
+		t.Error("a finished training was changed by the same command")
+	}
+}
+
+// An interrupted measurement is continued by the same command.
+func TestProfileResumes(t *testing.T) {
+	p := load(t, fixture(t, "here.json"))
+	removed := p.Entries[:2]
+	p.Entries = p.Entries[2:]
+	path := save(t, p, filepath.Join(t.TempDir(), "here.json"))
+	args := append(append([]string{"profile"}, tinyFlags...), "--rounds", "2", "--only-missing", "-o", path)
+	o := interrupted(t, "measure", 3, args...).want(t, exitInterrupted)
+	if !strings.Contains(o.stderr, path+".partial: the same command goes on from there") {
+		t.Errorf("stderr %s", o.stderr)
+	}
+	edgenas(t, args...).want(t, exitDone)
+	p = load(t, path)
+	for _, e := range removed {
+		if _, err := p.Lookup(e.Key); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(path + ".partial"); err == nil {
+		t.Error("what the interruption had left is still there")
+	}
+}
+
+// tinyFlags name the space of the fixtures.
+var tinyFlags = []string{"--cells", "1", "--channels", "4", "--image", "8", "--classes", "3"}
