@@ -48,7 +48,7 @@ type Config struct {
 
 // DefaultConfig is the main job's: minutes on two cores.
 func DefaultConfig() Config {
-	return Config{Method: DefaultMethod, Epochs: 5, WarmupEpochs: 1, Batch: 64, Candidates: 50,
+	return Config{Method: DefaultMethod, Epochs: 2, WarmupEpochs: 1, Batch: 64, Candidates: 200,
 		LR: 0.05, LRMin: 0.001, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5,
 		AlphaLR: 0.02, BetaDecay: 1}
 }
@@ -423,12 +423,18 @@ func (s *Search) discretise(k int) ([]Candidate, error) {
 	return Discretise(s.all, s.p, cols, none, s.config.BudgetS, k)
 }
 
-// rerankImages is how many images of α's half a candidate is judged on.
-const rerankImages = 1024
+// The re-ranking: each survivor is judged on so many images of α's half.
+const (
+	rerankImages = 512
+	survivors    = 10
+)
 
 // rerank orders candidates by their accuracy with the supernet's weights on
-// the same images of α's half, batch norms using each batch's own statistics.
-// It leaves the state as it was, so that doing it again gives the same.
+// images of α's half, batch norms using each batch's own statistics. It halves
+// successively: after each batch the worse half goes, until survivors are
+// left, so that many candidates cost little. Those that went stand behind, in
+// the order in which they went. It leaves the state as it was, so that doing it
+// again gives the same.
 func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candidate, err error) {
 	position, err := s.problem.Alpha.MarshalJSON()
 	if err != nil {
@@ -436,33 +442,38 @@ func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candida
 	}
 	defer func() { err = errors.Join(err, s.problem.Alpha.UnmarshalJSON(position)) }()
 	b := s.config.Batch
-	batches := max(1, rerankImages/b)
-	loss, correct := make([]float64, len(best)), make([]int, len(best))
-	for range batches {
+	alive := len(best)
+	for i := range best {
+		best[i].Loss, best[i].Accuracy = 0, 0
+	}
+	for batch := 1; batch <= max(1, rerankImages/b); batch++ {
 		s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
-		for i, c := range best {
+		for i := range best[:alive] {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			for j, rows := range c.Choice {
-				m, cols := s.model.Alpha(j), len(s.alphas[j].Ops)
-				for k := range m.P {
-					m.P[k], m.Open[k] = 0, false
-				}
-				for row, col := range rows {
-					m.P[row*cols+col], m.Open[row*cols+col] = 1, true
-				}
-			}
-			l, n := s.model.Forward()
-			loss[i] += l
-			correct[i] += n
+			c := &best[i]
+			s.openOnly(c.Choice)
+			loss, correct := s.model.Forward()
+			c.Loss += (loss - c.Loss) / float64(batch) // running means
+			c.Accuracy += (float64(correct)/float64(b) - c.Accuracy) / float64(batch)
+		}
+		slices.SortStableFunc(best[:alive], func(x, y Candidate) int {
+			return cmp.Or(cmp.Compare(y.Accuracy, x.Accuracy), cmp.Compare(x.Loss, y.Loss))
+		})
+		alive = max(min(alive, survivors), (alive+1)/2)
+	}
+	return best, nil
+}
+
+// openOnly makes the supernet the network of one choice.
+func (s *Search) openOnly(c arch.Choice) {
+	for i, rows := range c {
+		m, cols := s.model.Alpha(i), len(s.alphas[i].Ops)
+		clear(m.P)
+		clear(m.Open)
+		for row, col := range rows {
+			m.P[row*cols+col], m.Open[row*cols+col] = 1, true
 		}
 	}
-	for i := range best {
-		best[i].Loss, best[i].Accuracy = loss[i]/float64(batches), float64(correct[i])/float64(batches*b)
-	}
-	slices.SortStableFunc(best, func(x, y Candidate) int {
-		return cmp.Or(cmp.Compare(y.Accuracy, x.Accuracy), cmp.Compare(x.Loss, y.Loss))
-	})
-	return best, nil
 }

@@ -108,6 +108,25 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 	}
 }
 
+// Successive halving: those that are left at the end are in order and better
+// judged than those that went.
+func TestRerankHalves(t *testing.T) {
+	s, _, _ := small(t, "gdas", 1, 1.2e-3)
+	s.config.Candidates = 40
+	_, r := run(t, s)
+	if len(r.Candidates) != 40 {
+		t.Fatalf("%d candidates: want 40", len(r.Candidates))
+	}
+	for i, c := range r.Candidates {
+		if math.IsNaN(c.Loss) {
+			t.Errorf("candidate %d was never judged", i)
+		}
+		if i > 0 && i < survivors && c.Accuracy > r.Candidates[i-1].Accuracy {
+			t.Errorf("candidate %d has accuracy %g, the one before it %g", i, c.Accuracy, r.Candidates[i-1].Accuracy)
+		}
+	}
+}
+
 // Both halves go on through their epoch: an iterator made anew at each step,
 // so that α always sees the first batch, is a known bug of this field.
 func TestEachHalfKeepsItsCursor(t *testing.T) {

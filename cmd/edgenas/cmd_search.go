@@ -28,7 +28,7 @@ func (a *app) searchCommand() *cobra.Command {
 		target    targetFlags
 		out, data string
 		resume    string
-		r         = request{Confidence: 0.95, SearchCells: 1, SearchChannels: 16, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
+		r         = request{Confidence: 0.95, SearchCells: 5, SearchChannels: 16, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
 	)
 	var methods []string
 	for _, m := range search.Methods {

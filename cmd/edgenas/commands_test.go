@@ -87,10 +87,6 @@ func TestDocumentedFlags(t *testing.T) {
 // With --json each command writes one object to stdout.
 func TestJSON(t *testing.T) {
 	dir := t.TempDir()
-	allow := ""
-	if emulated() {
-		allow = " --allow-emulated"
-	}
 	here := filepath.Join(dir, "here.json")
 	write(t, here, read(t, fixture(t, "here.json")))
 	tiny := " " + strings.Join(tinyFlags, " ")
@@ -107,7 +103,7 @@ func TestJSON(t *testing.T) {
 		{"predict @run/model.onnx --profile @board.json", "latency_predicted_s"},
 		{"lut show @board.json", "entries"},
 		{"lut check " + here, "warnings"},
-		{"lut validate --n 2 --rounds 1 --profile " + here + tiny + allow, "within_10pct"},
+		{"lut validate --n 2 --rounds 1 @allow --profile " + here + tiny, "within_10pct"},
 		{"data list", "kinds"},
 		{"data check idx:@tiny", "classes"},
 		{"data info idx:@tiny", "digest"},
@@ -125,7 +121,7 @@ func TestJSON(t *testing.T) {
 				t.Errorf("stdout %s: want one object", o.stdout)
 			}
 		})
-		c, _, err := newApp(nil, io.Discard, io.Discard).command().Find(strings.Fields(tt.args))
+		c, _, err := newApp(nil, io.Discard, io.Discard).command().Find(at(t, tt.args))
 		if err != nil {
 			t.Fatal(err)
 		}

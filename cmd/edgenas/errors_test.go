@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -101,13 +102,18 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// at splits a command line and puts the folder of the fixtures for @. The one
-// of them that takes a search, @run, stands for the baseline.
+// at splits a command line and puts the folder of the fixtures for @, the
+// baseline for @run, and for @allow what lets emulated tests measure.
 func at(t *testing.T, line string) []string {
 	t.Helper()
 	if strings.Contains(line, "@run") {
 		line = strings.ReplaceAll(line, "@run", baseline(t))
 	}
+	allow := ""
+	if emulated() {
+		allow = "--allow-emulated"
+	}
+	line = strings.ReplaceAll(line, "@allow", allow)
 	return strings.Fields(strings.ReplaceAll(line, "@", fixture(t, "")+string(filepath.Separator)))
 }
 
@@ -189,7 +195,7 @@ func TestBadData(t *testing.T) {
 func TestBadProfile(t *testing.T) {
 	dir := t.TempDir()
 	variant := func(name string, change func(*profiles.Profile)) string {
-		p := load(t, fixture(t, "here.json"))
+		p := load(t, fixture(t, "board.json"))
 		change(p)
 		return save(t, p, filepath.Join(dir, name))
 	}
@@ -204,7 +210,10 @@ func TestBadProfile(t *testing.T) {
 		i := firstConv(p)
 		p.Entries = append(p.Entries[:i], p.Entries[i+1:]...)
 	})
-	half := write(t, filepath.Join(dir, "half.json"), read(t, fixture(t, "here.json"))[:3000])
+	failedHere := variant("failed-here.json", func(p *profiles.Profile) {
+		p.Device, p.Entries = latency.ThisDevice(), load(t, failed).Entries
+	})
+	half := write(t, filepath.Join(dir, "half.json"), read(t, fixture(t, "board.json"))[:3000])
 	const rest = " --latency-budget 65us --data idx:@tiny --cells 1 --channels 4"
 	again := "edgenas profile --space nb201 --cells 1 --channels 4 --image 8 --colours 1 --classes 3 --only-missing -o "
 	for _, tt := range []struct {
@@ -215,7 +224,7 @@ func TestBadProfile(t *testing.T) {
 		{"missing", "search --profile missing.json" + rest, []string{"missing.json"}},
 		{"half-written", "search --profile " + half + rest, []string{"half.json: truncated", "measure that device again"}},
 		{"text", "search --profile @tiny/train-labels-idx1-ubyte" + rest, []string{"train-labels-idx1-ubyte"}},
-		{"another device than asked for", "search --device local --profile @board.json" + rest,
+		{"another device than asked for", "search --device local --profile @board.json @allow" + rest,
 			[]string{"board.json", `device.cores is "3", want "`, "or leave --device out"}},
 		{"another thread count", "search --infer-threads 2 --profile @board.json" + rest, []string{"board.json", `runtime.threads is "1", want "2"`}},
 		{"another runtime", "search --profile " + variant("ort.json", func(p *profiles.Profile) { p.Runtime.Name = "onnxruntime" }) + rest,
@@ -233,10 +242,10 @@ func TestBadProfile(t *testing.T) {
 			}
 		}), []string{"its measurement failed: no"}},
 		{"check of another device's", "lut check @board.json", []string{"board.json", "device.cores"}},
-		{"check of a failed entry", "lut check " + failed, []string{"failed.json", "illegal instruction", "--only-missing"}},
+		{"check of a failed entry", "lut check " + failedHere, []string{"failed-here.json", "illegal instruction", "--only-missing"}},
 		{"more of another device", "profile --only-missing -o @board.json", []string{"board.json", "device.cores"}},
 		{"more of a half-written one", "profile --only-missing -o " + half, []string{"half.json"}},
-		{"validation of a half-written one", "lut validate --n 2 --profile " + half, []string{"half.json"}},
+		{"validation of a half-written one", "lut validate --n 2 @allow --profile " + half, []string{"half.json"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := at(t, tt.args)

@@ -176,3 +176,17 @@ func TestProfileResumes(t *testing.T) {
 
 // tinyFlags name the space of the fixtures.
 var tinyFlags = []string{"--cells", "1", "--channels", "4", "--image", "8", "--classes", "3"}
+
+// A search that is interrupted while it measures goes on measuring.
+func TestMeasuringResumes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	args := append(at(t, "search --latency-budget 1s --rounds 1 --data idx:@tiny --cells 1 --channels 4 @allow"), "--out", dir)
+	interrupted(t, "measure", 60, args...).want(t, exitInterrupted)
+	o := interrupted(t, "search", 1, "search", "--resume", dir).want(t, exitInterrupted)
+	if !strings.Contains(o.stderr, "continuing the measurement in "+filepath.Join(dir, profileFile)+".partial") {
+		t.Errorf("stderr %s", o.stderr)
+	}
+	if p := load(t, filepath.Join(dir, profileFile)); p.Protocol.Rounds != 1 || len(p.Networks) != validationNetworks {
+		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), validationNetworks)
+	}
+}
