@@ -423,7 +423,8 @@ func (s *Search) discretise(k int) ([]Candidate, error) {
 	return Discretise(s.all, s.p, cols, none, s.config.BudgetS, k)
 }
 
-// The re-ranking: each survivor is judged on so many images of α's half.
+// The re-ranking: each survivor is judged on so many images of α's half, if
+// there are as many.
 const (
 	rerankImages = 512
 	survivors    = 10
@@ -446,7 +447,7 @@ func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candida
 	for i := range best {
 		best[i].Loss, best[i].Accuracy = 0, 0
 	}
-	for batch := 1; batch <= max(1, rerankImages/b); batch++ {
+	for batch := 1; batch <= max(1, min(rerankImages, s.problem.Alpha.Len())/b); batch++ {
 		s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
 		for i := range best[:alive] {
 			if err := ctx.Err(); err != nil {
