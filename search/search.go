@@ -48,7 +48,7 @@ type Config struct {
 
 // DefaultConfig is the main job's: minutes on two cores.
 func DefaultConfig() Config {
-	return Config{Method: DefaultMethod, Epochs: 2, WarmupEpochs: 1, Batch: 64, Candidates: 200,
+	return Config{Method: DefaultMethod, Epochs: 2, WarmupEpochs: 1, Batch: 64, Candidates: 100,
 		LR: 0.05, LRMin: 0.001, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5,
 		AlphaLR: 0.02, BetaDecay: 1}
 }
