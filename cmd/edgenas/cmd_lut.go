@@ -157,16 +157,9 @@ measured first.`,
 			if err := a.measure(c.Context(), "validate", latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
 				return err
 			}
-			var cases []latency.Case
-			for i, m := range measured.Networks {
-				if m.Status != profiles.OK {
-					return fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
-				}
-				e, err := table.Estimate(drawn[i].Graph)
-				if err != nil {
-					return err
-				}
-				cases = append(cases, latency.Case{Arch: m.Arch, PredictedS: e.Seconds, MeasuredS: m.MedianS})
+			cases, err := validationCases(table, drawn, measured.Networks)
+			if err != nil {
+				return err
 			}
 			v, err := latency.Validate(cases)
 			if err != nil {
@@ -191,4 +184,25 @@ measured first.`,
 	target.addProfile(c)
 	c.Flags().IntVar(&n, "n", 50, "number of networks")
 	return c
+}
+
+// validationCases pairs each measured network with its prediction. Measuring
+// hands them back in an order of its own.
+func validationCases(t *latency.Table, drawn []latency.Network, measured []profiles.Network) ([]latency.Case, error) {
+	predicted := map[string]float64{}
+	for _, d := range drawn {
+		e, err := t.Estimate(d.Graph)
+		if err != nil {
+			return nil, err
+		}
+		predicted[d.Arch] = e.Seconds
+	}
+	var cases []latency.Case
+	for _, m := range measured {
+		if m.Status != profiles.OK {
+			return nil, fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
+		}
+		cases = append(cases, latency.Case{Arch: m.Arch, PredictedS: predicted[m.Arch], MeasuredS: m.MedianS})
+	}
+	return cases, nil
 }
