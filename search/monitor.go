@@ -38,6 +38,10 @@ func skipShare(c arch.Choice, alphas []arch.Alpha) float64 {
 	return float64(skips) / float64(rows)
 }
 
-// collapsed is the share of skip connections from which a search is reported
-// as collapsed.
-const collapsed = 0.5
+// A search is reported as collapsing from this share of skip connections on,
+// once the entropy of α is below decided: before, the greatest weight of an
+// edge is chance.
+const (
+	collapsed = 0.5
+	decided   = 0.9
+)

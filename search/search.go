@@ -311,7 +311,7 @@ func (s *Search) oneStep() (Point, error) {
 	pt.Lambda, pt.DerivedLatencyS = s.multiplier.Lambda, s.derivedS
 	pt.ExpectedLatencyS = s.expected.Value(s.p, nil, 0)
 	pt.Derived = s.problem.Target.Notation(s.derived)
-	if pt.SkipShare >= collapsed && s.step > s.warmup() {
+	if pt.SkipShare >= collapsed && pt.AlphaEntropy < decided {
 		pt.Warning = fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing", 100*pt.SkipShare)
 	}
 	for i, a := range s.alphas {

@@ -315,6 +315,32 @@ func TestWholeAlphaGradient(t *testing.T) {
 	}
 }
 
+// The monitor warns of skip connections that α has decided for, not of chance.
+func TestMonitorWarnsOfCollapse(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		lead float64 // of skip_connect over the other operations, in α
+		want bool
+	}{{"decided", 4, true}, {"undecided", 0.01, false}} {
+		s, _, _ := small(t, "darts", 1, 1)
+		for i := range s.alpha[0].W {
+			s.alpha[0].W[i] = 0
+			if i%5 == 1 {
+				s.alpha[0].W[i] = tc.lead
+			}
+		}
+		s.relax()
+		s.derive()
+		pt, err := s.oneStep()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pt.Warning != ""; got != tc.want || pt.SkipShare != 1 {
+			t.Errorf("%s: warning %q, skip share %g, entropy %g", tc.name, pt.Warning, pt.SkipShare, pt.AlphaEntropy)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	space := newNB201(t)
 	for name, spoil := range map[string]func(*Config){
