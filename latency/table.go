@@ -18,7 +18,9 @@ import (
 //	latency = constant + Σ over keys of count · time
 //
 // The constant is the profile's constant_s, or else the median over its
-// networks of (measured − sum), or else 0.
+// networks of (measured − sum), or else 0. A fitted one is no lower than a tenth
+// of the smallest sum below 0: what is beyond that is no constant, but operations
+// that were slower alone than in networks, and shows in the residuals.
 type Table struct {
 	device    string
 	at        map[ops.Key]int // index into costs
@@ -88,16 +90,17 @@ func (t *Table) fit(p *profiles.Profile) {
 			sums, beyond = append(sums, sum.Seconds), append(beyond, n.MedianS-sum.Seconds)
 		}
 	}
+	fit := func(beyond []float64) float64 { return max(stats.Median(beyond), -0.1*slices.Min(sums)) }
 	switch {
 	case p.ConstantS != nil:
 		t.constant = *p.ConstantS
 	case len(beyond) > 0:
-		t.constant = stats.Median(beyond)
+		t.constant = fit(beyond)
 	}
 	for i, n := range measured {
 		constant := t.constant
 		if p.ConstantS == nil && len(beyond) > 1 { // fitted without the network that it is to predict
-			constant = stats.Median(slices.Concat(beyond[:i], beyond[i+1:]))
+			constant = fit(slices.Concat(beyond[:i], beyond[i+1:]))
 		}
 		if predicted := sums[i] + constant; predicted > 0 {
 			t.residuals = append(t.residuals, n.MedianS/predicted-1)
