@@ -29,8 +29,8 @@
 // The portable Go in this package is generic over float32 and float64 and is
 // compiled everywhere; float64 is the reference that gradients are checked
 // with. For float32, assembly replaces the inner loops listed in micro.go
-// where cpuid finds AVX2 with FMA, AVX-512 or NEON; the build tag noasm leaves
-// it out.
+// where cpuid finds AVX2 with FMA or AVX-512, and on every arm64, which has
+// NEON; the build tag noasm leaves it out.
 //
 // Windowed kernels share gather.go, which describes what each output reads,
 // pads the input and cuts the work; dense.go turns that into an implicit
