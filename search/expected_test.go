@@ -119,14 +119,7 @@ func TestExpectedLatencyGradient(t *testing.T) {
 	grad := [][]float64{make([]float64, 30)}
 	e.Value(p, grad, 3)
 	for i := range p[0] {
-		const h = 1e-6
-		keep := p[0][i]
-		p[0][i] = keep + h
-		up := e.Value(p, nil, 0)
-		p[0][i] = keep - h
-		down := e.Value(p, nil, 0)
-		p[0][i] = keep
-		if want := 3 * (up - down) / (2 * h); math.Abs(grad[0][i]-want) > 1e-9 {
+		if want := 3 * slope(p[0], i, 1e-6, func() float64 { return e.Value(p, nil, 0) }); math.Abs(grad[0][i]-want) > 1e-9 {
 			t.Errorf("dE/dp[%d] = %g: central difference %g", i, grad[0][i], want)
 		}
 	}

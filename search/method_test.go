@@ -89,14 +89,7 @@ func TestSoftmaxGradient(t *testing.T) {
 	softmax(p, x, 5, 0.7)
 	softmaxGradient(grad, p, dp, 5, 0.7)
 	for i := range x {
-		const h = 1e-6
-		keep := x[i]
-		x[i] = keep + h
-		up := loss()
-		x[i] = keep - h
-		down := loss()
-		x[i] = keep
-		if want := (up - down) / (2 * h); math.Abs(grad[i]-want) > 1e-8 {
+		if want := slope(x, i, 1e-6, loss); math.Abs(grad[i]-want) > 1e-8 {
 			t.Errorf("gradient %d = %g: central difference %g", i, grad[i], want)
 		}
 	}
@@ -140,14 +133,7 @@ func TestBetaDecayGradient(t *testing.T) {
 	softmax(p, alpha, 5, 1)
 	betaDecay(alpha, p, grad, 5, 2)
 	for i := range alpha {
-		const h = 1e-6
-		keep := alpha[i]
-		alpha[i] = keep + h
-		up := value()
-		alpha[i] = keep - h
-		down := value()
-		alpha[i] = keep
-		if want := (up - down) / (2 * h); math.Abs(grad[i]-want) > 1e-8 {
+		if want := slope(alpha, i, 1e-6, value); math.Abs(grad[i]-want) > 1e-8 {
 			t.Errorf("gradient %d = %g: central difference %g", i, grad[i], want)
 		}
 	}
@@ -170,4 +156,15 @@ func TestMultiplier(t *testing.T) {
 			t.Errorf("%s: λ = %g: want %g", tc.name, m.Lambda, tc.want)
 		}
 	}
+}
+
+// slope is the central difference of f by x[i].
+func slope(x []float64, i int, h float64, f func() float64) float64 {
+	keep := x[i]
+	x[i] = keep + h
+	up := f()
+	x[i] = keep - h
+	down := f()
+	x[i] = keep
+	return (up - down) / (2 * h)
 }

@@ -96,14 +96,6 @@ type Problem struct {
 	Pool           *kernels.Pool
 }
 
-// Result is what a search found.
-type Result struct {
-	Candidates []Candidate // that keep the budget, best first
-	Alpha      [][]float64 // mixture weights at the end: softmax(α)
-	FastestS   float64     // predicted latency of the space's fastest network
-	SlowestS   float64     // and of its slowest
-}
-
 // Search is a search in progress.
 type Search struct {
 	config   Config
@@ -239,9 +231,9 @@ func (s *Search) Restore(st State) error {
 	return nil
 }
 
-// Run does the remaining steps. It calls progress after each; a Point holds
-// slices of its own. It stops between two steps when ctx ends and returns its error.
-func (s *Search) Run(ctx context.Context, progress func(Point)) (*Result, error) {
+// Run does the remaining steps and returns the networks that keep the budget,
+// best first. It calls progress after each step; a Point holds slices of its own. It stops between two steps when ctx ends and returns its error.
+func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, error) {
 	for s.step < s.Steps() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -259,17 +251,7 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	if best, err = s.rerank(ctx, best); err != nil {
-		return nil, err
-	}
-	r := &Result{Candidates: best, FastestS: math.Inf(1)}
-	for _, c := range s.all {
-		r.FastestS, r.SlowestS = min(r.FastestS, c.LatencyS), max(r.SlowestS, c.LatencyS)
-	}
-	for _, p := range s.p {
-		r.Alpha = append(r.Alpha, slices.Clone(p))
-	}
-	return r, nil
+	return s.rerank(ctx, best)
 }
 
 // oneStep lets the weights learn from one batch, and after the warm-up α from

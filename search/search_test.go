@@ -64,7 +64,7 @@ func small(t *testing.T, method string, threads int, budgetS float64) (*Search, 
 	return s, first, second
 }
 
-func run(t *testing.T, s *Search) ([]Point, *Result) {
+func run(t *testing.T, s *Search) ([]Point, []Candidate) {
 	t.Helper()
 	var points []Point
 	r, err := s.Run(context.Background(), func(p Point) { points = append(points, p) })
@@ -83,15 +83,15 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 			if len(points) != s.Steps() || s.Steps() != 15 {
 				t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
 			}
-			if len(r.Candidates) != 5 {
-				t.Fatalf("%d candidates: want 5", len(r.Candidates))
+			if len(r) != 5 {
+				t.Fatalf("%d candidates: want 5", len(r))
 			}
-			for i, c := range r.Candidates {
+			for i, c := range r {
 				if c.LatencyS > budget || c.LatencyS < wellUsed*budget {
 					t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, budget)
 				}
-				if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r.Candidates[i-1].Accuracy {
-					t.Errorf("candidate %d: loss %g, accuracy %g after %g", i, c.Loss, c.Accuracy, r.Candidates[max(0, i-1)].Accuracy)
+				if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r[i-1].Accuracy {
+					t.Errorf("candidate %d: loss %g, accuracy %g after %g", i, c.Loss, c.Accuracy, r[max(0, i-1)].Accuracy)
 				}
 			}
 			if first, last := points[0].LossTrain, points[len(points)-1].LossTrain; last >= first {
@@ -114,15 +114,15 @@ func TestRerankHalves(t *testing.T) {
 	s, _, _ := small(t, "gdas", 1, 1.2e-3)
 	s.config.Candidates = 40
 	_, r := run(t, s)
-	if len(r.Candidates) != 40 {
-		t.Fatalf("%d candidates: want 40", len(r.Candidates))
+	if len(r) != 40 {
+		t.Fatalf("%d candidates: want 40", len(r))
 	}
-	for i, c := range r.Candidates {
+	for i, c := range r {
 		if math.IsNaN(c.Loss) {
 			t.Errorf("candidate %d was never judged", i)
 		}
-		if i > 0 && i < survivors && c.Accuracy > r.Candidates[i-1].Accuracy {
-			t.Errorf("candidate %d has accuracy %g, the one before it %g", i, c.Accuracy, r.Candidates[i-1].Accuracy)
+		if i > 0 && i < survivors && c.Accuracy > r[i-1].Accuracy {
+			t.Errorf("candidate %d has accuracy %g, the one before it %g", i, c.Accuracy, r[i-1].Accuracy)
 		}
 	}
 }
@@ -298,14 +298,7 @@ func TestWholeAlphaGradient(t *testing.T) {
 	got := slices.Clone(s.alpha[0].G)
 	want := make([]float64, 30)
 	for i := range alpha {
-		const h = 1e-5
-		keep := alpha[i]
-		alpha[i] = keep + h
-		up := loss()
-		alpha[i] = keep - h
-		down := loss()
-		alpha[i] = keep
-		want[i] = (up - down) / (2 * h)
+		want[i] = slope(alpha, i, 1e-5, loss)
 	}
 	centre(want, 5) // the part that shifts a whole row is taken off
 	for i := range want {

@@ -101,7 +101,7 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	}
 	bar := j.stage("search", s.Steps())
 	defer bar.stop()
-	var found *search.Result
+	var found []search.Candidate
 	warning := ""
 	if err := ph.run(ctx, func(ctx context.Context, point func(any)) (err error) {
 		found, err = s.Run(ctx, func(p search.Point) {
@@ -117,7 +117,7 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	if warning != "" {
 		j.note("warning: %s", warning)
 	}
-	best, err := j.choose(ctx, found.Candidates)
+	best, err := j.choose(ctx, found)
 	if err != nil {
 		return a, err
 	}
