@@ -4,7 +4,7 @@ package arch
 
 import (
 	"fmt"
-	"iter"
+	"slices"
 	"strings"
 
 	"github.com/edgenas/edgenas/ops"
@@ -33,9 +33,9 @@ func newNB201(s Size) (Space, error) {
 	return nb201{s}, nil
 }
 
-func (nb201) Name() string    { return "nb201" }
-func (s nb201) Size() Size    { return s.size }
-func (nb201) Edges() [][]Edge { return [][]Edge{nb201Edges} }
+func (nb201) Name() string  { return "nb201" }
+func (s nb201) Size() Size  { return s.size }
+func (nb201) Cells() []Cell { return []Cell{{Edges: nb201Edges, Inputs: 1}} }
 
 func (nb201) Alphas() []Alpha {
 	a := Alpha{Name: "cell", Ops: nb201Ops}
@@ -128,6 +128,9 @@ func (s nb201) Network(c Choice, batch int) (*ops.Graph, error) {
 	})
 }
 
+// Training is Network: nothing is added for training.
+func (s nb201) Training(c Choice, batch int) (*ops.Graph, error) { return s.Network(c, batch) }
+
 func (nb201) live(c Choice) []bool {
 	present := make([]bool, len(nb201Edges))
 	for i := range present {
@@ -146,23 +149,30 @@ func (s nb201) Canonical(c Choice) Choice {
 	return d
 }
 
-func (nb201) All() iter.Seq[Choice] {
-	return func(yield func(Choice) bool) {
-		c := make([]int, len(nb201Edges))
-		for {
-			if !yield(Choice{c}.Clone()) {
-				return
-			}
-			i := len(c) - 1
-			for ; i >= 0 && c[i] == len(nb201Ops)-1; i-- {
-				c[i] = 0
-			}
-			if i < 0 {
-				return
-			}
-			c[i]++
+// Groups has the whole cell in one: what an edge costs depends on which
+// others are alive.
+func (nb201) Groups() []Group {
+	g := Group{Rows: []int{0, 1, 2, 3, 4, 5}}
+	n := len(nb201Ops)
+	for i := range n * n * n * n * n * n {
+		option := make([]int, len(g.Rows))
+		for row := len(option) - 1; row >= 0; row, i = row-1, i/n {
+			option[row] = i % n
 		}
+		g.Options = append(g.Options, option)
 	}
+	return []Group{g}
+}
+
+// Derive takes the operation of greatest weight on each edge.
+func (nb201) Derive(p [][]float64) Choice {
+	c := Choice{make([]int, len(nb201Edges))}
+	n := len(nb201Ops)
+	for row := range c[0] {
+		weights := p[0][row*n:][:n]
+		c[0][row] = slices.Index(weights, slices.Max(weights))
+	}
+	return c
 }
 
 // Notation gives NAS-Bench-201's string: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|,

@@ -148,7 +148,7 @@ func FuzzParse(f *testing.F) {
 func TestAll(t *testing.T) {
 	s := newSpace(t, Size{Cells: 1, Channels: 1, Image: 8, Colours: 1, Classes: 2})
 	seen, dead := map[string]bool{}, 0
-	for c := range s.All() {
+	for c := range All(s) {
 		text := s.Notation(c)
 		if seen[text] {
 			t.Fatalf("%s came twice", text)
@@ -171,7 +171,7 @@ func TestAll(t *testing.T) {
 func sample(s Space) iter.Seq[Choice] {
 	return func(yield func(Choice) bool) {
 		i := 0
-		for c := range s.All() {
+		for c := range All(s) {
 			if (!testing.Short() || i%17 == 0) && !yield(c) {
 				return
 			}

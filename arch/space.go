@@ -12,7 +12,7 @@ import (
 
 // Size holds the parameters that every space has.
 type Size struct {
-	Cells    int `json:"cells"`    // cells a stage
+	Cells    int `json:"cells"`    // nb201: cells a stage; darts: cells in all
 	Channels int `json:"channels"` // of the first stage
 	Image    int `json:"image"`    // rows and columns of a square image
 	Colours  int `json:"colours"`  // channels of an image: 1 or 3
@@ -65,6 +65,62 @@ func (c Choice) Equal(d Choice) bool {
 	return slices.EqualFunc(c, d, func(a, b []int) bool { return slices.Equal(a, b) })
 }
 
+// Group is a part of a choice that is decided as a whole.
+type Group struct {
+	Alpha   int     // index of the α
+	Rows    []int   // of that α
+	Options [][]int // the columns that the rows may take together
+}
+
+// Set makes option o of the group part of c.
+func (g Group) Set(c Choice, o int) {
+	for i, row := range g.Rows {
+		c[g.Alpha][row] = g.Options[o][i]
+	}
+}
+
+// Cell is the graph whose edges the rows of an α stand for.
+type Cell struct {
+	Edges  []Edge // of each row
+	Inputs int    // nodes 0 to Inputs−1 are the cell's inputs
+	// Keep is the number of incoming edges that each inner node keeps; the
+	// others are none, and all inner nodes are outputs. 0: each edge is
+	// decided by itself, the last node is the output, and an edge counts only
+	// if it is on a path to it.
+	Keep int
+}
+
+// All yields every choice of a space once, in a fixed order: the last group
+// changes fastest.
+func All(s Space) iter.Seq[Choice] {
+	return func(yield func(Choice) bool) {
+		groups := s.Groups()
+		c := make(Choice, len(s.Alphas()))
+		for i, a := range s.Alphas() {
+			c[i] = make([]int, len(a.Rows))
+		}
+		at := make([]int, len(groups))
+		for _, g := range groups {
+			g.Set(c, 0)
+		}
+		for {
+			if !yield(c.Clone()) {
+				return
+			}
+			i := len(groups) - 1
+			for ; i >= 0 && at[i] == len(groups[i].Options)-1; i-- {
+				at[i] = 0
+				groups[i].Set(c, 0)
+			}
+			if i < 0 {
+				return
+			}
+			at[i]++
+			groups[i].Set(c, at[i])
+		}
+	}
+}
+
 // Space is a search space of one size. Methods that take a choice return an
 // error for one that does not fit the space's α.
 type Space interface {
@@ -83,11 +139,18 @@ type Space interface {
 	// Canonical is c with its dead edges removed: choices that build the same
 	// network compare equal.
 	Canonical(c Choice) Choice
-	// All yields every choice once, in a fixed order.
-	All() iter.Seq[Choice]
-	// Edges lists, for each α, the edge of the cell that each row stands for.
-	// They tell which decisions are alive where others are none.
-	Edges() [][]Edge
+	// Training is Network with what only training from scratch needs beside
+	// it, such as an auxiliary head (see [ops.Graph]). Network's parameters
+	// have the same names in both.
+	Training(c Choice, batch int) (*ops.Graph, error)
+	// Groups lists the parts that a choice is made of: one option of each.
+	// What the options of different groups cost adds up.
+	Groups() []Group
+	// Cells gives, for each α, the cell whose edges its rows stand for.
+	Cells() []Cell
+	// Derive is the literature's discretisation of the mixture weights p (α,
+	// row·columns+column), whatever it costs. It may be ErrDead.
+	Derive(p [][]float64) Choice
 	// Notation writes a choice as the literature does, and Parse reads it.
 	Notation(c Choice) string
 	Parse(text string) (Choice, error)

@@ -26,12 +26,12 @@ func TestSpaces(t *testing.T) {
 		if s.Name() != sp.Name || s.Size() != sp.Default {
 			t.Errorf("%s of size %+v became %s of size %+v", sp.Name, sp.Default, s.Name(), s.Size())
 		}
-		if len(s.Edges()) != len(s.Alphas()) {
-			t.Errorf("%s: edges for %d of %d α", sp.Name, len(s.Edges()), len(s.Alphas()))
+		if len(s.Cells()) != len(s.Alphas()) {
+			t.Errorf("%s: cells for %d of %d α", sp.Name, len(s.Cells()), len(s.Alphas()))
 		}
 		for j, a := range s.Alphas() {
-			if len(a.Rows) != len(s.Edges()[j]) {
-				t.Errorf("%s: α %s has %d rows and %d edges", sp.Name, a.Name, len(a.Rows), len(s.Edges()[j]))
+			if len(a.Rows) != len(s.Cells()[j].Edges) {
+				t.Errorf("%s: α %s has %d rows and %d edges", sp.Name, a.Name, len(a.Rows), len(s.Cells()[j].Edges))
 			}
 		}
 		if _, err := s.Supernet(1); err != nil {

@@ -72,6 +72,7 @@ type Folded struct {
 type Graph struct {
 	Nodes []Node
 	Out   Value
+	Aux   Value // an output that only training reads, beside Out; 0: none
 }
 
 // Shape is the shape of v.

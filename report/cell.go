@@ -58,13 +58,13 @@ func drawCells(a *arch.Architecture) []cell {
 	choice := a.Space.Canonical(a.Choice)
 	for i, alpha := range a.Space.Alphas() {
 		var live []edgeOp
-		for row, e := range a.Space.Edges()[i] {
+		for row, e := range a.Space.Cells()[i].Edges {
 			if col := choice[i][row]; alpha.Ops[col] != ops.None {
 				live = append(live, edgeOp{e, col, alpha.Ops[col]})
 			}
 		}
 		out := 0
-		for _, e := range a.Space.Edges()[i] {
+		for _, e := range a.Space.Cells()[i].Edges {
 			out = max(out, e.To)
 		}
 		c := drawCell(out, live)

@@ -183,10 +183,10 @@ func alphaOp(space arch.Space, a, col int) string {
 }
 
 func alphaRow(space arch.Space, a, row int) string {
-	if space == nil || a >= len(space.Edges()) || row >= len(space.Edges()[a]) {
+	if space == nil || a >= len(space.Cells()) || row >= len(space.Cells()[a].Edges) {
 		return fmt.Sprintf("α %d, row %d", a, row)
 	}
-	edges, out := space.Edges()[a], 0
+	edges, out := space.Cells()[a].Edges, 0
 	for _, e := range edges {
 		out = max(out, e.To)
 	}

@@ -54,7 +54,7 @@ const wellUsed = 0.9
 func Enumerate(space arch.Space, costs Costs) ([]Candidate, error) {
 	var all []Candidate
 	seen := map[string]bool{}
-	for c := range space.All() {
+	for c := range arch.All(space) {
 		c = space.Canonical(c)
 		if name := space.Notation(c); seen[name] {
 			continue

@@ -4,6 +4,7 @@ package search
 
 import (
 	"errors"
+	"github.com/edgenas/edgenas/arch"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -35,7 +36,7 @@ func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
 	}
 	// the best of all 15,625 raw choices that fit and use the budget well
 	best, bestScore := "", math.Inf(-1)
-	for c := range space.All() {
+	for c := range arch.All(space) {
 		s, err := costs.Latency(c)
 		if err != nil || s > budget || s < wellUsed*budget {
 			continue

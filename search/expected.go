@@ -30,7 +30,8 @@ type cellPatterns struct {
 // NewExpected prepares the expectation for a space with this cost matrix.
 func NewExpected(space arch.Space, m *Matrix) *Expected {
 	e := &Expected{matrix: m}
-	for i, edges := range space.Edges() {
+	for i, cell := range space.Cells() {
+		edges := cell.Edges
 		c := cellPatterns{rows: len(edges)}
 		if m.noneCol[i] >= 0 {
 			out := 0

@@ -90,7 +90,7 @@ func TestExpectedLatencyIsTheExpectation(t *testing.T) {
 	for range 3 {
 		p := randomMixture(6, 5, rng)
 		want := 0.0
-		for c := range space.All() {
+		for c := range arch.All(space) {
 			pr := 1.0
 			for row, col := range c[0] {
 				pr *= p[row*5+col]

@@ -97,7 +97,7 @@ func newNetworks(space arch.Space) (*networks, error) {
 	n := &networks{space: space, counts: map[string]map[ops.Key]int{}}
 	var names []string
 	var all []arch.Choice
-	for c := range space.All() {
+	for c := range arch.All(space) {
 		c = space.Canonical(c)
 		name := space.Notation(c)
 		if _, seen := n.counts[name]; !seen {
