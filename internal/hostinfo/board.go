@@ -12,17 +12,17 @@ import (
 // phones, the firmware's vendor and product on PCs.
 func readModel(root fs.FS) (string, error) {
 	for _, path := range []string{"proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/devices/soc0/machine"} {
-		if model, err := readText(root, path); err == nil {
+		if model, err := readName(root, path); err == nil {
 			return model, nil
 		}
 	}
 	if cpuinfo, err := readText(root, "proc/cpuinfo"); err == nil {
 		if model, ok := field(cpuinfo, "Model"); ok && model != "" { // Raspberry Pi kernels
-			return model, nil
+			return clean(model), nil
 		}
 	}
-	vendor, _ := readText(root, "sys/class/dmi/id/sys_vendor")
-	product, err := readText(root, "sys/class/dmi/id/product_name")
+	vendor, _ := readName(root, "sys/class/dmi/id/sys_vendor")
+	product, err := readName(root, "sys/class/dmi/id/product_name")
 	return strings.TrimSpace(vendor + " " + product), err
 }
 
@@ -32,24 +32,24 @@ func readModel(root fs.FS) (string, error) {
 func readSoC(root fs.FS) (string, error) {
 	for _, path := range []string{"proc/device-tree/compatible", "sys/firmware/devicetree/base/compatible"} {
 		if list, err := readText(root, path); err == nil {
-			return list[strings.LastIndexByte(list, 0)+1:], nil
+			return clean(list[strings.LastIndexByte(list, 0)+1:]), nil
 		}
 	}
-	if soc, err := readText(root, "sys/devices/soc0/soc_id"); err == nil {
+	if soc, err := readName(root, "sys/devices/soc0/soc_id"); err == nil {
 		return soc, nil
 	}
 	if cpuinfo, err := readText(root, "proc/cpuinfo"); err == nil {
 		if soc, ok := field(cpuinfo, "Hardware"); ok && soc != "" {
-			return soc, nil
+			return clean(soc), nil
 		}
 	}
 	return "", ErrNoData
 }
 
-// parseMemory reads MemTotal of /proc/meminfo, which is in KiB though it says
-// kB (Linux, Documentation/filesystems/proc.rst).
-func parseMemory(meminfo string) (int64, error) {
-	text, _ := field(meminfo, "MemTotal")
+// parseMemory reads a line of /proc/meminfo, which is in KiB though it says kB
+// (Linux, Documentation/filesystems/proc.rst).
+func parseMemory(meminfo, name string) (int64, error) {
+	text, _ := field(meminfo, name)
 	kib, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
 	if err != nil || kib <= 0 || kib > 1<<50 {
 		return 0, ErrNoData

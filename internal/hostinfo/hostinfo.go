@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostinfo says what machine this is and in what state: board, cores,
-// caches, memory, clock, temperature, throttling, emulation.
+// Package hostinfo says what machine this is and in what state: board, clusters
+// of cores, caches, memory, clock, temperature, throttling, battery, load,
+// emulation; which of it makes measurements wrong, and what to do about it.
 //
-// Linux and Android answer through files; [Read] and [ReadState] take the root
-// of the file system, so that a fixture can stand in for it. Elsewhere the
-// processor itself is asked for what it knows. Hardware varies, so a sensor
-// that is absent, forbidden or broken is [ErrNoData] and leaves a zero field;
-// it is never a failure.
+// Linux and Android answer through files; what reads takes the root of the
+// file system, so that a fixture can stand in for it. Elsewhere the processor
+// itself is asked for what it knows. Hardware varies, so a sensor that is
+// absent, forbidden or broken is [ErrNoData] and leaves a zero field; it is
+// never a failure. A machine is not trusted: what is read of a file or of a
+// program's output is bounded, and names are short and printable.
 //
-// The package runs no programs, needs no privileges and knows no vendor's
-// tools.
+// The package runs no programs and needs no privileges. What only a program
+// of the machine knows, such as a phone's battery, is parsed from its output,
+// which the caller hands over (see [Programs]).
 package hostinfo
 
 import (
@@ -21,6 +24,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -30,22 +35,35 @@ var ErrNoData = errors.New("no data")
 
 // Host is what stays the same from one run to the next. A zero field is unknown.
 type Host struct {
-	OS, Arch string // as Go names them: linux, arm64
-	Kernel   string // release
-	Model    string // board or machine: Raspberry Pi 4 Model B Rev 1.4
-	SoC      string // system on a chip: brcm,bcm2711
-	CPU      string // names of the cores, each once: Cortex-A55 + Cortex-A76
-	Cores    int    // logical processors that the machine has
+	OS         string `json:"os,omitempty"` // as Go names them: linux, arm64
+	Arch       string `json:"arch,omitempty"`
+	Kernel     string `json:"kernel,omitempty"`      // release
+	Android    string `json:"android,omitempty"`     // version: 14
+	AndroidAPI int    `json:"android_api,omitempty"` // its number: 34
+	Model      string `json:"model,omitempty"`       // board or machine: Raspberry Pi 4 Model B Rev 1.4
+	SoC        string `json:"soc,omitempty"`         // system on a chip: brcm,bcm2711
+	CPU        string `json:"cpu,omitempty"`         // names of the cores, each once: Cortex-A55 + Cortex-A76
+	Cores      int    `json:"cores,omitempty"`       // logical processors that the machine has
 
-	L1DBytes, L2Bytes, L3Bytes int64 // data or unified caches of the fastest core
-	MemoryBytes                int64 // as the kernel counts it, below what is soldered on
+	Clusters []Cluster `json:"clusters,omitempty"` // the processors by kind, the slowest first
 
-	Emulation Emulation
+	L1DBytes    int64 `json:"l1d_bytes,omitempty"` // data or unified caches of the fastest core
+	L2Bytes     int64 `json:"l2_bytes,omitempty"`
+	L3Bytes     int64 `json:"l3_bytes,omitempty"`
+	MemoryBytes int64 `json:"memory_bytes,omitempty"` // as the kernel counts it, below what is soldered on
+
+	Emulation Emulation `json:"emulation"`
 }
 
 // Local reads this machine.
 func Local() Host {
 	h := Read(Root())
+	h.complete()
+	return h
+}
+
+// complete adds what this program and this processor themselves know.
+func (h *Host) complete() {
 	h.OS, h.Arch = runtime.GOOS, runtime.GOARCH
 	if h.CPU == "" {
 		h.CPU = cpuid.CPU.BrandName
@@ -64,7 +82,6 @@ func Local() Host {
 	if runtime.GOOS != "linux" && runtime.GOOS != "android" {
 		h.Emulation = NotEmulated // qemu-user exists for Linux programs only
 	}
-	return h
 }
 
 // Root is the file system that this machine answers through.
@@ -75,20 +92,22 @@ func Root() fs.FS { return os.DirFS("/") }
 func Read(root fs.FS) Host {
 	core := FastestCore(root, nil)
 	h := Host{Emulation: readEmulation(root)}
-	h.Kernel, _ = readText(root, "proc/sys/kernel/osrelease")
+	h.Kernel, _ = readName(root, "proc/sys/kernel/osrelease")
 	h.Model, _ = readModel(root)
 	h.SoC, _ = readSoC(root)
 	if cpuinfo, err := readText(root, "proc/cpuinfo"); err == nil {
-		h.CPU, h.Cores = parseCPUInfo(cpuinfo)
+		cores := parseCPUInfo(cpuinfo)
+		h.CPU, h.Cores = coreList(cores), len(cores)
 	}
 	if present, err := readCores(root); err == nil { // cpuinfo lists only those that are switched on
 		h.Cores = len(present)
 	}
+	h.Clusters = Clusters(root)
 	h.L1DBytes, _ = readCache(root, core, 1)
 	h.L2Bytes, _ = readCache(root, core, 2)
 	h.L3Bytes, _ = readCache(root, core, 3)
 	if meminfo, err := readText(root, "proc/meminfo"); err == nil {
-		h.MemoryBytes, _ = parseMemory(meminfo)
+		h.MemoryBytes, _ = parseMemory(meminfo, "MemTotal")
 	}
 	return h
 }
@@ -111,6 +130,30 @@ func readText(root fs.FS, path string) (string, error) {
 		return "", ErrNoData
 	}
 	return text, nil
+}
+
+// readName is a file that holds one short text.
+func readName(root fs.FS, path string) (string, error) {
+	text, err := readText(root, path)
+	if err != nil {
+		return "", err
+	}
+	if text = clean(text); text == "" {
+		return "", ErrNoData
+	}
+	return text, nil
+}
+
+// clean makes a name safe to print: its printable characters on one line, at
+// most 128 bytes.
+func clean(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name[:min(len(name), 128)])
+	return strings.TrimSpace(name)
 }
 
 // readNumber is a file that holds one decimal number.
