@@ -24,7 +24,7 @@ var (
 )
 
 func newNB201(s Size) (Space, error) {
-	if err := s.check(8); err != nil {
+	if err := s.check(1, 8); err != nil {
 		return nil, err
 	}
 	if s.Image%4 != 0 { // both branches of a residual block must halve it alike

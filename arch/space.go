@@ -20,12 +20,12 @@ type Size struct {
 }
 
 // check bounds a size, so that no file can ask for a network beyond reason.
-func (s Size) check(minImage int) error {
+func (s Size) check(minCells, minImage int) error {
 	for _, p := range []struct {
 		name         string
 		n, low, high int
 	}{
-		{"cells", s.Cells, 1, 100}, {"channels", s.Channels, 1, 1024}, {"image", s.Image, minImage, 1024},
+		{"cells", s.Cells, minCells, 100}, {"channels", s.Channels, 1, 1024}, {"image", s.Image, minImage, 1024},
 		{"colours", s.Colours, 1, 16}, {"classes", s.Classes, 2, 100_000},
 	} {
 		if p.n < p.low || p.n > p.high {
@@ -134,7 +134,8 @@ type Space interface {
 	// decision is a term of a Mix, batch norms inside cells are not affine.
 	Supernet(batch int) (*ops.Graph, error)
 	// Network is the network of one choice in training form, without dead
-	// edges. A choice whose input does not reach its output is ErrDead.
+	// edges. A choice whose input does not reach its output is ErrDead, one
+	// whose nodes keep another number of edges than they must is ErrEdges.
 	Network(c Choice, batch int) (*ops.Graph, error)
 	// Canonical is c with its dead edges removed: choices that build the same
 	// network compare equal.
@@ -163,6 +164,7 @@ var Spaces = []struct {
 	New     func(Size) (Space, error)
 }{
 	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201},
+	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS},
 }
 
 // NewSpace makes the space with this name.

@@ -4,13 +4,14 @@ package arch
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
 
 // Files name spaces, so the list only grows at its end.
 func TestSpaces(t *testing.T) {
-	want := []string{"nb201"}
+	want := []string{"nb201", "darts"}
 	if len(Spaces) != len(want) {
 		t.Fatalf("%d spaces: want %q", len(Spaces), want)
 	}
@@ -60,48 +61,68 @@ func TestNB201Alpha(t *testing.T) {
 // Sizes from the smallest to the largest of each parameter give networks,
 // those beyond an error that names the parameter.
 func TestSizes(t *testing.T) {
-	middle := Size{Cells: 1, Channels: 4, Image: 8, Colours: 1, Classes: 2}
-	for _, tt := range []struct {
-		name      string
-		set       func(s *Size, n int)
-		low, high int
-		step      int
-	}{
-		{"cells", func(s *Size, n int) { s.Cells = n }, 1, 100, 1},
-		{"channels", func(s *Size, n int) { s.Channels = n }, 1, 1024, 1},
-		{"image", func(s *Size, n int) { s.Image = n }, 8, 1024, 4},
-		{"colours", func(s *Size, n int) { s.Colours = n }, 1, 16, 1},
-		{"classes", func(s *Size, n int) { s.Classes = n }, 2, 100_000, 1},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, n := range []int{tt.low, tt.low + tt.step, tt.low + 3*tt.step, tt.high} {
-				size := middle
-				tt.set(&size, n)
-				s, err := NewSpace("nb201", size)
-				if err != nil {
-					t.Error(err)
-					continue
+	for _, sp := range []struct {
+		name     string
+		minCells int
+	}{{"nb201", 1}, {"darts", 3}} {
+		middle := Size{Cells: 3, Channels: 4, Image: 8, Colours: 1, Classes: 2}
+		for _, tt := range []struct {
+			name      string
+			set       func(s *Size, n int)
+			low, high int
+			step      int
+		}{
+			{"cells", func(s *Size, n int) { s.Cells = n }, sp.minCells, 100, 1},
+			{"channels", func(s *Size, n int) { s.Channels = n }, 1, 1024, 1},
+			{"image", func(s *Size, n int) { s.Image = n }, 8, 1024, 4},
+			{"colours", func(s *Size, n int) { s.Colours = n }, 1, 16, 1},
+			{"classes", func(s *Size, n int) { s.Classes = n }, 2, 100_000, 1},
+		} {
+			t.Run(sp.name+"/"+tt.name, func(t *testing.T) {
+				for _, n := range []int{tt.low, tt.low + tt.step, tt.low + 3*tt.step, tt.high} {
+					size := middle
+					tt.set(&size, n)
+					s, err := NewSpace(sp.name, size)
+					if err != nil {
+						t.Error(err)
+						continue
+					}
+					if _, err := s.Network(random(s, rand.New(rand.NewPCG(1, 0))), 1); err != nil {
+						t.Error(err)
+					}
 				}
-				if _, err := s.Network(cell("332211"), 1); err != nil {
-					t.Error(err)
+				for _, n := range []int{tt.low - tt.step, -tt.step, tt.high + tt.step, math.MinInt, math.MaxInt - 3} {
+					size := middle
+					tt.set(&size, n)
+					if _, err := NewSpace(sp.name, size); err == nil || !strings.Contains(err.Error(), tt.name) {
+						t.Errorf("%s %d: error %v", tt.name, n, err)
+					}
 				}
-			}
-			for _, n := range []int{tt.low - tt.step, -tt.step, tt.high + tt.step, math.MinInt, math.MaxInt - 3} {
-				size := middle
-				tt.set(&size, n)
-				if _, err := NewSpace("nb201", size); err == nil || !strings.Contains(err.Error(), tt.name) {
-					t.Errorf("%s %d: error %v", tt.name, n, err)
-				}
-			}
-		})
+			})
+		}
 	}
 }
 
-func TestNB201ImageIsHalvedTwice(t *testing.T) {
-	for image := 9; image < 12; image++ {
-		_, err := NewSpace("nb201", Size{Cells: 1, Channels: 4, Image: image, Colours: 1, Classes: 2})
-		if err == nil || !strings.Contains(err.Error(), "multiple of 4") {
-			t.Errorf("image %d: error %v", image, err)
+// Both spaces halve the image twice.
+func TestImageIsHalvedTwice(t *testing.T) {
+	for _, sp := range Spaces {
+		for image := 9; image < 12; image++ {
+			_, err := NewSpace(sp.Name, Size{Cells: 3, Channels: 4, Image: image, Colours: 1, Classes: 2})
+			if err == nil || !strings.Contains(err.Error(), "multiple of 4") {
+				t.Errorf("%s: image %d: error %v", sp.Name, image, err)
+			}
 		}
 	}
+}
+
+// random is a choice drawn option by option.
+func random(s Space, rng *rand.Rand) Choice {
+	c := make(Choice, len(s.Alphas()))
+	for i, a := range s.Alphas() {
+		c[i] = make([]int, len(a.Rows))
+	}
+	for _, g := range s.Groups() {
+		g.Set(c, rng.IntN(len(g.Options)))
+	}
+	return c
 }

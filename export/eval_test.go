@@ -39,6 +39,9 @@ func evaluate(m *onnx.Model, x []float32, batch int) (logits array, err error) {
 		for i, v := range t.Floats {
 			a.data[i] = float64(v)
 		}
+		for i, v := range t.Ints {
+			a.data[i] = float64(v)
+		}
 		values[t.Name] = a
 	}
 	for _, n := range m.Nodes {
@@ -85,6 +88,31 @@ func apply(n onnx.Node, in []array) (array, error) {
 			for i, v := range a.data {
 				y.data[i] += v
 			}
+		}
+		return y, nil
+	case "Concat":
+		channels := 0
+		for _, a := range in {
+			channels += a.dims[1]
+		}
+		y := zeros(x.dims[0], channels, x.dims[2], x.dims[3])
+		y.data = y.data[:0]
+		for image := range x.dims[0] {
+			for _, a := range in {
+				per := len(a.data) / a.dims[0]
+				y.data = append(y.data, a.data[image*per:][:per]...)
+			}
+		}
+		return y, nil
+	case "Slice":
+		first, end := []int{0, 0, 0, 0}, slices.Clone(x.dims)
+		for i, axis := range in[3].data {
+			first[int(axis)], end[int(axis)] = int(in[1].data[i]), int(in[2].data[i])
+		}
+		y := zeros(x.dims[0], x.dims[1], end[2]-first[2], end[3]-first[3])
+		for at := range y.data {
+			w, h := y.dims[3], y.dims[2]
+			y.data[at] = x.pixel(at/(w*h*y.dims[1]), at/(w*h)%y.dims[1], at/w%h+first[2], at%w+first[3])
 		}
 		return y, nil
 	case "GlobalAveragePool":

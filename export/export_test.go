@@ -216,6 +216,36 @@ head.linear Gemm(head.linear.flatten head.linear.weight head.linear.bias) logits
 	}
 }
 
+// TestModelTextOfReduction: a cropped convolution has its slice before it, the
+// ReLU stands once, the batch norm is in both convolutions.
+func TestModelTextOfReduction(t *testing.T) {
+	b, x := ops.NewBuilder(ops.Shape{N: 1, C: 4, H: 6, W: 8})
+	x = b.MaxPool("pool", x, ops.Same(3, 1, 1))
+	g, err := b.Finish(ops.FactorizedReduce(b.Scope("pre0"), x, ops.Config{Channels: 6, Stride: 2, Affine: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := marshal(t, g, opstest.Weights(g, 1), nil)
+	var lines []string
+	for _, n := range m.Nodes {
+		lines = append(lines, fmt.Sprintf("%s %s(%s) %s", n.Name, n.OpType, strings.Join(n.Inputs, " "), n.Outputs[0]))
+	}
+	want := `pool MaxPool(input) pool
+pool.relu Relu(pool) pool.relu
+pre0.even Conv(pool.relu pre0.even.weight pre0.even.bias) pre0.even
+pre0.odd.slice Slice(pool.relu pre0.odd.slice.starts pre0.odd.slice.ends pre0.odd.slice.axes) pre0.odd.slice
+pre0.odd Conv(pre0.odd.slice pre0.odd.weight pre0.odd.bias) pre0.odd
+pre0.concat Concat(pre0.even pre0.odd) logits`
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("nodes\n%s\nwant\n%s", got, want)
+	}
+	for _, tensor := range m.Initializers {
+		if want, ok := map[string]string{"starts": "[1 1]", "ends": "[6 8]", "axes": "[2 3]"}[strings.TrimPrefix(tensor.Name, "pre0.odd.slice.")]; ok && fmt.Sprint(tensor.Ints) != want {
+			t.Errorf("%s is %v: want %s", tensor.Name, tensor.Ints, want)
+		}
+	}
+}
+
 // TestModelNames: made-up names keep out of the way of the graph's.
 func TestModelNames(t *testing.T) {
 	b, x := ops.NewBuilder(ops.Shape{N: 1, C: 1, H: 3, W: 3})
@@ -364,6 +394,12 @@ func FuzzReadBack(f *testing.F) {
 	g, w := cell(f)
 	_, data := marshal(f, g, w, Meta{"labels": "a"})
 	f.Add(data)
+	for _, c := range opstest.Cases() {
+		if c.Name == "op/skip_connect/1×16×8×8/s=2/affine=true" { // Slice and Concat
+			_, data := marshal(f, c.Graph, c.Weights, nil)
+			f.Add(data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if g, w, err := ReadBack(data, 1); err == nil {
 			if err := w.Check(g); err != nil {

@@ -27,8 +27,9 @@ const (
 type Meta map[string]string
 
 // Model writes network g, in training form, with weights w. Each node of
-// [ops.Fuse] of g becomes one ONNX node of the same name, with its sum and its
-// ReLU in nodes of their own ("….add", "….relu"); parameters keep their names.
+// [ops.Fuse] of g becomes one ONNX node of the same name, with its sum, its
+// ReLU and its cropping in nodes of their own ("….add", "….relu", "….slice");
+// parameters keep their names.
 // A ReLU that several convolutions read is written once. It returns an error
 // if w does not fit g or holds values that are not finite, for a network whose
 // output is constant or its input, and where the features of a linear layer are
@@ -119,6 +120,9 @@ func (x *exporter) node(i int, n ops.Node) error {
 		}
 		out = Input
 	case ops.Conv:
+		if n.Window.Crop > 0 {
+			in = []string{x.crop(n, in[0])}
+		}
 		attrs := window(n.Window)
 		attrs["dilations"], attrs["group"] = onnx.IntsOf(n.Window.Dilation, n.Window.Dilation), onnx.IntOf(n.Groups)
 		out = x.add("Conv", n.Name, append(in, x.params(n)...), attrs)
@@ -138,6 +142,8 @@ func (x *exporter) node(i int, n ops.Node) error {
 			op = "Sum" // Add takes two
 		}
 		out = x.add(op, n.Name, in, nil)
+	case ops.Concat:
+		out = x.add("Concat", n.Name, in, map[string]onnx.Attr{"axis": onnx.IntOf(1)})
 	case ops.GlobalAvgPool:
 		out = x.add("GlobalAveragePool", n.Name, in, nil)
 	case ops.Linear:
@@ -174,6 +180,21 @@ func (x *exporter) isFlat(n ops.Node) (bool, error) {
 		}
 	}
 	return flat, nil
+}
+
+// crop leaves out the rows and columns of in that convolution n does not read.
+func (x *exporter) crop(n ops.Node, in string) string {
+	name, s, c := x.fresh(n.Name+".slice"), x.graph.Shape(n.In[0]), n.Window.Crop
+	inputs := []string{in}
+	for _, t := range []struct {
+		name         string
+		rows, column int
+	}{{"starts", c, c}, {"ends", s.H, s.W}, {"axes", 2, 3}} {
+		t.name = x.fresh(name + "." + t.name)
+		inputs = append(inputs, t.name)
+		x.tensors = append(x.tensors, onnx.Tensor{Name: t.name, Type: onnx.Int64, Dims: []int{2}, Ints: []int64{int64(t.rows), int64(t.column)}})
+	}
+	return x.add("Slice", name, inputs, nil)
 }
 
 // add appends a node and returns its output, which has the node's name, unless

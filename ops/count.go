@@ -20,6 +20,9 @@ func (g *Graph) Count() Count {
 		}
 	}
 	last[g.Out] = len(g.Nodes)
+	if g.Aux != 0 {
+		last[g.Aux] = len(g.Nodes)
+	}
 	var alive int64
 	for i, n := range g.Nodes {
 		for _, p := range g.Params(n) {

@@ -33,6 +33,13 @@ func TestCount(t *testing.T) {
 		{"classifier", ops.Shape{2, 8, 4, 4}, func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Linear("linear", b.GlobalAvgPool("pool", x), 10)
 		}, ops.Count{MACs: 160, Params: 90, PeakBytes: 4 * (256 + 16)}},
+		{"cropped conv", ops.Shape{1, 3, 8, 6}, func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Conv("y", x, 5, ops.Window{Kernel: 1, Stride: 2, Dilation: 1, Crop: 1}, 1, false)
+		}, ops.Count{MACs: 5 * 12 * 3, Params: 15, PeakBytes: 4 * (144 + 60)}},
+		// All three inputs are alive beside the result.
+		{"concatenation", ops.Shape{1, 8, 4, 4}, func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Concat("concat", x, b.ReLU("a", x), b.BatchNorm("b", x, false))
+		}, ops.Count{PeakBytes: 4 * (3 + 3) * 128}},
 		// The input lives until the sum, so three maps are alive at once.
 		{"residual", ops.Shape{1, 8, 4, 4}, func(b ops.Builder, x ops.Value) ops.Value {
 			return b.ReLU("relu", b.Add("add", x, b.BatchNorm("bn", x, false)))

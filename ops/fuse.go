@@ -11,8 +11,10 @@ import (
 // result is one step of the native runtime, has one [Key] in a latency table,
 // and is one node of an exported model (with its ReLU and its sum beside it):
 //
-//   - batch norms after a convolution that nothing else reads are folded into
-//     the convolution's weights (see FoldWeights);
+//   - what only training reads (Aux) is dropped;
+//   - batch norms after a convolution that nothing else reads, or after a
+//     concatenation of such, are folded into the convolutions' weights (see
+//     FoldWeights);
 //   - a ReLU that only convolutions read is merged into them: they rectify
 //     while they read. Another one is merged into the node before it, if it is
 //     that node's only reader;
@@ -55,7 +57,8 @@ func (g *Graph) readers() [][]Value {
 	return r
 }
 
-// withoutTrivialSums drops zeros from sums, and sums of one input.
+// withoutTrivialSums drops zeros from sums, sums of one input, and what only
+// Aux needs.
 func (g *Graph) withoutTrivialSums() *Graph {
 	h := &Graph{Nodes: append([]Node(nil), g.Nodes...)}
 	same := make([]Value, len(g.Nodes))
@@ -148,8 +151,10 @@ func (f *fuser) takesReLU(v Value) bool {
 		return false
 	}
 	switch n := f.old.Nodes[v]; n.Kind {
-	case Conv, BatchNorm:
+	case Conv:
 		return true
+	case BatchNorm:
+		return f.folded(v).Kind != Concat
 	case Add: // the last step of the sum rectifies: it must not be a pooling
 		last := f.lastMerged(n)
 		return last < 0 || f.old.Nodes[last].Kind != MaxPool && f.old.Nodes[last].Kind != AvgPool
@@ -169,19 +174,56 @@ func (f *fuser) relu(n Node) Value {
 
 func (f *fuser) batchNorm(n Node) Value {
 	at := f.emit(n.In[0])
-	if f.folds(n) {
-		f.graph.Nodes[at].Folded = append(f.graph.Nodes[at].Folded, Folded{n.Name, n.Affine})
+	if f.takesNorm(n.In[0]) {
+		f.fold(at, Folded{Name: n.Name, Affine: n.Affine, Channels: n.Shape.C})
 		return at
 	}
 	n.In = []Value{at}
 	return f.append(n)
 }
 
-// folds says whether batch norm n goes into the convolution before it, maybe
-// behind another that does.
-func (f *fuser) folds(n Node) bool {
-	before := f.old.Nodes[n.In[0]]
-	return len(f.readers[n.In[0]]) == 1 && (before.Kind == Conv || before.Kind == BatchNorm && f.folds(before))
+// takesNorm says whether a batch norm that reads v goes into the convolution
+// or the concatenated convolutions that v is, maybe behind another that does.
+func (f *fuser) takesNorm(v Value) bool {
+	if len(f.readers[v]) != 1 {
+		return false
+	}
+	switch n := f.old.Nodes[v]; n.Kind {
+	case Conv:
+		return true
+	case BatchNorm:
+		return f.takesNorm(n.In[0])
+	case Concat:
+		for _, x := range n.In {
+			if !f.takesNorm(x) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// fold puts a batch norm into the fused graph's convolution or concatenation at.
+func (f *fuser) fold(at Value, bn Folded) {
+	n := &f.graph.Nodes[at]
+	if n.Kind == Conv {
+		n.Folded = append(n.Folded, bn)
+		return
+	}
+	for _, v := range n.In {
+		f.fold(v, bn)
+		bn.First += f.graph.Shape(v).C
+	}
+}
+
+// folded is the node that v becomes part of: before the batch norms that fold.
+func (f *fuser) folded(v Value) Node {
+	n := f.old.Nodes[v]
+	for n.Kind == BatchNorm && f.takesNorm(n.In[0]) {
+		n = f.old.Nodes[n.In[0]]
+	}
+	return n
 }
 
 // merges says whether a sum that is v's only reader becomes part of v.
@@ -189,11 +231,9 @@ func (f *fuser) merges(v Value) bool {
 	if len(f.readers[v]) != 1 {
 		return false
 	}
-	switch n := f.old.Nodes[v]; n.Kind {
+	switch f.folded(v).Kind {
 	case Conv, MaxPool, AvgPool:
 		return true
-	case BatchNorm:
-		return f.folds(n)
 	}
 	return false
 }
@@ -306,11 +346,18 @@ func (g *Graph) FoldWeights(w Weights) (Weights, error) {
 
 // fold puts batch norm bn behind the affine map y = scale·x + shift.
 func fold(scale, shift []float64, bn Folded, get func(string, int) ([]float32, error)) error {
-	mean, err := get(bn.Name+".running_mean", len(scale))
+	own := func(param string) ([]float32, error) {
+		data, err := get(bn.Name+param, bn.Channels)
+		if err != nil {
+			return nil, err
+		}
+		return data[bn.First:][:len(scale)], nil
+	}
+	mean, err := own(".running_mean")
 	if err != nil {
 		return err
 	}
-	variance, err := get(bn.Name+".running_var", len(scale))
+	variance, err := own(".running_var")
 	if err != nil {
 		return err
 	}
@@ -321,11 +368,11 @@ func fold(scale, shift []float64, bn Folded, get func(string, int) ([]float32, e
 	if !bn.Affine {
 		return nil
 	}
-	gamma, err := get(bn.Name+".weight", len(scale))
+	gamma, err := own(".weight")
 	if err != nil {
 		return err
 	}
-	beta, err := get(bn.Name+".bias", len(scale))
+	beta, err := own(".bias")
 	if err != nil {
 		return err
 	}

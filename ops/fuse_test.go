@@ -47,6 +47,12 @@ func TestFuse(t *testing.T) {
 							t.Errorf("%s: adds zeros", n.Name)
 						}
 					}
+				case ops.Concat:
+					for _, v := range n.In {
+						if bn := f.Nodes[v]; bn.Kind == ops.BatchNorm && f.Nodes[bn.In[0]].Kind == ops.Conv && readers[bn.In[0]] == 1 && !f.Nodes[bn.In[0]].Accumulate {
+							t.Errorf("%s: not folded", bn.Name)
+						}
+					}
 				case ops.BatchNorm:
 					if in := n.In[0]; f.Nodes[in].Kind == ops.Conv && readers[in] == 1 && !f.Nodes[in].ReLUOut && !f.Nodes[in].Accumulate {
 						t.Errorf("%s: not folded into %s", n.Name, f.Nodes[in].Name)
@@ -102,5 +108,31 @@ func TestFoldWeightsErrors(t *testing.T) {
 				t.Errorf("%s: error %v", name, err)
 			}
 		}
+	}
+}
+
+// A batch norm behind concatenated convolutions goes into all of them, each
+// with its own channels of it.
+func TestFuseConcat(t *testing.T) {
+	b, x := ops.NewBuilder(ops.Shape{1, 6, 6, 6})
+	y := ops.FactorizedReduce(b, x, ops.Config{Channels: 6, Stride: 2, Affine: true})
+	g, err := b.Finish(b.Add("sum", y, b.MaxPool("pool", x, ops.Same(3, 2, 1))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := ops.Fuse(g)
+	var got []string
+	for _, n := range f.Nodes {
+		got = append(got, fmt.Sprint(n.Name, n.In, n.Folded, n.ReLUIn, n.Accumulate))
+	}
+	want := []string{
+		"input[] [] false false",
+		"even[0] [{bn true 6 0}] true false",
+		"odd[0] [{bn true 6 3}] true false",
+		"concat[1 2] [] false false",
+		"pool[0 3] [] false true",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("fused\n%s: want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -25,9 +25,10 @@ const (
 	GlobalAvgPool             // mean over H and W
 	Linear                    // fully connected with bias, on C×1×1
 	Mix                       // Σ p[Row][Col]·input, p the mixture weights of one α
+	Concat                    // the channels of all inputs, one map after the other
 )
 
-var kindNames = [...]string{"input", "conv", "batchnorm", "relu", "maxpool", "avgpool", "add", "zero", "globalavgpool", "linear", "mix"}
+var kindNames = [...]string{"input", "conv", "batchnorm", "relu", "maxpool", "avgpool", "add", "zero", "globalavgpool", "linear", "mix", "concat"}
 
 // String is the name used in keys and errors.
 func (k Kind) String() string { return kindNames[k] }
@@ -63,8 +64,10 @@ type Node struct {
 
 // Folded is a batch norm that a convolution has taken in.
 type Folded struct {
-	Name   string // of the batch norm's node
-	Affine bool   // it had a learned scale and shift
+	Name     string // of the batch norm's node
+	Affine   bool   // it had a learned scale and shift
+	Channels int    // of the batch norm; more than the convolution's where it stood behind a Concat
+	First    int    // which of them is the convolution's first
 }
 
 // Graph is a recorded network: nodes in an order in which they can be run, the
@@ -78,8 +81,8 @@ type Graph struct {
 // Shape is the shape of v.
 func (g *Graph) Shape(v Value) Shape { return g.Nodes[v].Shape }
 
-// Consumers counts, for each node, how many inputs of later nodes read it; the
-// graph's output counts as one reader.
+// Consumers counts, for each node, how many inputs of later nodes read it; each
+// of the graph's outputs counts as one reader.
 func (g *Graph) Consumers() []int {
 	n := make([]int, len(g.Nodes))
 	for _, node := range g.Nodes {
@@ -88,12 +91,15 @@ func (g *Graph) Consumers() []int {
 		}
 	}
 	n[g.Out]++
+	if g.Aux != 0 {
+		n[g.Aux]++
+	}
 	return n
 }
 
 // WithBatch is the same network for n images at a time.
 func (g *Graph) WithBatch(n int) *Graph {
-	h := &Graph{Nodes: append([]Node(nil), g.Nodes...), Out: g.Out}
+	h := &Graph{Nodes: append([]Node(nil), g.Nodes...), Out: g.Out, Aux: g.Aux}
 	for i := range h.Nodes {
 		h.Nodes[i].Shape.N = n
 	}
@@ -134,18 +140,22 @@ func (b Builder) Shape(v Value) Shape { return b.rec.graph.Nodes[v].Shape }
 
 // Finish ends the recording with out as the network's output. Nodes that out
 // does not need are dropped, so a dead branch is never built, counted or run.
-func (b Builder) Finish(out Value) (*Graph, error) {
+func (b Builder) Finish(out Value) (*Graph, error) { return b.FinishTraining(out, 0) }
+
+// FinishTraining is Finish with a second output that only training reads, such
+// as the logits of an auxiliary head (see [Graph]).
+func (b Builder) FinishTraining(out, aux Value) (*Graph, error) {
 	if b.rec.err != nil {
 		return nil, b.rec.err
 	}
-	g := &Graph{Nodes: b.rec.graph.Nodes, Out: out}
+	g := &Graph{Nodes: b.rec.graph.Nodes, Out: out, Aux: aux}
 	return g.prune(), nil
 }
 
-// prune keeps the input and what the output depends on, in order.
+// prune keeps the input and what the outputs depend on, in order.
 func (g *Graph) prune() *Graph {
 	live := make([]bool, len(g.Nodes))
-	live[0], live[g.Out] = true, true
+	live[0], live[g.Out], live[g.Aux] = true, true, true // no Aux is the input
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		if live[i] {
 			for _, v := range g.Nodes[i].In {
@@ -165,7 +175,7 @@ func (g *Graph) prune() *Graph {
 		n.In, at[i] = in, Value(len(h.Nodes))
 		h.Nodes = append(h.Nodes, n)
 	}
-	h.Out = at[g.Out]
+	h.Out, h.Aux = at[g.Out], at[g.Aux]
 	return h
 }
 
@@ -195,10 +205,10 @@ func (b Builder) record(n Node, ok bool, want string) Value {
 
 // Conv records a convolution to out channels in the given number of groups
 // (groups = C: depthwise). x: N,C,H,W → N,out,w.Out(H),w.Out(W). Its weight is
-// out × C/groups × kernel × kernel.
+// out × C/groups × kernel × kernel. Only a dense convolution may crop.
 func (b Builder) Conv(name string, x Value, out int, w Window, groups int, bias bool) Value {
 	s := b.Shape(x)
-	ok := w.valid() && groups > 0 && out > 0 && s.C%groups == 0 && out%groups == 0
+	ok := w.convolves(groups) && out > 0 && s.C%groups == 0 && out%groups == 0
 	n := Node{Kind: Conv, Name: name, In: []Value{x}, Window: w, Groups: groups, Bias: bias}
 	if ok {
 		n.Shape = Shape{s.N, out, w.Out(s.H), w.Out(s.W)}
@@ -244,6 +254,19 @@ func (b Builder) Add(name string, xs ...Value) Value {
 		n.Shape = b.Shape(xs[0])
 	}
 	return b.record(n, ok, "one or more maps of one shape")
+}
+
+// Concat records the channels of one or more maps side by side.
+// xs: N,C₁,H,W … N,Cₙ,H,W → N,C₁+…+Cₙ,H,W.
+func (b Builder) Concat(name string, xs ...Value) Value {
+	n := Node{Kind: Concat, Name: name, In: xs}
+	ok := len(xs) > 0
+	for _, x := range xs {
+		s, first := b.Shape(x), b.Shape(xs[0])
+		ok = ok && s.N == first.N && s.H == first.H && s.W == first.W
+		n.Shape = Shape{s.N, n.Shape.C + s.C, s.H, s.W}
+	}
+	return b.record(n, ok, "one or more maps of one N, H and W")
 }
 
 // Zero records a map of zeros, as large as a stride-s operation on x leaves it.

@@ -42,7 +42,12 @@ func TestShapes(t *testing.T) {
 	type shape = ops.Shape
 	impossible := shape{}
 	image := shape{N: 2, C: 6, H: 8, W: 5}
-	window := func(kernel, stride, pad, dilation int) ops.Window { return ops.Window{kernel, stride, pad, dilation} }
+	window := func(kernel, stride, pad, dilation int) ops.Window {
+		return ops.Window{kernel, stride, pad, dilation, 0}
+	}
+	cropped := func(kernel, stride, pad, crop int) ops.Window {
+		return ops.Window{Kernel: kernel, Stride: stride, Pad: pad, Dilation: 1, Crop: crop}
+	}
 	for _, tt := range []struct {
 		name  string
 		in    shape
@@ -67,6 +72,13 @@ func TestShapes(t *testing.T) {
 		{"conv no dilation", image, conv(6, window(3, 1, 1, 0), 1), impossible},
 		{"conv negative padding", image, conv(6, window(3, 1, -1, 1), 1), impossible},
 		{"conv windows of padding only", image, conv(6, window(3, 1, 3, 1), 1), impossible},
+		{"conv cropped", image, conv(6, cropped(1, 2, 0, 1), 1), shape{2, 6, 4, 2}},
+		{"conv cropped 3×3", image, conv(6, cropped(3, 1, 0, 2), 1), shape{2, 6, 4, 1}},
+		{"conv cropped to nothing", image, conv(6, cropped(1, 1, 0, 5), 1), impossible},
+		{"conv cropped and padded", image, conv(6, cropped(3, 1, 1, 1), 1), impossible},
+		{"conv cropped, depthwise", image, conv(6, cropped(1, 2, 0, 1), 6), impossible},
+		{"conv negative crop", image, conv(6, cropped(1, 1, 0, -1), 1), impossible},
+		{"maxpool cropped", image, pool(cropped(2, 2, 0, 1)), impossible},
 		{"batchnorm", image, func(b ops.Builder, x ops.Value) ops.Value { return b.BatchNorm("y", x, true) }, image},
 		{"relu", image, func(b ops.Builder, x ops.Value) ops.Value { return b.ReLU("y", x) }, image},
 		{"maxpool same", image, pool(ops.Same(3, 1, 1)), image},
@@ -80,6 +92,14 @@ func TestShapes(t *testing.T) {
 		{"add nothing", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Add("y") }, impossible},
 		{"add of two shapes", image, func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Add("y", x, conv(12, ops.Same(1, 1, 1), 1)(b.Scope("other"), x))
+		}, impossible},
+		{"concat", image, func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Concat("y", x, conv(3, ops.Same(1, 1, 1), 1)(b.Scope("other"), x), x)
+		}, shape{2, 15, 8, 5}},
+		{"concat one", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Concat("y", x) }, image},
+		{"concat nothing", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Concat("y") }, impossible},
+		{"concat of two extents", image, func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Concat("y", x, b.GlobalAvgPool("pool", x))
 		}, impossible},
 		{"zero", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Zero("y", x, 1) }, image},
 		{"zero stride 2", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Zero("y", x, 2) }, shape{2, 6, 4, 3}},
@@ -195,6 +215,57 @@ func TestFinishPrunes(t *testing.T) {
 	b.ReLU("late", y)
 	if len(g.Nodes) != 4 {
 		t.Errorf("%d nodes after more was recorded", len(g.Nodes))
+	}
+}
+
+// trained is a network with an auxiliary head, which shares what its input
+// needs with the network.
+func trained(t *testing.T) *ops.Graph {
+	t.Helper()
+	b, x := ops.NewBuilder(ops.Shape{1, 3, 8, 8})
+	x = b.ReLU("shared", x)
+	y := b.BatchNorm("side", b.Conv("aux", x, 2, ops.Same(1, 1, 1), 1, false), true)
+	b.ReLU("dead", y)
+	g, err := b.FinishTraining(b.Linear("head", b.GlobalAvgPool("pool", x), 4), b.Linear("auxhead", b.GlobalAvgPool("auxpool", y), 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestAux(t *testing.T) {
+	names := func(g *ops.Graph) (names []string) {
+		for _, n := range g.Nodes {
+			names = append(names, n.Name)
+		}
+		return names
+	}
+	g := trained(t)
+	if got, want := names(g), []string{"input", "shared", "aux", "side", "pool", "head", "auxpool", "auxhead"}; !reflect.DeepEqual(got, want) || g.Out != 5 || g.Aux != 7 {
+		t.Errorf("nodes %q, out %d, aux %d: want %q, 5 and 7", got, g.Out, g.Aux, want)
+	}
+	if got, want := g.Consumers(), []int{1, 2, 1, 1, 1, 1, 1, 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("consumers %v: want %v", got, want)
+	}
+	wellFormed(t, g)
+	if h := g.WithBatch(5); h.Aux != g.Aux || h.Shape(h.Aux).N != 5 {
+		t.Errorf("with batch 5: aux %d of %v", h.Aux, h.Shape(h.Aux))
+	}
+	f := ops.Fuse(g)
+	if got, want := names(f), []string{"input", "shared", "pool", "head"}; !reflect.DeepEqual(got, want) || f.Out != 3 || f.Aux != 0 {
+		t.Errorf("fused: nodes %q, out %d, aux %d: want %q, 3 and none", got, f.Out, f.Aux, want)
+	}
+	if got, want := g.Count(), (ops.Count{MACs: 2*3*64 + 12 + 8, Params: 6 + 4 + 16 + 12, PeakBytes: 4 * (192 + 128 + 128)}); got != want {
+		t.Errorf("count %+v: want %+v", got, want)
+	}
+	b, x := ops.NewBuilder(ops.Shape{1, 3, 8, 8})
+	aux := b.ReLU("aux", x)
+	g, err := b.FinishTraining(b.ReLU("out", b.ReLU("relu", x)), aux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := g.Count(), (ops.Count{PeakBytes: 4 * 3 * 192}); got != want { // the first output is alive until the end
+		t.Errorf("count %+v: want %+v", got, want)
 	}
 }
 

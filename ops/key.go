@@ -21,10 +21,10 @@ type Key struct {
 	Kind         Kind
 	Window       Window // Conv and pools
 	Groups       int    // Conv
-	In, Out      int    // channels
+	In, Out      int    // channels; In is of the first input
 	H, W         int    // rows and columns of the input
 	N            int    // images
-	Inputs       int    // Add: how many maps it sums
+	Inputs       int    // Add, Concat: how many maps it reads
 	ReLUIn, Bias bool
 	Accumulate   bool
 	ReLUOut      bool
@@ -43,7 +43,7 @@ func (g *Graph) Key(n Node) (k Key, ok bool) {
 		k.Window, k.Groups = n.Window, n.Groups
 	case MaxPool, AvgPool:
 		k.Window = n.Window
-	case Add:
+	case Add, Concat:
 		k.Inputs = len(n.In)
 	}
 	return k, true
@@ -79,8 +79,8 @@ func (k *Key) numbers() []struct {
 	return []struct {
 		name string
 		n    *int
-	}{{"k", &k.Window.Kernel}, {"s", &k.Window.Stride}, {"p", &k.Window.Pad}, {"d", &k.Window.Dilation}, {"g", &k.Groups},
-		{"inputs", &k.Inputs}, {"cin", &k.In}, {"cout", &k.Out}, {"h", &k.H}, {"w", &k.W}, {"n", &k.N}}
+	}{{"k", &k.Window.Kernel}, {"s", &k.Window.Stride}, {"p", &k.Window.Pad}, {"d", &k.Window.Dilation}, {"crop", &k.Window.Crop},
+		{"g", &k.Groups}, {"inputs", &k.Inputs}, {"cin", &k.In}, {"cout", &k.Out}, {"h", &k.H}, {"w", &k.W}, {"n", &k.N}}
 }
 
 // String is the key's canonical text.
@@ -160,18 +160,19 @@ const maxChain = 1 << 28
 // of the operation inside a network, with its weights no warmer than there.
 // A primitive that changes the shape has no chain (ErrNoChain) beyond one
 // copy. A second input, where the primitive adds or sums, is an input node of
-// its own, the same for all copies. Keys may come from files: one that no
-// node has, or of more than 1 GiB, is an error.
+// its own, the same for all copies; a concatenation has one for each input,
+// which share the channels that the first leaves as equally as can be. Keys
+// may come from files: one that no node has, or of more than 1 GiB, is an error.
 func (k Key) Chain(copies int) (*Graph, error) {
 	in, w := Shape{k.N, k.In, k.H, k.W}, k.Window
-	if max(w.Kernel, w.Stride, w.Pad, w.Dilation) > 1<<10 {
-		return nil, fmt.Errorf("ops: key %s: window beyond %d", k, 1<<10)
+	if max(w.Kernel, w.Stride, w.Pad, w.Dilation, w.Crop, k.Inputs) > 1<<10 {
+		return nil, fmt.Errorf("ops: key %s: window or inputs beyond %d", k, 1<<10)
 	}
 	n := Node{Kind: k.Kind, In: []Value{0}, Shape: in}
 	ok := true
 	switch k.Kind {
 	case Conv:
-		ok = w.valid() && k.Groups > 0 && k.In%k.Groups == 0 && k.Out%k.Groups == 0
+		ok = w.convolves(k.Groups) && k.In%k.Groups == 0 && k.Out%k.Groups == 0
 		n.Shape.C, n.Window, n.Groups, n.Bias = k.Out, w, k.Groups, k.Bias
 		n.ReLUIn, n.ReLUOut, n.Accumulate = k.ReLUIn, k.ReLUOut, k.Accumulate
 	case MaxPool, AvgPool:
@@ -185,6 +186,9 @@ func (k Key) Chain(copies int) (*Graph, error) {
 		n.Shape = Shape{k.N, k.In, 1, 1}
 	case Linear:
 		ok = k.H == 1 && k.W == 1
+		n.Shape.C = k.Out
+	case Concat:
+		ok = k.Inputs > 0 && k.Out >= k.In+k.Inputs-1 && (k.Inputs > 1 || k.Out == k.In)
 		n.Shape.C = k.Out
 	case Input, Mix:
 		ok = false
@@ -208,12 +212,21 @@ func (k Key) Chain(copies int) (*Graph, error) {
 		return nil, fmt.Errorf("ops: key %s: chain of %d: %w", k, copies, ErrNoChain)
 	}
 	g := &Graph{Nodes: []Node{{Kind: Input, Name: "input", Shape: in}}}
-	if n.Accumulate || k.Inputs > 1 {
+	if n.Accumulate || n.Kind == Add && k.Inputs > 1 {
 		g.Nodes = append(g.Nodes, Node{Kind: Input, Name: "second", Shape: n.Shape})
+	}
+	if n.Kind == Concat {
+		rest := k.Out - k.In
+		for i := k.Inputs - 1; i > 0; i-- { // inputs still to come
+			s := Shape{k.N, rest / i, k.H, k.W}
+			n.In = append(n.In, Value(len(g.Nodes)))
+			g.Nodes = append(g.Nodes, Node{Kind: Input, Name: fmt.Sprintf("input%d", len(g.Nodes)), Shape: s})
+			rest -= s.C
+		}
 	}
 	for i := range copies {
 		n := n
-		n.Name, n.In = fmt.Sprintf("copy%d", i), []Value{g.Out}
+		n.Name, n.In = fmt.Sprintf("copy%d", i), append([]Value{g.Out}, n.In[1:]...)
 		if n.Accumulate {
 			n.In = append(n.In, 1)
 		}

@@ -20,6 +20,7 @@ func TestKeyString(t *testing.T) {
 	y = b.ReLU("last", b.BatchNorm("norm", y, true))
 	y = b.MaxPool("half", y, ops.Window{Kernel: 2, Stride: 2, Dilation: 1})
 	y = b.Conv("separable", y, 16, ops.Same(5, 2, 2), 16, true)
+	y = ops.FactorizedReduce(b.Scope("reduce"), b.MaxPool("even", y, ops.Window{Kernel: 2, Stride: 1, Dilation: 1}), ops.Config{Channels: 12, Stride: 2, Affine: true})
 	g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("mean", b.ReLU("relu2", y)), 10))
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +38,14 @@ func TestKeyString(t *testing.T) {
 		"add/inputs=2/cin=16/cout=16/h=28/w=28/n=1/f32/nhwc/relu_out",
 		"batchnorm/cin=16/cout=16/h=28/w=28/n=1/f32/nhwc/relu_out",
 		"maxpool/k=2/s=2/p=0/d=1/cin=16/cout=16/h=28/w=28/n=1/f32/nhwc",
-		"conv/k=5/s=2/p=4/d=2/g=16/cin=16/cout=16/h=14/w=14/n=1/f32/nhwc/bias+relu_out",
-		"globalavgpool/cin=16/cout=16/h=7/w=7/n=1/f32/nhwc",
-		"linear/cin=16/cout=10/h=1/w=1/n=1/f32/nhwc",
+		"conv/k=5/s=2/p=4/d=2/g=16/cin=16/cout=16/h=14/w=14/n=1/f32/nhwc/bias",
+		"maxpool/k=2/s=1/p=0/d=1/cin=16/cout=16/h=7/w=7/n=1/f32/nhwc",
+		"conv/k=1/s=2/p=0/d=1/g=1/cin=16/cout=6/h=6/w=6/n=1/f32/nhwc/relu_in+bias",
+		"conv/k=1/s=2/p=0/d=1/crop=1/g=1/cin=16/cout=6/h=6/w=6/n=1/f32/nhwc/relu_in+bias",
+		"concat/inputs=2/cin=6/cout=12/h=3/w=3/n=1/f32/nhwc",
+		"relu/cin=12/cout=12/h=3/w=3/n=1/f32/nhwc",
+		"globalavgpool/cin=12/cout=12/h=3/w=3/n=1/f32/nhwc",
+		"linear/cin=12/cout=10/h=1/w=1/n=1/f32/nhwc",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("keys\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -100,6 +106,7 @@ func TestParseKeyErrors(t *testing.T) {
 		{"no number", strings.Replace(good, "h=28", "h=x", 1)},
 		{"huge", strings.Replace(good, "h=28", "h=99999999999999999999", 1)},
 		{"space", good + " "},
+		{"crop of 0", strings.Replace(good, "d=1/", "d=1/crop=0/", 1)},
 		{"long", good + strings.Repeat("+bias", 1000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,6 +124,8 @@ func FuzzParseKey(f *testing.F) {
 		f.Add(k.String())
 	}
 	f.Add("conv/k=1048576/s=1/p=1/d=1048576/g=1/cin=1048576/cout=1048576/h=1048576/w=1048576/n=1048576/f32/nhwc")
+	f.Add("concat/inputs=1000/cin=1/cout=1000000/h=2/w=2/n=1/f32/nhwc")
+	f.Add("concat/inputs=3/cin=4/cout=5/h=2/w=2/n=1/f32/nhwc")
 	f.Add("maxpool/k=3/s=1/p=1/d=2/cin=4/cout=8/h=6/w=6/n=1/f32/nhwc/relu_in+bias")
 	f.Fuzz(func(t *testing.T, text string) {
 		k, err := ops.ParseKey(text)
@@ -180,6 +189,30 @@ func TestChain(t *testing.T) {
 			if one := ops.InitWeights(one, rand.New(rand.NewPCG(1, 0))); len(w) != 3*len(one) {
 				t.Errorf("%s: %d tensors: want each copy to have its own %d", k, len(w), len(one))
 			}
+		}
+	}
+}
+
+// Keys that no network has are refused, however well they are written.
+func TestChainRefuses(t *testing.T) {
+	for _, text := range []string{
+		"conv/k=3/s=1/p=1/d=1/crop=1/g=1/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc", // cropped and padded
+		"conv/k=1/s=2/p=0/d=1/crop=1/g=4/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc", // cropped and depthwise
+		"conv/k=1/s=2/p=0/d=1/crop=8/g=1/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc", // nothing left
+		"conv/k=1/s=2/p=0/d=1/crop=1048576/g=1/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc",
+		"maxpool/k=3/s=1/p=0/d=1/crop=1/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc",
+		"concat/inputs=3/cin=4/cout=5/h=8/w=8/n=1/f32/nhwc", // two maps of one channel
+		"concat/inputs=1/cin=4/cout=5/h=8/w=8/n=1/f32/nhwc",
+		"concat/inputs=1048576/cin=1/cout=1048576/h=1/w=1/n=1/f32/nhwc",
+		"mix/cin=4/cout=4/h=8/w=8/n=1/f32/nhwc",
+		"add/inputs=2/cin=4/cout=8/h=8/w=8/n=1/f32/nhwc",
+	} {
+		k, err := ops.ParseKey(text)
+		if err != nil {
+			t.Error(err)
+		}
+		if g, err := k.Chain(1); err == nil || errors.Is(err, ops.ErrNoChain) {
+			t.Errorf("%s: chain %v, error %v", text, g, err)
 		}
 	}
 }

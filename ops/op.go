@@ -26,6 +26,11 @@ var Catalog = []Op{
 	norConv{kernel: 1},
 	norConv{kernel: 3},
 	avgPool3x3{},
+	maxPool3x3{},
+	sepConv{kernel: 3},
+	sepConv{kernel: 5},
+	dilConv{kernel: 3},
+	dilConv{kernel: 5},
 }
 
 // ByName finds an operation of the catalog, or nil.

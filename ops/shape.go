@@ -16,7 +16,9 @@ func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d×%d", s.N, s.C, 
 
 // Window is how a convolution or a pooling moves over an image: a square
 // kernel, one stride and one dilation for both axes, Pad pixels on each side.
-type Window struct{ Kernel, Stride, Pad, Dilation int }
+// A dense convolution without padding may leave out the first Crop rows and
+// columns, as half of a factorised reduce does.
+type Window struct{ Kernel, Stride, Pad, Dilation, Crop int }
 
 // Same is the window of a k×k kernel that keeps H and W at stride 1.
 func Same(kernel, stride, dilation int) Window {
@@ -26,19 +28,26 @@ func Same(kernel, stride, dilation int) Window {
 // Out is the extent of the output along an axis of n pixels; it is below 1
 // where the kernel does not fit.
 func (w Window) Out(n int) int {
-	span := w.Dilation*(w.Kernel-1) + 1
-	if n+2*w.Pad < span {
+	rest := n - w.Crop + 2*w.Pad - w.Dilation*(w.Kernel-1) - 1
+	if rest < 0 {
 		return 0
 	}
-	return (n+2*w.Pad-span)/w.Stride + 1
+	return rest/w.Stride + 1
 }
 
 func (w Window) valid() bool {
 	return w.Kernel > 0 && w.Stride > 0 && w.Dilation > 0 && w.Pad >= 0 && w.Pad < w.Dilation*(w.Kernel-1)+1
 }
 
+// convolves says whether a convolution in so many groups may move like this.
+func (w Window) convolves(groups int) bool {
+	return w.valid() && groups > 0 && (w.Crop == 0 || w.Crop > 0 && w.Pad == 0 && groups == 1)
+}
+
 // pools says whether a pooling may move like this: no window is all padding.
-func (w Window) pools() bool { return w.valid() && w.Dilation == 1 && 2*w.Pad <= w.Kernel }
+func (w Window) pools() bool {
+	return w.valid() && w.Dilation == 1 && 2*w.Pad <= w.Kernel && w.Crop == 0
+}
 
 // ShapeError says that a primitive cannot take the shapes it was given.
 type ShapeError struct {

@@ -2,12 +2,18 @@
 
 package ops
 
-// skipConnect hands its input on unchanged. It records no node, so it costs
-// nothing; the sum that it ends in is counted there. Its edge must keep the
-// shape: the sum reports it where it does not.
-// Source: Dong and Yang, NAS-Bench-201, 2020, §2.1.
+// skipConnect hands its input on unchanged: it records no node, so it costs
+// nothing; the sum that it ends in is counted there. With stride 2 it is a
+// factorised reduce (see [FactorizedReduce]). At stride 1 its edge must keep
+// the channels: the sum reports it where it does not.
+// Source: Liu et al., DARTS, 2019, §3.1.
 type skipConnect struct{}
 
 func (skipConnect) Name() string { return "skip_connect" }
 
-func (skipConnect) Build(_ Builder, x Value, _ Config) Value { return x }
+func (skipConnect) Build(b Builder, x Value, c Config) Value {
+	if c.Stride == 1 {
+		return x
+	}
+	return FactorizedReduce(b, x, c)
+}

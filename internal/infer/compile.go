@@ -129,6 +129,12 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 	case ops.Add:
 		k := &kernels.Add[float32]{ReLUOut: n.ReLUOut}
 		return bound{k, 0, func(m memory) { k.Xs, k.Y = m.xs, m.y }}, nil
+	case ops.Concat:
+		k := &kernels.Concat[float32]{M: y.N * y.H * y.W}
+		for _, v := range n.In {
+			k.Channels = append(k.Channels, c.g.Shape(v).C)
+		}
+		return bound{k, 0, func(m memory) { k.Xs, k.Y = m.xs, m.y }}, nil
 	case ops.Zero:
 		k := &zero{}
 		return bound{k, 0, func(m memory) { k.y = m.y }}, nil
@@ -145,7 +151,7 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 
 func (c *compiler) conv(n ops.Node) bound {
 	x, w := c.g.Shape(n.In[0]), n.Window
-	s := kernels.ConvShape{N: x.N, H: x.H, W: x.W, In: x.C, Out: n.Shape.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}
+	s := kernels.ConvShape{N: x.N, H: x.H, W: x.W, In: x.C, Out: n.Shape.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}
 	k := &kernels.Conv[float32]{ConvShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut, Packed: make([]float32, s.PackedLen()), Bias: c.bias(n)}
 	from := c.w[n.Name+".weight"].Data
 	weights := make([]float32, len(from))

@@ -5,6 +5,7 @@ package infer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -46,10 +47,14 @@ func TestCompliance(t *testing.T) {
 	}
 }
 
-// network is a network of the default space with its weights.
+// network is a small network with its weights, of the space whose notation it is.
 func network(t testing.TB, notation string, batch int) (*ops.Graph, ops.Weights) {
 	t.Helper()
-	s, err := arch.NewSpace("nb201", arch.Size{Cells: 2, Channels: 8, Image: 16, Colours: 3, Classes: 10})
+	name, size := "nb201", arch.Size{Cells: 2, Channels: 8, Image: 16, Colours: 3, Classes: 10}
+	if strings.HasPrefix(notation, "Genotype") {
+		name, size.Cells = "darts", 4
+	}
+	s, err := arch.NewSpace(name, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +69,17 @@ func network(t testing.TB, notation string, batch int) (*ops.Graph, ops.Weights)
 	return g, opstest.Weights(g, 1)
 }
 
+// genotype has every operation of DARTS at strides 1 and 2.
+const genotype = "Genotype(normal=[('sep_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 0), ('avg_pool_3x3', 2), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 3), ('skip_connect', 4)], normal_concat=range(2, 6), " +
+	"reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
+
 const mixed = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
 
 func TestNetwork(t *testing.T) {
 	pool := newPool(t, 1)
 	for _, notation := range []string{
 		mixed,
+		genotype,
 		"|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
 		"|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|",
 		"|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
@@ -90,29 +100,31 @@ func TestNetwork(t *testing.T) {
 // An image's logits do not depend on the batch that it is in, nor on the
 // number of threads.
 func TestBits(t *testing.T) {
-	g, w := network(t, mixed, 1)
-	x := opstest.Input(g.WithBatch(5), 1)
-	var want []float32
-	for _, tt := range []struct{ batch, threads int }{{1, 1}, {1, 2}, {5, 1}, {5, 3}} {
-		p, err := CompileTrained(g.WithBatch(tt.batch), w, newPool(t, tt.threads))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []float32
-		for i := 0; i < len(x); i += len(p.Input(0)) {
-			got = append(got, p.Run(x[i:i+len(p.Input(0))])...)
-		}
-		if want == nil {
-			want = got
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("batch %d, %d threads: %v: want %v", tt.batch, tt.threads, got, want)
+	for _, notation := range []string{mixed, genotype} {
+		g, w := network(t, notation, 1)
+		x := opstest.Input(g.WithBatch(5), 1)
+		var want []float32
+		for _, tt := range []struct{ batch, threads int }{{1, 1}, {1, 2}, {5, 1}, {5, 3}} {
+			p, err := CompileTrained(g.WithBatch(tt.batch), w, newPool(t, tt.threads))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []float32
+			for i := 0; i < len(x); i += len(p.Input(0)) {
+				got = append(got, p.Run(x[i:i+len(p.Input(0))])...)
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%.20s: batch %d, %d threads: %v: want %v", notation, tt.batch, tt.threads, got, want)
+			}
 		}
 	}
 }
 
 func TestExecuteAllocatesNothing(t *testing.T) {
-	g, w := network(t, mixed, 2)
+	g, w := network(t, genotype, 2)
 	for _, tt := range []struct{ threads, runs int }{{1, 1}, {2, 10}} {
 		p, err := CompileTrained(g, w, newPool(t, tt.threads))
 		if err != nil {
@@ -139,8 +151,12 @@ func TestExecuteAllocatesNothing(t *testing.T) {
 // again and again: sums in place must not creep into the inputs.
 func TestExecuteKeepsInputs(t *testing.T) {
 	pool := newPool(t, 1)
-	g, _ := network(t, mixed, 1)
-	for k := range ops.Keys(ops.Fuse(g)) {
+	keys := map[ops.Key]int{}
+	for _, notation := range []string{mixed, genotype} {
+		g, _ := network(t, notation, 1)
+		maps.Copy(keys, ops.Keys(ops.Fuse(g)))
+	}
+	for k := range keys {
 		chain, err := k.Chain(3)
 		if errors.Is(err, ops.ErrNoChain) {
 			chain, err = k.Chain(1)

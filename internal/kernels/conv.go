@@ -5,21 +5,22 @@ package kernels
 import "fmt"
 
 // ConvShape is the extents of a dense convolution: X is N,H,W,In, the weights
-// are Kernel,Kernel,In,Out, Y is N,OutH,OutW,Out. Dilation 0 means 1.
-type ConvShape struct{ N, H, W, In, Out, Kernel, Stride, Pad, Dilation int }
+// are Kernel,Kernel,In,Out, Y is N,OutH,OutW,Out. Dilation 0 means 1. The first
+// Crop rows and columns of X are left out; where there is padding, nothing may be.
+type ConvShape struct{ N, H, W, In, Out, Kernel, Stride, Pad, Dilation, Crop int }
 
 // OutH is the output height.
-func (s ConvShape) OutH() int { return outExtent(s.H, s.Kernel, s.Stride, s.Pad, s.Dilation) }
+func (s ConvShape) OutH() int { return outExtent(s.H-s.Crop, s.Kernel, s.Stride, s.Pad, s.Dilation) }
 
 // OutW is the output width.
-func (s ConvShape) OutW() int { return outExtent(s.W, s.Kernel, s.Stride, s.Pad, s.Dilation) }
+func (s ConvShape) OutW() int { return outExtent(s.W-s.Crop, s.Kernel, s.Stride, s.Pad, s.Dilation) }
 
 func (s ConvShape) xLen() int       { return s.N * s.H * s.W * s.In }
 func (s ConvShape) yLen() int       { return s.N * s.OutH() * s.OutW() * s.Out }
 func (s ConvShape) weightsLen() int { return s.Kernel * s.Kernel * s.In * s.Out }
 
 func (s ConvShape) check() {
-	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 || min(s.Pad, s.Dilation) < 0 || min(s.OutH(), s.OutW()) < 1 {
+	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 || min(s.Pad, s.Dilation, s.Crop) < 0 || s.Pad*s.Crop > 0 || min(s.OutH(), s.OutW()) < 1 {
 		panic(fmt.Sprintf("kernels: conv: bad shape %+v", s))
 	}
 }
@@ -35,16 +36,16 @@ func outExtent(in, kernel, stride, pad, dilation int) int {
 func (s ConvShape) forward(inPlace bool, threads int) gather {
 	d := max(1, s.Dilation)
 	return newGather(s.N, s.In,
-		forwardAxis(s.H, s.OutH(), s.Kernel, s.Stride, s.Pad, d),
-		forwardAxis(s.W, s.OutW(), s.Kernel, s.Stride, s.Pad, d), inPlace, threads)
+		forwardAxis(s.H, s.OutH(), s.Kernel, s.Stride, s.Pad-s.Crop, d),
+		forwardAxis(s.W, s.OutW(), s.Kernel, s.Stride, s.Pad-s.Crop, d), inPlace, threads)
 }
 
 // backward is the gather of the input's gradient from the output's.
 func (s ConvShape) backward(threads int) gather {
 	d := max(1, s.Dilation)
 	return newGather(s.N, s.Out,
-		backwardAxis(s.H, s.OutH(), s.Kernel, s.Stride, s.Pad, d),
-		backwardAxis(s.W, s.OutW(), s.Kernel, s.Stride, s.Pad, d), true, threads)
+		backwardAxis(s.H, s.OutH(), s.Kernel, s.Stride, s.Pad-s.Crop, d),
+		backwardAxis(s.W, s.OutW(), s.Kernel, s.Stride, s.Pad-s.Crop, d), true, threads)
 }
 
 // PackedLen is the length of the packed weights.

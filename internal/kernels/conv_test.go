@@ -2,7 +2,10 @@
 
 package kernels
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // convShapes: each kind of window, odd sizes, channels around a panel.
 var convShapes = []ConvShape{
@@ -20,6 +23,13 @@ var convShapes = []ConvShape{
 	{N: 1, H: 5, W: 5, In: 2, Out: 3, Kernel: 2, Stride: 1, Pad: 2},
 	{N: 1, H: 4, W: 4, In: 2, Out: 3, Kernel: 1, Stride: 1, Pad: 1},
 	{N: 1, H: 7, W: 7, In: 2, Out: 3, Kernel: 2, Stride: 3},
+	{N: 2, H: 8, W: 6, In: 16, Out: 8, Kernel: 1, Stride: 2, Crop: 1},
+	{N: 3, H: 7, W: 9, In: 5, Out: 18, Kernel: 1, Stride: 2, Crop: 1},
+	{N: 2, H: 6, W: 5, In: 3, Out: 16, Kernel: 1, Stride: 1, Crop: 2},
+	{N: 1, H: 9, W: 8, In: 4, Out: 7, Kernel: 3, Stride: 2, Crop: 1},
+	{N: 1, H: 9, W: 10, In: 16, Out: 16, Kernel: 3, Stride: 1, Dilation: 2, Crop: 3},
+	{N: 1, H: 2, W: 2, In: 1, Out: 1, Kernel: 1, Stride: 2, Crop: 1},
+	{N: 1, H: 41, W: 40, In: 40, Out: 17, Kernel: 1, Stride: 2, Crop: 1},
 	{N: 17, H: 3, W: 2, In: 2, Out: 3, Kernel: 3, Stride: 1, Pad: 1},
 	{N: 1, H: 40, W: 41, In: 40, Out: 17, Kernel: 3, Stride: 1, Pad: 1},
 }
@@ -33,7 +43,7 @@ func convReference(s ConvShape, x, w []float64) []float64 {
 			for c := range ow {
 				for kr := range s.Kernel {
 					for kc := range s.Kernel {
-						h, v := r*s.Stride+kr*d-s.Pad, c*s.Stride+kc*d-s.Pad
+						h, v := s.Crop+r*s.Stride+kr*d-s.Pad, s.Crop+c*s.Stride+kc*d-s.Pad
 						if h < 0 || h >= s.H || v < 0 || v >= s.W {
 							continue
 						}
@@ -160,6 +170,24 @@ func TestConvBackward(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A convolution crops or pads, not both.
+func TestConvCropsOrPads(t *testing.T) {
+	for _, s := range []ConvShape{
+		{N: 1, H: 4, W: 4, In: 1, Out: 1, Kernel: 3, Stride: 1, Pad: 1, Crop: 1},
+		{N: 1, H: 4, W: 4, In: 1, Out: 1, Kernel: 1, Stride: 1, Crop: -1},
+		{N: 1, H: 4, W: 4, In: 1, Out: 1, Kernel: 1, Stride: 2, Crop: 4},
+	} {
+		func() {
+			defer func() {
+				if message, _ := recover().(string); !strings.HasPrefix(message, "kernels: conv: bad shape") {
+					t.Errorf("%+v: panic is %q", s, message)
+				}
+			}()
+			run(&Conv[float32]{ConvShape: s, X: make([]float32, 16), Weights: make([]float32, 9), Y: make([]float32, 16), Scratch: make([]float32, 4096)})
+		}()
+	}
 }
 
 // TestSameBits: every vector implementation of a platform adds in the same

@@ -33,7 +33,7 @@ type outerPlan struct {
 	images  int // in a chunk
 	chunks  int
 	block   int // row units that are read together
-	dyWidth int // channels of DY as read: Out, or whole panels if it is copied
+	dyWidth int // channels of DY as read: Out, or a panel if it is copied
 	dyCopy  int // elements of that copy
 	slack   int // elements that the last tile reads past the working copy
 }
@@ -58,8 +58,8 @@ func (c *ConvBackwardWeights[T]) planned() *outerPlan {
 	p.images = (c.N + chunks - 1) / chunks
 	p.chunks = (c.N + p.images - 1) / p.images
 	p.block = max(1, blockElements/(g.cols.units*panel+g.rows.step*g.width*g.c))
-	if c.Out%panel != 0 {
-		p.dyWidth = p.panels * panel
+	if c.Out < panel {
+		p.dyWidth = panel
 		p.dyCopy = g.units * g.cols.units * p.dyWidth
 	}
 	c.plan, c.key = p, key
@@ -112,7 +112,7 @@ func (c *outerTask[T]) Do(chunk, worker int) {
 			for i := range p.panels {
 				for s, seg := range p.segs {
 					dw := partial[(i*len(p.segs)+s)*p.rows*panel:]
-					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+i*panel:], min(p.block, units-r), g.cols.units, xRow, xCol, dyRow, dyCol)
+					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+panelStart(i, c.Out):], min(p.block, units-r), g.cols.units, xRow, xCol, dyRow, dyCol)
 				}
 			}
 		}
@@ -129,7 +129,7 @@ func (c *outerSumTask[T]) Do(piece, _ int) {
 	for chunk := 1; chunk < p.chunks; chunk++ {
 		m.add(sum, sum, c.Scratch[chunk*p.partial+piece*n:][:n], floorOf[T](false))
 	}
-	first, seg := piece/len(p.segs)*panel, piece%len(p.segs)
+	first, seg := panelStart(piece/len(p.segs), c.Out), piece%len(p.segs)
 	for i := range p.seglen {
 		copy(c.DW[(seg*p.seglen+i)*c.Out+first:][:min(panel, c.Out-first)], sum[i*panel:])
 	}

@@ -83,14 +83,19 @@ func (d *dense) offsets(rp, cp phase, images, unit, units int) (o offsets) {
 // that do not fill a panel, and that panel's bias.
 func (d *dense) workLen() int { return d.g.workLen() + (d.rows+1)*panel }
 
+// panelStart is the first destination channel of a panel. Where the channels do
+// not fill the last one, it begins early and overlaps the one before; if there
+// are fewer than 16 in all, zeros fill it.
+func panelStart(i, out int) int { return max(0, min(i*panel, out-panel)) }
+
 // pack lays weights [taps][source][destination], with these strides, out in
-// panels of 16 destination channels, the last filled with zeros:
-// for each pass [panels][taps][source][16].
+// panels of 16 destination channels: for each pass [panels][taps][source][16].
 func pack[T Float](d *dense, dst, weights []T, tapStride, sourceStride, outStride int) {
 	for _, p := range d.passes {
 		dst := dst[p.packed:]
-		for first := 0; first < d.out; first += panel {
-			n := min(panel, d.out-first)
+		n := min(panel, d.out)
+		for i := 0; i*panel < d.out; i++ {
+			first := panelStart(i, d.out)
 			for _, t := range p.taps {
 				for s := range d.g.c {
 					row := dst[:panel]
@@ -135,20 +140,22 @@ func runDense[T Float](d *dense, piece, worker int, a *denseArgs[T]) {
 			o = &p.last
 		}
 		w := a.packed[p.packed:]
-		for first := 0; first < d.out; first += panel {
-			n := min(panel, d.out-first)
+		for i := 0; i*panel < d.out; i++ {
+			first := panelStart(i, d.out)
 			clear(bias)
 			if a.bias != nil {
 				copy(bias, a.bias[first:])
 			}
 			y, mask, residual := y[first:], tail(mask, first), tail(residual, first)
-			if n == panel {
+			again := i*panel - first // what overlaps would be written twice, which a sum in place does not stand
+			if d.out >= panel && (again == 0 || residual == nil) {
 				m.conv(y, mask, residual, o.y, x, o.x, p.segs, p.seglen, w, bias, a.floor)
 			} else {
+				n := min(panel, d.out-i*panel)
 				for t := 0; t < o.n; t += d.rows {
 					m.conv(tile, nil, nil, d.tile, x, o.x[t:][:d.rows], p.segs, p.seglen, w, bias, floorOf[T](false))
 					for j, at := range o.y[t:min(t+d.rows, o.n)] {
-						finish(y[at:], tile[j*panel:][:n], tail(mask, at), tail(residual, at), a.floor)
+						finish(y[at+again:], tile[j*panel+again:][:n], tail(mask, at+again), tail(residual, at+again), a.floor)
 					}
 				}
 			}

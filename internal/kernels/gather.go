@@ -28,7 +28,8 @@ type axis struct {
 	phases []phase
 }
 
-// forwardAxis: output o reads o·stride + t·dilation − pad, t < kernel.
+// forwardAxis: output o reads o·stride + t·dilation − pad, t < kernel. A
+// negative pad crops.
 func forwardAxis(in, out, kernel, stride, pad, dilation int) axis {
 	a := axis{units: out, every: 1, step: stride, source: in, dest: out, lo: -pad, hi: (kernel-1)*dilation - pad}
 	p := phase{count: out}

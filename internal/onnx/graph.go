@@ -43,6 +43,7 @@ func unsupported(n *Node, format string, args ...any) error {
 // It takes what edgenas exports and usual convolutional networks: Conv, Relu,
 // Add, Sum, AveragePool, MaxPool, GlobalAveragePool, ReduceMean over the image,
 // Flatten, Reshape and Squeeze to N,C before Gemm or MatMul, BatchNormalization,
+// Concat of channels, Slice of the first rows and columns before a Conv,
 // Identity, Dropout and Constant; square windows padded equally on all sides.
 // A linear layer on an image becomes a convolution with a kernel of its size.
 // For anything else it returns an *UnsupportedError.
@@ -77,7 +78,7 @@ func (m *Model) Graph(batch int) (*ops.Graph, ops.Weights, error) {
 		}
 	}
 	out, ok := t.values[m.Outputs[0].Name]
-	if !ok || len(m.Outputs) > 1 {
+	if !ok || out.crop != [2]int{} || len(m.Outputs) > 1 {
 		return nil, nil, fmt.Errorf("onnx: %d outputs, the first %q: want one, computed from the input", len(m.Outputs), m.Outputs[0].Name)
 	}
 	g, err := t.b.Finish(out.at)
@@ -111,6 +112,7 @@ type translator struct {
 type value struct {
 	at   ops.Value
 	flat bool      // has the dimensions N,C·H·W
+	crop [2]int    // rows and columns that a Slice has cut off in front: only a Conv may read it
 	bias []float32 // of the MatMul that made it: may take in a sum
 }
 
@@ -206,6 +208,10 @@ func (t *translator) translate(n *Node, a *attributes) (value, error) {
 		return t.sum(n)
 	case "Sum":
 		return t.sum(n)
+	case "Concat":
+		return t.concat(n, a)
+	case "Slice":
+		return t.slice(n, a)
 	case "Flatten":
 		return t.flatten(n, a)
 	case "Reshape":
@@ -261,6 +267,9 @@ func (t *translator) operand(n *Node, i int) (value, error) {
 	v, ok := t.values[n.Inputs[i]]
 	if !ok {
 		return value{}, unsupported(n, "input %q does not depend on the image", n.Inputs[i])
+	}
+	if v.crop != [2]int{} && n.OpType != "Conv" && n.OpType != "Slice" {
+		return value{}, unsupported(n, "input %q is a part of an image, which only a Conv may read", n.Inputs[i])
 	}
 	v.bias = nil
 	return v, nil

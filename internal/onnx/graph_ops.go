@@ -18,7 +18,15 @@ func (t *translator) conv(n *Node, a *attributes) (value, error) {
 	if w == nil || w.Type != Float || len(w.Dims) != 4 || w.Dims[2] != w.Dims[3] || w.Dims[2] < 1 || groups < 1 || groups > int64(in.C) || groups*int64(w.Dims[1]) != int64(in.C) {
 		return value{}, unsupported(n, "weights are %v, in %d groups, for an input of %v: want stored floats of out,C/groups,k,k", w, groups, in)
 	}
+	if x.crop[0] != x.crop[1] || x.crop[0] > 0 && groups > 1 {
+		return value{}, unsupported(n, "of an image without its first %d rows and %d columns, in %d groups: want as many of both, and one group", x.crop[0], x.crop[1], groups)
+	}
+	in.H, in.W = in.H-x.crop[0], in.W-x.crop[1]
 	window, name := a.window(in, w.Dims[2]), t.name(n)
+	window.Crop = x.crop[0]
+	if window.Crop > 0 && window.Pad > 0 {
+		return value{}, unsupported(n, "a part of an image is padded")
+	}
 	t.weights[name+".weight"] = ops.Tensor{Dims: w.Dims, Data: w.Floats}
 	bias := len(n.Inputs) == 3 && n.Inputs[2] != ""
 	if bias {
@@ -133,6 +141,57 @@ func (t *translator) sum(n *Node) (value, error) {
 		xs[i], flat = x.at, x.flat
 	}
 	return value{at: t.b.Add(t.name(n), xs...), flat: flat}, nil
+}
+
+// concat records the channels of several maps side by side.
+func (t *translator) concat(n *Node, a *attributes) (value, error) {
+	if axis := a.int("axis", 0); axis != 1 && axis != -3 {
+		return value{}, unsupported(n, "axis %d: only 1, the channels, is supported", axis)
+	}
+	xs := make([]ops.Value, len(n.Inputs))
+	for i := range n.Inputs {
+		x, err := t.operand(n, i)
+		if err == nil && x.flat {
+			err = unsupported(n, "input %q is flat: want N,C,H,W", n.Inputs[i])
+		}
+		if err != nil {
+			return value{}, err
+		}
+		xs[i] = x.at
+	}
+	return value{at: t.b.Concat(t.name(n), xs...)}, nil
+}
+
+// slice notes how many of the first rows and columns are cut off.
+func (t *translator) slice(n *Node, a *attributes) (value, error) {
+	x, err := t.image(n, 5)
+	if err != nil {
+		return value{}, err
+	}
+	list := func(i int, name string) []int64 { // an attribute in old opsets
+		old, _ := a.get(name, IntsAttr)
+		if c := t.constant(n, i); c != nil {
+			return c.Ints
+		}
+		return old.Ints
+	}
+	starts, ends, axes, steps := list(1, "starts"), list(2, "ends"), list(3, "axes"), list(4, "steps")
+	s := t.b.Shape(x.at)
+	good := len(axes) > 0 && len(starts) == len(axes) && len(ends) == len(axes) && (len(steps) == len(axes) || len(n.Inputs) < 5)
+	for i := 0; i < len(axes) && good; i++ {
+		if good = axes[i] >= -4 && axes[i] < 4 && (axes[i]+4)%4 >= 2 && (steps == nil || steps[i] == 1); !good {
+			break
+		}
+		axis := (axes[i]+4)%4 - 2
+		left := int64([2]int{s.H, s.W}[axis] - x.crop[axis])
+		if good = starts[i] >= 0 && starts[i] < left && ends[i] >= left; good {
+			x.crop[axis] += int(starts[i])
+		}
+	}
+	if !good {
+		return value{}, unsupported(n, "starts %v, ends %v, axes %v, steps %v of an input of %v: only stored ones that cut off the first rows and columns (axes 2 and 3) are supported", starts, ends, axes, steps, s)
+	}
+	return x, nil
 }
 
 // addBias takes the sum of a MatMul and a stored vector into the bias of the

@@ -25,6 +25,9 @@ func outline(g *ops.Graph) string {
 		s := fmt.Sprintf("%s=%v(%s)", n.Name, n.Kind, strings.Join(in, ","))
 		if w := n.Window; w.Kernel > 0 {
 			s += fmt.Sprintf("k%ds%dp%dd%d", w.Kernel, w.Stride, w.Pad, w.Dilation)
+			if w.Crop > 0 {
+				s += fmt.Sprintf("crop%d", w.Crop)
+			}
 		}
 		if n.Groups > 0 {
 			s += fmt.Sprintf("g%d", n.Groups)
@@ -76,7 +79,8 @@ func net(nodes ...Node) *Model {
 			fill("w3", 2, 2, 3, 3), fill("w1", 2, 2, 1, 1), fill("depthwise", 2, 1, 3, 3), fill("w2", 2, 2, 2, 2), fill("oblong", 2, 2, 1, 3),
 			fill("vector", 2), fill("row", 1, 2), fill("three", 3), fill("dense", 2, 3), fill("image", 32, 3), fill("imageT", 3, 32),
 			integers("axes", 2, 3), integers("back", -1, -2), integers("channel", 1), integers("flat", 0, -1), integers("flat32", -1, 32), integers("one", 1, -1),
-			integers("square", 0, 2, 16),
+			integers("square", 0, 2, 16), integers("ones", 1, 1), integers("1", 1), integers("2", 2), integers("3", 3), integers("far", math.MaxInt64),
+			integers("fours", 4, 4), integers("threes", 3, 3), integers("twos", 2, 2), integers("zeros", 0, 0), integers("-1", -1),
 		},
 	}
 }
@@ -113,6 +117,13 @@ func TestGraphTakes(t *testing.T) {
 		{"mean, flat", net(op("ReduceMean", "x back", "m", "keepdims", IntOf(0)), op("MatMul", "m dense", "y")), "m=globalavgpool(input) y=linear(m)"},
 		{"sums", net(op("Relu", "x", "a"), op("Add", "x a", "b"), op("Sum", "x a b", "y")), "a=relu(input) b=add(input,a) y=add(input,a,b)"},
 		{"sum with itself", net(op("Add", "x x", "y")), "y=add(input,input)"},
+		{"concatenation", net(op("Relu", "x", "a"), op("Concat", "x a x", "y", "axis", IntOf(1))), "a=relu(input) y=concat(input,a,input)"},
+		{"concatenation, from behind", net(op("Concat", "x x", "y", "axis", IntOf(-3))), "y=concat(input,input)"},
+		{"cropped convolution", net(op("Slice", "x ones fours axes", "s"), op("Conv", "s w1", "y", "strides", IntsOf(2, 2))), "y=conv(input)k1s2p0d1crop1g1"},
+		{"cropped by a slice for each axis", net(op("Slice", "x 1 far 3 1", "s"), op("Slice", "s 1 far 2 1", "r"), op("Conv", "r w3", "y")), "y=conv(input)k3s1p0d1crop1g1"},
+		{"cropped in an old opset", net(op("Slice", "x", "s", "starts", IntsOf(2, 2), "ends", IntsOf(4, 9), "axes", IntsOf(-1, -2)), op("Conv", "s w1", "y")), "y=conv(input)k1s1p0d1crop2g1"},
+		{"cropped, same", net(op("Slice", "x ones fours axes", "s"), op("Conv", "s w1", "y", "auto_pad", text("SAME_UPPER"), "strides", IntsOf(2, 2))), "y=conv(input)k1s2p0d1crop1g1"},
+		{"slice of all", net(op("Slice", "x zeros fours axes", "s"), op("Relu", "s", "y")), "y=relu(input)"},
 		{"gemm", net(pooled, flat, op("Gemm", "f dense", "y")), "p=globalavgpool(input) y=linear(p)"},
 		{"matmul and bias", net(pooled, flat, op("MatMul", "f dense", "m"), op("Add", "three m", "y")), "p=globalavgpool(input) m=linear(p)"},
 		{"flatten from behind", net(pooled, op("Flatten", "p", "f", "axis", IntOf(-3)), op("MatMul", "f dense", "y")), "p=globalavgpool(input) y=linear(p)"},
@@ -218,6 +229,25 @@ func TestGraphRefuses(t *testing.T) {
 		{"sum of none", net(op("Sum", "", "y")), "no inputs"},
 		{"sum of other shapes", net(pooled, op("Add", "x p", "y")), "maps of one shape"},
 		{"sum of flat and image", net(pooled, flat, op("Add", "p f", "y")), "some inputs are flat"},
+		{"concatenated rows", net(op("Concat", "x x", "y", "axis", IntOf(2))), "axis 2: only 1"},
+		{"concatenation without an axis", net(op("Concat", "x x", "y")), "axis 0: only 1"},
+		{"concatenation of flat", net(pooled, flat, op("Concat", "f f", "y", "axis", IntOf(1))), `input "f" is flat`},
+		{"concatenation of one stored", net(op("Concat", "x w3", "y", "axis", IntOf(1))), `input "w3" does not depend`},
+		{"concatenation of other extents", net(pooled, op("Concat", "x p", "y", "axis", IntOf(1))), "maps of one N, H and W"},
+		{"part of an image", net(op("Slice", "x ones fours axes", "s"), op("Relu", "s", "y")), `input "s" is a part of an image`},
+		{"part of an image as output", net(op("Slice", "x ones fours axes", "y")), `the first "y": want one`},
+		{"part of an image, depthwise", net(op("Slice", "x ones fours axes", "s"), op("Conv", "s depthwise", "y", "group", IntOf(2))), "in 2 groups"},
+		{"part of an image, padded", net(op("Slice", "x ones fours axes", "s"), op("Conv", "s w3", "y", "pads", IntsOf(1, 1, 1, 1))), "is padded"},
+		{"more rows than columns", net(op("Slice", "x 1 far 2", "s"), op("Conv", "s w1", "y")), "its first 1 rows and 0 columns"},
+		{"slice of channels", net(op("Slice", "x 1 far 1", "s"), op("Conv", "s w1", "y")), "axes [1]"},
+		{"slice of the last rows", net(op("Slice", "x zeros threes axes", "s"), op("Conv", "s w1", "y")), "ends [3 3]"},
+		{"slice from the end", net(op("Slice", "x -1 far 2", "s"), op("Conv", "s w1", "y")), "starts [-1]"},
+		{"slice of nothing", net(op("Slice", "x fours fours axes", "s"), op("Conv", "s w1", "y")), "starts [4 4]"},
+		{"slice of nothing, in two steps", net(op("Slice", "x twos fours axes", "r"), op("Slice", "r twos fours axes", "s"), op("Conv", "s w1", "y")), "node \"s\" (Slice): starts [2 2]"},
+		{"every second row", net(op("Slice", "x ones fours axes twos", "s"), op("Conv", "s w1", "y")), "steps [2 2]"},
+		{"slice of steps that are not stored", net(op("Slice", "x ones fours axes x", "s"), op("Conv", "s w1", "y")), "only stored ones"},
+		{"slice of all axes", net(op("Slice", "x ones fours", "s"), op("Conv", "s w1", "y")), "axes []"},
+		{"slice beyond the axes", net(op("Slice", "x 1 far far", "s"), op("Conv", "s w1", "y")), "axes [9223372036854775807]"},
 		{"pool of flat", net(pooled, flat, op("GlobalAveragePool", "f", "y")), "is flat"},
 		{"bias of a MatMul that is read twice", net(pooled, flat, matmul, op("Add", "m three", "a"), op("Add", "a m", "y")), `input "three" does not`},
 		{"bias of other size", net(pooled, flat, matmul, op("Add", "m vector", "y")), `input "vector" does not`},

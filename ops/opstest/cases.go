@@ -75,6 +75,19 @@ func primitives(add adder) {
 			})
 		}
 	}
+	for _, c := range []struct{ n, in, out, h, w, kernel, stride, dilation, crop int }{
+		{1, 1, 1, 2, 2, 1, 1, 1, 1},
+		{2, 16, 8, 8, 6, 1, 2, 1, 1},
+		{1, 3, 17, 9, 7, 1, 2, 1, 1},
+		{2, 5, 4, 9, 8, 3, 2, 1, 1},
+		{1, 4, 4, 9, 11, 3, 1, 2, 3},
+	} {
+		s := ops.Shape{N: c.n, C: c.in, H: c.h, W: c.w}
+		w := ops.Window{Kernel: c.kernel, Stride: c.stride, Dilation: c.dilation, Crop: c.crop}
+		add(fmt.Sprintf("cropped conv/%v/k=%d/s=%d/d=%d/crop=%d", s, c.kernel, c.stride, c.dilation, c.crop), s, func(b ops.Builder, x value) value {
+			return b.Conv("y", x, c.out, w, 1, false)
+		})
+	}
 	for _, p := range []struct{ kernel, stride, pad int }{{2, 2, 0}, {3, 1, 1}, {3, 2, 1}, {5, 3, 2}, {3, 1, 0}, {2, 1, 1}, {1, 2, 0}} {
 		w := ops.Window{Kernel: p.kernel, Stride: p.stride, Pad: p.pad, Dilation: 1}
 		for _, s := range []ops.Shape{image, {N: 1, C: 16, H: 8, W: 8}, {N: 1, C: 1, H: 3, W: 3}} {
@@ -96,6 +109,11 @@ func primitives(add adder) {
 		add("add/inputs=3"+on, s, func(b ops.Builder, x value) value {
 			r := b.ReLU("relu", x)
 			return b.Add("y", r, x, r)
+		})
+		add("concat/inputs=1"+on, s, func(b ops.Builder, x value) value { return b.Concat("y", x) })
+		add("concat/inputs=4"+on, s, func(b ops.Builder, x value) value {
+			r := b.ReLU("relu", x)
+			return b.Concat("y", r, x, b.Conv("conv", x, 3, ops.Same(1, 1, 1), 1, true), r)
 		})
 		add("zero/s=1"+on, s, func(b ops.Builder, x value) value { return b.Zero("y", x, 1) })
 		add("zero/s=2"+on, s, func(b ops.Builder, x value) value { return b.Zero("y", x, 2) })
@@ -183,6 +201,32 @@ func patterns(add adder) {
 			}
 			return x
 		}},
+		{"bn after a concatenation of convs", func(b ops.Builder, x value) value {
+			y := b.Concat("concat", conv(b, "conv1", x), b.Conv("conv2", x, 3, ops.Same(1, 1, 1), 1, true))
+			return b.BatchNorm("bn2", b.BatchNorm("bn1", y, true), false)
+		}},
+		{"bn after a concatenation of concatenations", func(b ops.Builder, x value) value {
+			y := b.Concat("concat1", b.BatchNorm("bn1", conv(b, "conv1", x), true), conv(b, "conv2", x))
+			return b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), y, conv(b, "conv4", x)), true)
+		}},
+		{"bn after a concatenation of conv and skip", func(b ops.Builder, x value) value {
+			return b.BatchNorm("bn", b.Concat("concat", x, conv(b, "conv", x)), true)
+		}},
+		{"bn after a concatenation of one conv twice", func(b ops.Builder, x value) value {
+			y := conv(b, "conv", x)
+			return b.BatchNorm("bn", b.Concat("concat", y, y), true)
+		}},
+		{"relu and sum after a concatenation", func(b ops.Builder, x value) value {
+			y := b.BatchNorm("bn", b.Concat("concat", conv(b, "conv1", x), conv(b, "conv2", x)), true)
+			return b.Add("add", pool(b, "pool", y), b.ReLU("relu", b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), conv(b, "conv4", x)), true)), y)
+		}},
+		{"concatenation of sums, read by convs behind a relu", func(b ops.Builder, x value) value {
+			y := b.Concat("concat", b.Add("add1", x, conv(b, "conv1", x)), x, b.Add("add2", x, pool(b, "pool", x)))
+			return b.Add("add3", conv(b, "conv2", b.ReLU("relu1", y)), conv(b, "conv3", b.ReLU("relu2", y)))
+		}},
+		{"zeros in a concatenation", func(b ops.Builder, x value) value {
+			return conv(b, "conv", b.Concat("concat", x, b.Zero("zero", x, 1)))
+		}},
 		{"zeros in sums", func(b ops.Builder, x value) value {
 			z := b.Zero("zero", x, 1)
 			return b.Add("add3", b.Add("add1", z, x, z), b.Add("add2", z, z), conv(b, "conv", x))
@@ -206,6 +250,9 @@ func operations(add adder) {
 				{Channels: s.C, Stride: 1, Affine: false},
 				{Channels: s.C, Stride: 2, Affine: true},
 			} {
+				if op.Name() == "skip_connect" && c.Stride > 1 && s.H%2 != 0 {
+					continue // a factorised reduce takes even extents only
+				}
 				name := fmt.Sprintf("op/%s/%v/s=%d/affine=%v", op.Name(), s, c.Stride, c.Affine)
 				add(name, s, func(b ops.Builder, x ops.Value) ops.Value { return op.Build(b, x, c) })
 			}
@@ -223,7 +270,7 @@ func random(b ops.Builder, x ops.Value, rng *rand.Rand) ops.Value {
 		x, y := values[from], ops.Value(0)
 		delete(unread, x)
 		c, stride, dilation := b.Shape(x).C, 1+rng.IntN(6)/5, 1+rng.IntN(2)
-		switch rng.IntN(9) {
+		switch rng.IntN(10) {
 		case 0, 1:
 			y = b.Conv("conv", x, 1+rng.IntN(12), ops.Same(1+2*rng.IntN(2), stride, dilation), 1, rng.IntN(2) == 0)
 		case 2:
@@ -239,14 +286,23 @@ func random(b ops.Builder, x ops.Value, rng *rand.Rand) ops.Value {
 		case 7:
 			y = ops.ReLUConvBN(b, x, 3, ops.Config{Channels: c, Stride: 1, Affine: true})
 		default:
+			concat := rng.IntN(3) == 0
 			xs := []ops.Value{x}
 			for _, v := range values {
-				if b.Shape(v) == b.Shape(x) && len(xs) < 4 && rng.IntN(2) == 0 {
+				s, want := b.Shape(v), b.Shape(x)
+				if concat {
+					s.C = want.C
+				}
+				if s == want && len(xs) < 4 && rng.IntN(2) == 0 {
 					xs = append(xs, v)
 					delete(unread, v)
 				}
 			}
-			y = b.Add("add", xs...)
+			if concat {
+				y = b.Concat("concat", xs...)
+			} else {
+				y = b.Add("add", xs...)
+			}
 		}
 		values, unread[y] = append(values, y), true
 	}

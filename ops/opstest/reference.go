@@ -50,6 +50,8 @@ func Reference(g *ops.Graph, w ops.Weights, inputs ...[]float64) []float64 {
 				}
 			}
 		case ops.Zero:
+		case ops.Concat:
+			r.concat(g, values)
 		case ops.GlobalAvgPool:
 			r.globalAvgPool()
 		case ops.Linear:
@@ -113,8 +115,8 @@ func (r node) each(f func(at, n, c, h, w int)) {
 func (r node) window(h, w int, f func(kh, kw, pixel int)) {
 	for kh := range r.Window.Kernel {
 		for kw := range r.Window.Kernel {
-			ih := h*r.Window.Stride - r.Window.Pad + kh*r.Window.Dilation
-			iw := w*r.Window.Stride - r.Window.Pad + kw*r.Window.Dilation
+			ih := r.Window.Crop + h*r.Window.Stride - r.Window.Pad + kh*r.Window.Dilation
+			iw := r.Window.Crop + w*r.Window.Stride - r.Window.Pad + kw*r.Window.Dilation
 			if ih >= 0 && ih < r.xs.H && iw >= 0 && iw < r.xs.W {
 				f(kh, kw, ih*r.xs.W+iw)
 			}
@@ -160,6 +162,17 @@ func (r node) pool() {
 			r.y[at] = sum / count
 		}
 	})
+}
+
+func (r node) concat(g *ops.Graph, values [][]float64) {
+	first, pixels := 0, r.Shape.H*r.Shape.W
+	for _, v := range r.In {
+		c := g.Shape(v).C
+		for n := range r.Shape.N {
+			copy(r.y[(n*r.Shape.C+first)*pixels:], values[v][n*c*pixels:][:c*pixels])
+		}
+		first += c
+	}
 }
 
 func (r node) globalAvgPool() {
