@@ -11,39 +11,72 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// batchNorm is a batch normalisation over m rows of c channels. Inputs: x, and
-// scale and shift if it has them. Outputs: y, and the statistics that the
-// backward pass needs (2·c: mean, inverse of the standard deviation).
+// batchNorm is a batch normalisation over m rows of c channels. Inputs: x,
+// scale and shift if it has them, and the statistics (mean, inverse of the
+// standard deviation) if the operation that made x knows them. Outputs: y, and
+// the statistics (2·c) if they are not given.
 type batchNorm[T kernels.Float] struct {
-	name string // one node for each: they have running statistics of their own
-	m, c int
+	name  string // one node for each: they have running statistics of their own
+	m, c  int
+	given *int // where the statistics begin in the input; nil: they are an output
 }
+
+// shapes are those of the outputs.
+func (d batchNorm[T]) shapes(x tensor.Shape) []tensor.Shape {
+	if d.given != nil {
+		return []tensor.Shape{x}
+	}
+	return []tensor.Shape{x, {2 * d.c}}
+}
+
+// statistics is where the mean begins among the statistics.
+func (d batchNorm[T]) statistics() int {
+	if d.given != nil {
+		return *d.given
+	}
+	return 0
+}
+
+// affine says whether it has a scale and a shift, given the number of inputs.
+func (d batchNorm[T]) affine(inputs int) bool { return inputs >= 3 }
 
 func (d batchNorm[T]) String() string { return fmt.Sprintf("batch norm %s %d×%d", d.name, d.m, d.c) }
 
 func (d batchNorm[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.BatchNorm[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon}
+	k := &kernels.BatchNorm[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Given: d.given != nil}
 	var statistics []T
 	x := c.add(k).read(&k.X, in[0])
-	if len(in) == 3 {
+	if d.affine(len(in)) {
 		x.read(&k.Gamma, in[1]).read(&k.Beta, in[2])
 	}
-	x.write(&k.Y, out[0], d.m*d.c).write(&statistics, out[1], 2*d.c).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { k.Mean, k.InvStd = statistics[:d.c], statistics[d.c:] }
+	x.write(&k.Y, out[0], d.m*d.c)
+	if k.Given {
+		x.read(&statistics, in[len(in)-1])
+	} else {
+		x.write(&statistics, out[1], 2*d.c)
+	}
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.ready = func() {
+		own := statistics[d.statistics():]
+		k.Mean, k.InvStd = own[:d.c], own[d.c:][:d.c]
+	}
 }
 
 func (d batchNorm[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	args := gorgonia.Nodes{in[0], b.pick(out, 1), grad}
+	g := make(gorgonia.Nodes, len(in))
+	args := gorgonia.Nodes{in[0], nil, grad}
+	if d.given != nil {
+		args[1] = in[len(in)-1]
+	} else {
+		args[1] = b.pick(out, 1)
+	}
 	shapes := []tensor.Shape{in[0].Shape()}
-	if len(in) == 3 {
-		args = append(args, in[1])
-		shapes = append(shapes, in[1].Shape(), in[2].Shape())
+	if !d.affine(len(in)) {
+		g[0] = b.apply(batchNormGrad[T](d), shapes, args...)
+		return g
 	}
-	all := b.apply(batchNormGrad[T](d), shapes, args...)
-	if len(in) == 1 {
-		return gorgonia.Nodes{all}
-	}
-	g := gorgonia.Nodes{nil, b.pick(all, 1), b.pick(all, 2)}
+	all := b.apply(batchNormGrad[T](d), append(shapes, in[1].Shape(), in[2].Shape()), append(args, in[1])...)
+	g[1], g[2] = b.pick(all, 1), b.pick(all, 2)
 	if want[0] {
 		g[0] = b.pick(all, 0)
 	}
@@ -65,7 +98,10 @@ func (d batchNormGrad[T]) compile(c *compiler[T], in, out []value) {
 		x.read(&k.Gamma, in[3]).offer(&k.DGamma, out[1], nil).offer(&k.DBeta, out[2], nil)
 	}
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { k.Mean, k.InvStd = statistics[:d.c], statistics[d.c:] }
+	x.ready = func() {
+		own := statistics[batchNorm[T](d).statistics():]
+		k.Mean, k.InvStd = own[:d.c], own[d.c:][:d.c]
+	}
 }
 
 // batchNormMomentum is the weight of the newest batch in running statistics,

@@ -24,9 +24,19 @@ type instruction[T kernels.Float] struct {
 	in, out []operand[T]
 	seed    value  // the gradient that is carried further; none in the forward pass
 	ready   func() // nil, or what is left to do once all slots are set
+	near    nearness
 	c       *compiler[T]
 	on      bool // runs in this step
 }
+
+// nearness says where an instruction had best be, if it may move.
+type nearness uint8
+
+const (
+	stays     nearness = iota
+	producers          // right behind those that write what it reads
+	readers            // right before those that read what it writes
+)
 
 // operand says where a kernel's slice comes from.
 type operand[T kernels.Float] struct {

@@ -23,7 +23,7 @@ var paths = [][]int{
 func TestClosedGates(t *testing.T) {
 	for _, columns := range paths {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
-			m, all := supernet[float64](t, tiny, 3, Options{}), supernet[float64](t, tiny, 3, Options{})
+			m, all := supernet[float64](t, "nb201", tiny, 3, Options{}), supernet[float64](t, "nb201", tiny, 3, Options{})
 			a := m.Alpha(0)
 			open(a, columns)
 			for i := range a.P {
@@ -61,7 +61,7 @@ func TestClosedGates(t *testing.T) {
 
 // TestIdleParameters lists what a path reaches.
 func TestIdleParameters(t *testing.T) {
-	m := supernet[float32](t, tiny, 3, Options{})
+	m := supernet[float32](t, "nb201", tiny, 3, Options{})
 	open(m.Alpha(0), []int{2, 3, 0, 0, 0, 1})
 	m.Step(Weights)
 	for _, p := range m.Params() {
@@ -84,7 +84,7 @@ func TestIdleParameters(t *testing.T) {
 // TestPathsShareMemory takes steps on changing paths, where terms of a row
 // share memory and where they do not.
 func TestPathsShareMemory(t *testing.T) {
-	m, shared := supernet[float32](t, tiny, 3, Options{}), supernet[float32](t, tiny, 3, Options{Paths: true})
+	m, shared := supernet[float32](t, "nb201", tiny, 3, Options{}), supernet[float32](t, "nb201", tiny, 3, Options{Paths: true})
 	sgd, other := SGD[float32]{LR: 0.1, Momentum: 0.9}, SGD[float32]{LR: 0.1, Momentum: 0.9}
 	for i := range 12 {
 		open(m.Alpha(0), paths[i%len(paths)])
@@ -107,7 +107,7 @@ func TestPathsShareMemory(t *testing.T) {
 }
 
 func TestPathsPromiseOneGate(t *testing.T) {
-	m := supernet[float32](t, tiny, 3, Options{Paths: true})
+	m := supernet[float32](t, "nb201", tiny, 3, Options{Paths: true})
 	defer func() {
 		if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), "row 0 of α 0 has 5 open gates") {
 			t.Errorf("panic: %v", r)

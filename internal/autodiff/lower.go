@@ -30,6 +30,9 @@ type lowering[T kernels.Float] struct {
 	weights  gorgonia.Nodes // mixture weights of each α; nil where no mixture uses it
 	gates    map[*bool]*gate
 	running  map[*gorgonia.Node][]runningSource[T]
+	chains   map[ops.Value][]ops.Value // last convolution of a chain of separable ones → all pointwise ones
+	absorbed map[ops.Value]bool        // part of a chain
+	known    map[ops.Value]known       // statistics of maps
 }
 
 // leaf is a graph input that has a gradient.
@@ -51,7 +54,7 @@ func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error)
 		grapher: grapher[T]{contributions: contributions{}}, expr: gorgonia.NewGraph(), from: g, paths: o.Paths,
 		readers: make([][]ops.Value, len(g.Nodes)), nodes: make([]*gorgonia.Node, len(g.Nodes)),
 		byName: map[string]*Param[T]{}, leaves: map[string]*gorgonia.Node{}, inputs: map[*gorgonia.Node][]T{},
-		gates: map[*bool]*gate{}, running: map[*gorgonia.Node][]runningSource[T]{},
+		gates: map[*bool]*gate{}, running: map[*gorgonia.Node][]runningSource[T]{}, known: map[ops.Value]known{},
 	}
 	for i, n := range g.Nodes {
 		if len(n.Folded) > 0 || n.ReLUIn || n.ReLUOut || n.Accumulate {
@@ -65,6 +68,7 @@ func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error)
 		return nil, err
 	}
 	l.makeParams()
+	l.separables()
 	for i, n := range g.Nodes {
 		if err := l.lower(ops.Value(i), n); err != nil {
 			return nil, err
@@ -165,6 +169,9 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	}
 	maps := []tensor.Shape{physical(n.Shape)}
 	windows := kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: n.Window.Kernel, Stride: n.Window.Stride, Pad: n.Window.Pad}
+	if l.absorbed[i] {
+		return nil
+	}
 	switch n.Kind {
 	case ops.Zero:
 		return nil
@@ -187,7 +194,12 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 		return l.add(i, n)
 	case ops.Mix:
 		return l.mix(i, n)
+	case ops.Concat:
+		return l.concat(i, n)
 	case ops.Conv:
+		if chain := l.chains[i]; chain != nil {
+			return l.separable(chain)
+		}
 		if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
 			return l.conv(i, n, l.nodes[r.In[0]], true)
 		}
@@ -208,10 +220,19 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	case ops.Linear:
 		x = l.apply(linear[T]{in.N, in.C, n.Shape.C}, maps, append(gorgonia.Nodes{x}, l.learned(n)...)...)
 	case ops.BatchNorm:
-		d := batchNorm[T]{n.Name, in.Len() / in.C, in.C}
-		all := l.apply(d, append(maps, tensor.Shape{2 * in.C}), append(gorgonia.Nodes{x}, l.learned(n)...)...)
-		x = l.pick(all, 0)
-		l.running[all] = []runningSource[T]{l.statistics(n, d.m, 0, nil)}
+		d := batchNorm[T]{name: n.Name, m: in.Len() / in.C, c: in.C}
+		args := append(gorgonia.Nodes{x}, l.learned(n)...)
+		k, ok := l.known[n.In[0]]
+		if ok {
+			d.given = &k.at
+			args = append(args, l.pick(k.of, 1))
+		}
+		x = l.apply(d, d.shapes(maps[0]), args...)
+		if !ok {
+			k.of = x
+			x = l.pick(x, 0)
+		}
+		l.running[k.of] = append(l.running[k.of], l.statistics(n, d.m, k.at, nil))
 	default:
 		return fmt.Errorf("autodiff: %s: cannot train a %v", n.Name, n.Kind)
 	}
@@ -235,7 +256,7 @@ func (l *lowering[T]) onlyConvsRead(v ops.Value) bool {
 			return false
 		}
 	}
-	return v != l.from.Out
+	return v != l.from.Out && (v != l.from.Aux || v == 0)
 }
 
 // mixNormalises says whether v is a batch norm that becomes part of a mixture.
@@ -253,7 +274,7 @@ func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool)
 	switch {
 	case n.Groups == 1:
 		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu}, out, args...)
 	case n.Groups == in.C && in.C == n.Shape.C:
 		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
 			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
@@ -281,10 +302,25 @@ func (l *lowering[T]) add(i ops.Value, n ops.Node) error {
 	return nil
 }
 
+// concat lays maps side by side.
+func (l *lowering[T]) concat(i ops.Value, n ops.Node) error {
+	d := concat[T]{m: n.Shape.Len() / n.Shape.C}
+	var args gorgonia.Nodes
+	for _, v := range n.In {
+		if l.nodes[v] == nil {
+			return fmt.Errorf("autodiff: %s: a concat reads zeros", n.Name)
+		}
+		args = append(args, l.nodes[v])
+		d.channels = append(d.channels, l.from.Shape(v).C)
+	}
+	l.nodes[i] = l.apply(d, []tensor.Shape{physical(n.Shape)}, args...)
+	return nil
+}
+
 func (l *lowering[T]) mix(i ops.Value, n ops.Node) error {
 	d := mix[T]{name: n.Name, m: n.Shape.Len() / n.Shape.C, c: n.Shape.C}
 	x := l.mixtures[n.Alpha]
-	var args gorgonia.Nodes
+	var args, given gorgonia.Nodes
 	var sources []runningSource[T]
 	for j, v := range n.In {
 		t := mixTerm{p: n.Gates[j].Row*x.Cols + n.Gates[j].Col, stats: d.statistics()}
@@ -296,7 +332,11 @@ func (l *lowering[T]) mix(i ops.Value, n ops.Node) error {
 		if l.nodes[v] == nil { // zeros are a term without work
 			continue
 		}
-		if t.norm {
+		if k, ok := l.known[v]; ok && t.norm {
+			t.given, t.stats = true, k.at
+			given = append(given, l.pick(k.of, 1))
+			l.running[k.of] = append(l.running[k.of], l.statistics(norm, d.m, k.at, nil))
+		} else if t.norm {
 			sources = append(sources, l.statistics(norm, d.m, t.stats, t.gate.open))
 		}
 		args, d.terms = append(args, l.nodes[v]), append(d.terms, t)
@@ -304,7 +344,7 @@ func (l *lowering[T]) mix(i ops.Value, n ops.Node) error {
 	if len(args) == 0 {
 		return fmt.Errorf("autodiff: %s: a mixture of nothing but zeros", n.Name)
 	}
-	args = append(args, l.weights[n.Alpha])
+	args = append(append(args, l.weights[n.Alpha]), given...)
 	out := []tensor.Shape{physical(n.Shape), {max(1, d.statistics())}} // Gorgonia has no empty vectors
 	all := l.apply(d, out, args...)
 	l.running[all] = sources

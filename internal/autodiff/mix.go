@@ -12,8 +12,9 @@ import (
 )
 
 // mix is a supernet's weighted sum with the batch norms of its terms in it.
-// Inputs: the terms, then the mixture weights p (rows×columns). Outputs: y, and
-// the statistics of the terms with a batch norm (2·c each, as of batchNorm).
+// Inputs: the terms, the mixture weights p (rows×columns), and the statistics of
+// each term with a batch norm whose statistics are given. Outputs: y, and those
+// of the other terms with a batch norm (2·c each, as of batchNorm).
 type mix[T kernels.Float] struct {
 	name  string
 	m, c  int
@@ -23,9 +24,10 @@ type mix[T kernels.Float] struct {
 // mixTerm is what a term needs besides its input.
 type mixTerm struct {
 	norm  bool
+	given bool  // its statistics are an input
 	p     int   // index in p
 	gate  *gate // shared by all mixtures of this α
-	stats int   // where its statistics begin
+	stats int   // where its statistics begin, in that input or in the output
 }
 
 func (d mix[T]) String() string { return fmt.Sprintf("mix %s %d×%d", d.name, d.m, d.c) }
@@ -34,47 +36,89 @@ func (d mix[T]) String() string { return fmt.Sprintf("mix %s %d×%d", d.name, d.
 func (d mix[T]) statistics() int {
 	n := 0
 	for _, t := range d.terms {
-		if t.norm {
+		if t.norm && !t.given {
 			n += 2 * d.c
 		}
 	}
 	return n
 }
 
-// hand gives kernel terms their weights and statistics.
-func (d mix[T]) hand(terms []kernels.MixTerm[T], p, statistics []T) {
+// given lists the terms whose statistics are inputs, in order.
+func (d mix[T]) given() (terms []int) {
 	for i, t := range d.terms {
-		terms[i].P = &p[t.p]
-		if t.norm {
-			terms[i].Mean, terms[i].InvStd = statistics[t.stats:][:d.c], statistics[t.stats+d.c:][:d.c]
+		if t.given {
+			terms = append(terms, i)
 		}
-	}
-}
-
-func (d mix[T]) kernelTerms() []kernels.MixTerm[T] {
-	terms := make([]kernels.MixTerm[T], len(d.terms))
-	for i, t := range d.terms {
-		terms[i].Norm, terms[i].Open = t.norm, t.gate.open
 	}
 	return terms
 }
 
-func (d mix[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.Mix[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Terms: d.kernelTerms()}
-	var p, statistics []T
-	x := c.add(k)
-	for i, t := range d.terms {
-		x.readIf(t.gate, &k.Terms[i].X, in[i])
+// hand gives a kernel's term its weight and statistics.
+func (d mix[T]) hand(to *kernels.MixTerm[T], t mixTerm, p, statistics []T) {
+	to.P = &p[t.p]
+	if t.norm {
+		to.Mean, to.InvStd = statistics[t.stats:][:d.c], statistics[t.stats+d.c:][:d.c]
 	}
-	x.read(&p, in[len(d.terms)]).write(&k.Y, out[0], d.m*d.c).write(&statistics, out[1], max(1, d.statistics()))
-	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { d.hand(k.Terms, p, statistics) }
+}
+
+// statisticsOf is where term i finds its statistics: own, or the input given for it.
+func (d mix[T]) statisticsOf(i int, in []value, own value) value {
+	for j, of := range d.given() {
+		if of == i {
+			return in[len(d.terms)+1+j]
+		}
+	}
+	return own
+}
+
+// compile writes an instruction for the terms of each row of α, each adding to
+// the output and placed behind the operations that it reads: their outputs are
+// still in a cache.
+func (d mix[T]) compile(c *compiler[T], in, out []value) {
+	own := out[1]
+	if own == none {
+		own = c.alloc(max(1, d.statistics()))
+	}
+	for first := 0; first < len(d.terms); {
+		n := 1
+		for first+n < len(d.terms) && d.terms[first+n].gate.row == d.terms[first].gate.row {
+			n++
+		}
+		d.part(c, in, out[0], own, first, n)
+		first += n
+	}
+}
+
+func (d mix[T]) part(c *compiler[T], in []value, y, own value, first, n int) {
+	k := &kernels.Mix[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Add: first > 0, Terms: make([]kernels.MixTerm[T], n)}
+	var p, all []T
+	given := make([][]T, n)
+	x := c.add(k).read(&p, in[len(d.terms)])
+	x.near = producers
+	for i := range k.Terms {
+		t := d.terms[first+i]
+		k.Terms[i].Norm, k.Terms[i].Given, k.Terms[i].Open = t.norm, t.given, t.gate.open
+		x.readIf(t.gate, &k.Terms[i].X, in[first+i])
+		if t.given {
+			x.readIf(t.gate, &given[i], d.statisticsOf(first+i, in, own))
+		}
+	}
+	x.write(&k.Y, y, d.m*d.c).write(&all, own, 0).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.ready = func() {
+		for i := range k.Terms {
+			statistics := all
+			if d.terms[first+i].given {
+				statistics = given[i]
+			}
+			d.hand(&k.Terms[i], d.terms[first+i], p, statistics)
+		}
+	}
 }
 
 func (d mix[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	shapes := make([]tensor.Shape, len(in))
-	for i, n := range in {
-		shapes[i] = n.Shape()
+	shapes := make([]tensor.Shape, len(d.terms)+1)
+	for i := range shapes {
+		shapes[i] = in[i].Shape()
 	}
 	all := b.apply(mixGrad[T](d), shapes, append(in[:len(in):len(in)], b.pick(out, 1), grad)...)
 	g := make(gorgonia.Nodes, len(in))
@@ -86,35 +130,37 @@ func (d mix[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgo
 	return g
 }
 
-// mixGrad gives the gradients of all inputs of mix. Inputs: those of mix, the
-// statistics, dy.
+// mixGrad gives the gradients of the terms and of the mixture weights. Inputs:
+// those of mix, its statistics, dy.
 type mixGrad[T kernels.Float] mix[T]
 
 func (d mixGrad[T]) String() string { return mix[T](d).String() + " backward" }
 func (d mixGrad[T]) adds(int) bool  { return true }
 
+// compile writes an instruction for each term, placed before the one that
+// carries its gradient further: what both read is still in a cache.
 func (d mixGrad[T]) compile(c *compiler[T], in, out []value) {
 	n := len(d.terms)
-	k := &mixBackward[T]{MixBackward: kernels.MixBackward[T]{M: d.m, C: d.c, Terms: mix[T](d).kernelTerms()}, own: make([]T, n)}
-	var p, statistics []T
-	x := c.add(k).read(&p, in[n]).read(&statistics, in[n+1]).grad(&k.DY, in[n+2])
 	for i, t := range d.terms {
-		term := &k.Terms[i]
+		k := &mixBackward[T]{at: t.p}
+		k.M, k.C, k.Terms = d.m, d.c, []kernels.MixTerm[T]{{Norm: t.norm, Open: t.gate.open, DP: &k.own}}
+		term := &k.Terms[0]
+		var p, statistics []T
+		x := c.add(k).read(&p, in[n]).readIf(t.gate, &statistics, mix[T](d).statisticsOf(i, in, in[len(in)-2])).grad(&k.DY, in[len(in)-1])
+		x.near = readers
 		x.readIf(t.gate, &term.X, in[i]).offerIf(t.gate, &term.DX, out[i], &term.AddDX)
-		term.DP = &k.own[i]
-		k.at = append(k.at, t.p)
+		x.offer(&k.dp, out[n], &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+		x.ready = func() { mix[T](d).hand(term, t, p, statistics) }
 	}
-	x.offer(&k.dp, out[n], &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { mix[T](d).hand(k.Terms, p, statistics) }
 }
 
-// mixBackward gathers the gradients of single mixture weights in the matrix of
-// them all. It is a kernel.
+// mixBackward puts the gradient of a mixture weight into the matrix of them
+// all. It is a kernel.
 type mixBackward[T kernels.Float] struct {
 	kernels.MixBackward[T]
-	own []T   // of each term
-	at  []int // where it goes
-	dp  []T   // nil: not wanted
+	own T   // the term's
+	at  int // where it goes
+	dp  []T // nil: not wanted
 	add bool
 }
 
@@ -126,7 +172,5 @@ func (k *mixBackward[T]) Run(p *kernels.Pool) {
 	if !k.add {
 		clear(k.dp)
 	}
-	for i, g := range k.own {
-		k.dp[k.at[i]] += g
-	}
+	k.dp[k.at] += k.own
 }

@@ -16,6 +16,7 @@ import (
 type Options struct {
 	Pool      *kernels.Pool // threads; nil: the caller's alone
 	Smoothing float64       // label smoothing, 0…1 (Szegedy et al. 2016, §7); 0: none
+	AuxWeight float64       // of the loss of the graph's auxiliary output, if it has one; 0.4 in DARTS
 	// Paths promises that at most one gate of a row is open at a time, as
 	// where paths are sampled: the terms of a row then share memory.
 	Paths bool
@@ -91,7 +92,14 @@ func Compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	}
 	m.labels, m.logits = make([]int32, out.N), make([]T, out.Len())
 	logits := l.nodes[g.Out]
-	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, m.labels, m.correct}, []tensor.Shape{{}, logits.Shape()}, logits)
+	args, shapes := gorgonia.Nodes{logits}, []tensor.Shape{{}, logits.Shape()}
+	if g.Aux != 0 {
+		if g.Shape(g.Aux) != out {
+			return nil, fmt.Errorf("autodiff: auxiliary output %v: want %v", g.Shape(g.Aux), out)
+		}
+		args, shapes = append(args, l.nodes[g.Aux]), append(shapes, logits.Shape())
+	}
+	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, o.AuxWeight, m.labels, m.correct}, shapes, args...)
 	root = l.pick(root, 0)
 	if l.err != nil {
 		return nil, l.err

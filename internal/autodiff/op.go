@@ -145,7 +145,14 @@ func (o *op[T]) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 		}
 	}
 	c.bind()
+	written := map[value]bool{}
 	for _, x := range c.ins {
+		for _, o := range x.out {
+			if o.add != nil {
+				*o.add = written[o.value]
+			}
+			written[o.value] = true
+		}
 		x.kernel.Run(c.pool)
 	}
 	return valueFor(o.shape(), flat), nil
@@ -249,7 +256,8 @@ func (b *grapher[T]) apply(d definition[T], out []tensor.Shape, in ...*gorgonia.
 	for _, n := range in {
 		o.in = append(o.in, n.Type())
 		o.ids = append(o.ids, n.ID())
-		o.want = append(o.want, forward && n != b.images)
+		p, ok := n.Op().(*pick[T])
+		o.want = append(o.want, forward && n != b.images && !(ok && p.output > 0)) // the loss goes through first outputs
 	}
 	n, err := gorgonia.ApplyOp(o, in...)
 	if err != nil {

@@ -74,6 +74,8 @@ func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads g
 		}
 	}
 	t.takeOver()
+	t.fuseMixtures()
+	t.schedule()
 	p := t.program
 	p.loss = t.at[loss]
 	for _, g := range grads {

@@ -15,7 +15,7 @@ import (
 // operations can add or a sum can take over a gradient that is no longer read.
 func TestSumsInPlace(t *testing.T) {
 	for name, m := range map[string]*Model[float64]{
-		"supernet": supernet[float64](t, tiny, 2, Options{}),
+		"supernet": supernet[float64](t, "nb201", tiny, 2, Options{}),
 		"network":  network[float64](t, "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2, Options{}),
 	} {
 		sums := 0
@@ -37,7 +37,7 @@ func TestSumsInPlace(t *testing.T) {
 // three edges pool.
 func TestEqualPoolingsAreOne(t *testing.T) {
 	pools := func(o Options) (n int) {
-		m := supernet[float32](t, tiny, 2, o)
+		m := supernet[float32](t, "nb201", tiny, 2, o)
 		for _, node := range m.reference.expr.AllNodes() {
 			if op, ok := node.Op().(*op[float32]); ok {
 				if _, ok := op.definition.(avgPool[float32]); ok {

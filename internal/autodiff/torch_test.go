@@ -12,14 +12,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
 )
 
-// torchValues reads what testdata/dump_torch.py wrote.
-func torchValues(t *testing.T) map[string][]float32 {
+// torchSpace is a supernet that testdata/dump_torch.py has computed.
+type torchSpace struct {
+	name   string
+	size   arch.Size
+	alphas []string // names that the α are drawn from
+}
+
+var torchSpaces = []torchSpace{{"nb201", tiny, []string{"alpha"}}, {"darts", tinyDARTS, []string{"normal", "reduce"}}}
+
+// values reads what testdata/dump_torch.py wrote.
+func (s torchSpace) values(t *testing.T) map[string][]float32 {
 	t.Helper()
-	file, err := os.ReadFile("testdata/nb201_torch.safetensors")
+	file, err := os.ReadFile("testdata/" + s.name + "_torch.safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +68,9 @@ func draw(name string, n int) []float32 {
 }
 
 // torchModel has the weights and the options of dump_torch.py.
-func torchModel[T kernels.Float](t *testing.T) *Model[T] {
+func torchModel[T kernels.Float](t *testing.T, s torchSpace) *Model[T] {
 	t.Helper()
-	m := supernet[T](t, tiny, 3, Options{Smoothing: 0.1})
+	m := supernet[T](t, s.name, s.size, 3, Options{Smoothing: 0.1})
 	w := ops.Weights{}
 	for _, p := range m.Params() {
 		data := draw(p.Name, len(p.W))
@@ -125,13 +135,41 @@ func softmaxGrad[T kernels.Float](d, p, dp []T, cols int) {
 	}
 }
 
-func torchAlpha[T kernels.Float](m *Model[T]) *Param[T] {
-	n := len(m.Alpha(0).P)
-	alpha := NewParam("alpha", make([]T, n), make([]T, n))
-	for i, v := range draw("alpha", n) {
-		alpha.W[i] = T(v / 2)
+// torchAlphas are the αs, and relax makes mixture weights of them.
+func torchAlphas[T kernels.Float](m *Model[T], s torchSpace) (alphas []*Param[T]) {
+	for i, name := range s.alphas {
+		n := len(m.Alpha(i).P)
+		alpha := NewParam(name, make([]T, n), make([]T, n))
+		for j, v := range draw(name, n) {
+			alpha.W[j] = T(v / 2)
+		}
+		alphas = append(alphas, alpha)
 	}
-	return alpha
+	return alphas
+}
+
+func relax[T kernels.Float](m *Model[T], alphas []*Param[T]) {
+	for i, alpha := range alphas {
+		softmax(m.Alpha(i).P, alpha.W, m.Alpha(i).Cols)
+	}
+}
+
+// derivatives are those of the loss by all mixture weights.
+func derivatives[T kernels.Float](m *Model[T]) (all []T) {
+	for i := range m.Alphas() {
+		all = append(all, m.Alpha(i).DP...)
+	}
+	return all
+}
+
+// sampled is a few elements of each learned tensor, in the order of the names.
+func sampled[T kernels.Float](m *Model[T], of func(*Param[T]) []T) (all []float32) {
+	params := slices.DeleteFunc(slices.Clone(m.Params()), func(p *Param[T]) bool { return !p.Learn })
+	slices.SortFunc(params, func(a, b *Param[T]) int { return strings.Compare(a.Name, b.Name) })
+	for _, p := range params {
+		all = append(all, spaced(p.get(of(p)))...)
+	}
+	return all
 }
 
 // closeTo compares relative to the largest element of want.
@@ -165,12 +203,13 @@ func TestGradientsAgainstTorch(t *testing.T) {
 }
 
 func testTorchGradients[T kernels.Float](t *testing.T, name string, chosen []int) {
-	want := torchValues(t)
-	m := torchModel[T](t)
+	space := torchSpaces[0]
+	want := space.values(t)
+	m := torchModel[T](t, space)
 	a := m.Alpha(0)
 	torchBatch(m, "train")
 	if chosen == nil {
-		softmax(a.P, torchAlpha(m).W, a.Cols)
+		relax(m, torchAlphas(m, space))
 	} else {
 		for i := range a.P {
 			a.P[i], a.Open[i] = 0, chosen[i/a.Cols] == i%a.Cols
@@ -200,57 +239,85 @@ func testTorchGradients[T kernels.Float](t *testing.T, name string, chosen []int
 	t.Logf("%d of %d tensors have a gradient", active, len(m.Learnables()))
 }
 
-func TestRunningStatisticsAgainstTorch(t *testing.T) {
-	want := torchValues(t)
-	m := torchModel[float32](t)
-	a := m.Alpha(0)
-	softmax(a.P, torchAlpha(m).W, a.Cols)
+func TestDARTSGradientsAgainstTorch(t *testing.T) {
+	t.Run("float32", testTorchDARTS[float32])
+	t.Run("float64", testTorchDARTS[float64])
+}
+
+func testTorchDARTS[T kernels.Float](t *testing.T) {
+	space := torchSpaces[1]
+	want := space.values(t)
+	m := torchModel[T](t, space)
 	torchBatch(m, "train")
-	m.Forward()
-	m.Step(Alpha)
-	for _, p := range m.Params() {
-		if strings.HasSuffix(p.Name, ".running_mean") && slices.Max(p.W) != 0 {
-			t.Fatalf("%s moved without a step that trains weights", p.Name)
-		}
-	}
-	m.Step(Weights)
-	n := 0
-	for _, p := range m.Params() {
-		if !p.Learn {
-			closeTo(t, p.Name, p.W, want["running/"+p.Name], 1e-5)
-			n++
-		}
-	}
-	if n < 40 {
-		t.Errorf("%d tensors of running statistics, want those of every batch norm", n)
+	relax(m, torchAlphas(m, space))
+	loss, _ := m.Step(Weights)
+	closeTo(t, "loss", []T{T(loss)}, want["mixture/loss"], 1e-6)
+	closeTo(t, "logits", m.Logits(), want["mixture/logits"], 1e-5)
+	closeTo(t, "p", derivatives(m), want["mixture/p"], 1e-3)
+	closeTo(t, "gradients", sampled(m, func(p *Param[T]) []T { return p.G }), want["mixture/gradients"], 1e-4)
+}
+
+func TestRunningStatisticsAgainstTorch(t *testing.T) {
+	for _, space := range torchSpaces {
+		t.Run(space.name, func(t *testing.T) {
+			want := space.values(t)
+			m := torchModel[float32](t, space)
+			relax(m, torchAlphas(m, space))
+			torchBatch(m, "train")
+			m.Forward()
+			m.Step(Alpha)
+			for _, p := range m.Params() {
+				if strings.HasSuffix(p.Name, ".running_mean") && slices.Max(p.W) != 0 {
+					t.Fatalf("%s moved without a step that trains weights", p.Name)
+				}
+			}
+			m.Step(Weights)
+			n := 0
+			for _, p := range m.Params() {
+				if !p.Learn {
+					closeTo(t, p.Name, p.W, want["running/"+p.Name], 3e-5)
+					n++
+				}
+			}
+			if n < 40 {
+				t.Errorf("%d tensors of running statistics, want those of every batch norm", n)
+			}
+		})
 	}
 }
 
 // TestStepsAgainstTorch takes ten search steps: Adam on α, then clip and SGD on
 // the weights, each on a batch of its own.
 func TestStepsAgainstTorch(t *testing.T) {
-	want := torchValues(t)
 	for _, c := range []struct {
+		space    torchSpace
 		name     string
 		nesterov bool
-	}{{"sgd", false}, {"nesterov", true}} {
-		t.Run(c.name, func(t *testing.T) {
-			m := torchModel[float32](t)
-			a, alpha := m.Alpha(0), torchAlpha(m)
+	}{{torchSpaces[0], "sgd", false}, {torchSpaces[0], "nesterov", true}, {torchSpaces[1], "sgd", false}} {
+		t.Run(c.space.name+"/"+c.name, func(t *testing.T) {
+			want := c.space.values(t)
+			m := torchModel[float32](t, c.space)
+			alphas := torchAlphas(m, c.space)
+			var learn []Learnable
+			for _, a := range alphas {
+				learn = append(learn, a)
+			}
 			sgd := SGD[float32]{LR: 0.025, Momentum: 0.9, WeightDecay: 3e-4, Nesterov: c.nesterov}
 			adam := Adam[float32]{LR: 0.01, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 1e-3}
 			var losses []float32
 			for range 10 {
 				torchBatch(m, "valid")
-				softmax(a.P, alpha.W, a.Cols)
+				relax(m, alphas)
 				loss, _ := m.Step(Alpha)
 				losses = append(losses, float32(loss))
-				softmaxGrad(alpha.G, a.P, a.DP, a.Cols)
-				if err := adam.Step([]Learnable{alpha}); err != nil {
+				for i, alpha := range alphas {
+					softmaxGrad(alpha.G, m.Alpha(i).P, m.Alpha(i).DP, m.Alpha(i).Cols)
+				}
+				if err := adam.Step(learn); err != nil {
 					t.Fatal(err)
 				}
 				torchBatch(m, "train")
-				softmax(a.P, alpha.W, a.Cols)
+				relax(m, alphas)
 				loss, _ = m.Step(Weights)
 				norm, err := ClipGradNorm[float32](m.Learnables(), 1)
 				if err != nil {
@@ -261,19 +328,16 @@ func TestStepsAgainstTorch(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			closeTo(t, "losses and norms", losses, want[c.name+"/losses"], 1e-4)
-			closeTo(t, "α", alpha.W, want[c.name+"/alpha"], 1e-4)
-			closeTo(t, "Adam's mean", adam.State["alpha"].First, want[c.name+"/alpha/first"], 1e-3)
-			closeTo(t, "Adam's squares", adam.State["alpha"].Second, want[c.name+"/alpha/second"], 1e-3)
-			params := slices.DeleteFunc(slices.Clone(m.Params()), func(p *Param[float32]) bool { return !p.Learn })
-			slices.SortFunc(params, func(a, b *Param[float32]) int { return strings.Compare(a.Name, b.Name) })
-			var weights, momentum []float32
-			for _, p := range params {
-				weights = append(weights, spaced(p.get(p.W))...)
-				momentum = append(momentum, spaced(p.get(sgd.State[p.Name].First))...)
+			var w, first, second []float32
+			for _, a := range alphas {
+				w, first, second = append(w, a.W...), append(first, adam.State[a.Name].First...), append(second, adam.State[a.Name].Second...)
 			}
-			closeTo(t, "weights", weights, want[c.name+"/weights"], 1e-4)
-			closeTo(t, "momentum", momentum, want[c.name+"/momentum"], 1e-3)
+			closeTo(t, "losses and norms", losses, want[c.name+"/losses"], 1e-4)
+			closeTo(t, "α", w, want[c.name+"/alpha"], 5e-4)
+			closeTo(t, "Adam's mean", first, want[c.name+"/alpha/first"], 5e-3)
+			closeTo(t, "Adam's squares", second, want[c.name+"/alpha/second"], 5e-3)
+			closeTo(t, "weights", sampled(m, func(p *Param[float32]) []float32 { return p.W }), want[c.name+"/weights"], 1e-4)
+			closeTo(t, "momentum", sampled(m, func(p *Param[float32]) []float32 { return sgd.State[p.Name].First }), want[c.name+"/momentum"], 1e-3)
 		})
 	}
 }

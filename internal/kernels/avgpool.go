@@ -2,49 +2,6 @@
 
 package kernels
 
-import "fmt"
-
-// PoolShape is the extents of a pooling: X is N,H,W,C, Y is N,OutH,OutW,C.
-// Pad is at most Kernel/2, so that every window has an element of X.
-type PoolShape struct{ N, H, W, C, Kernel, Stride, Pad int }
-
-// OutH is the output height.
-func (s PoolShape) OutH() int { return outExtent(s.H, s.Kernel, s.Stride, s.Pad, 1) }
-
-// OutW is the output width.
-func (s PoolShape) OutW() int { return outExtent(s.W, s.Kernel, s.Stride, s.Pad, 1) }
-
-func (s PoolShape) xLen() int { return s.N * s.H * s.W * s.C }
-func (s PoolShape) yLen() int { return s.N * s.OutH() * s.OutW() * s.C }
-
-func (s PoolShape) check() {
-	if min(s.N, s.H, s.W, s.C, s.Kernel, s.Stride) < 1 || s.Pad < 0 || 2*s.Pad > s.Kernel || min(s.OutH(), s.OutW()) < 1 {
-		panic(fmt.Sprintf("kernels: pool: bad shape %+v", s))
-	}
-}
-
-// window is the part of output o's window that lies in the input: first ≤ i < end.
-func (s PoolShape) window(o, in int) (first, end int) {
-	return max(0, o*s.Stride-s.Pad), min(in, o*s.Stride-s.Pad+s.Kernel)
-}
-
-// poolRun is n neighbouring outputs of a row whose windows have the same
-// width and begin Stride apart.
-type poolRun struct{ output, n, first, width int }
-
-func (s PoolShape) runs() (runs []poolRun) {
-	for o := range s.OutW() {
-		first, end := s.window(o, s.W)
-		r := poolRun{o, 1, first, end - first}
-		if last := len(runs) - 1; last >= 0 && runs[last].width == r.width && runs[last].first+runs[last].n*s.Stride == first {
-			runs[last].n++
-		} else {
-			runs = append(runs, r)
-		}
-	}
-	return runs
-}
-
 // avgPool is the plan of an average pooling: a depthwise convolution whose
 // weights are all 1/count, with windows cut off at the borders.
 //
@@ -52,31 +9,21 @@ func (s PoolShape) runs() (runs []poolRun) {
 // micro.box: the sum over three rows is shared by three windows.
 type avgPool[T Float] struct {
 	shape   PoolShape
+	threads int
 	box     bool
 	outside []T // a row of zeros, if box
 	runs    []poolRun
-	taps    [][]int // for each width, the elements of a window of full height
-	zeros   []int   // every tap has the same weights
-	inverse [][]T   // for each count, 1/count for every channel
+	inverse [][]T // for each count, 1/count for every channel
 }
 
-func newAvgPool[T Float](s PoolShape) *avgPool[T] {
+func newAvgPool[T Float](s PoolShape, threads int) *avgPool[T] {
 	s.check()
-	a := &avgPool[T]{shape: s}
+	a := &avgPool[T]{shape: s, threads: threads}
 	if s.Kernel == 3 && s.Stride == 1 && s.Pad == 1 && s.W > 1 {
 		a.box, a.outside = true, make([]T, s.W*s.C)
 		return a
 	}
-	a.runs, a.zeros = s.runs(), make([]int, s.Kernel*s.Kernel)
-	for width := range s.Kernel + 1 {
-		var taps []int
-		for r := range s.Kernel {
-			for c := range width {
-				taps = append(taps, (r*s.W+c)*s.C)
-			}
-		}
-		a.taps = append(a.taps, taps)
-	}
+	a.runs = s.runs()
 	for count := range s.Kernel*s.Kernel + 1 {
 		v := make([]T, s.C)
 		for ch := range v {
@@ -124,39 +71,67 @@ type AvgPool[T Float] struct {
 
 // Run computes Y.
 func (c *AvgPool[T]) Run(p *Pool) {
-	if c.plan == nil || c.plan.shape != c.PoolShape {
-		c.plan = newAvgPool[T](c.PoolShape)
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
+		c.plan = newAvgPool[T](c.PoolShape, p.Threads())
 	}
 	need("average pool", "X", c.X, c.xLen())
 	optional("average pool", "Residual", c.Residual, c.yLen())
 	need("average pool", "Y", c.Y, c.yLen())
-	p.For(c.N, (*avgPoolTask[T])(c))
+	p.For(c.N*c.OutH()/c.pieceRows(p.Threads()), (*avgPoolTask[T])(c))
 }
 
-// avgPoolTask does an image.
+// avgPoolTask does some output rows.
 type avgPoolTask[T Float] AvgPool[T]
 
-func (c *avgPoolTask[T]) Do(image, _ int) {
+func (c *avgPoolTask[T]) Do(piece, _ int) {
 	a, m := c.plan, loops[T]()
-	width := c.OutW() * c.C
-	for o := range c.OutH() {
-		at := (image*c.OutH() + o) * width
+	rows, width := c.pieceRows(a.threads), c.OutW()*c.C
+	for row := piece * rows; row < (piece+1)*rows; row++ {
+		x, o, at := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH(), row*width
 		y := c.Y[at:][:width]
 		if a.box {
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}
-			a.boxRow(y, c.X[image*c.H*width:], o, false, c.Residual != nil)
+			a.boxRow(y, x, o, false, c.Residual != nil)
 			continue
 		}
-		start(y, tail(c.Residual, at), nil)
-		first, end := c.window(o, c.H)
 		for _, r := range a.runs {
-			n := (end - first) * r.width
-			x := c.X[((image*c.H+first)*c.W+r.first)*c.C:]
-			m.taps(y[r.output*c.C:], c.C, x, c.Stride*c.C, a.taps[r.width][:n], a.inverse[n], a.zeros[:n], r.n, c.C)
+			w, start := c.taps(o, r)
+			inverse := a.inverse[w.rows*w.cols]
+			m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse, w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
 		}
 	}
+}
+
+// unnumbered is the window with all numbers 0: every tap has the same weights.
+func (w window) unnumbered() window {
+	w.number, w.numberRow, w.numberCol = 0, 0, 0
+	return w
+}
+
+// avgPoolBackward is the plan of an average pooling's gradient: that of box,
+// or a gather of Y's gradient, which is divided by the counts as it is copied.
+type avgPoolBackward[T Float] struct {
+	avgPool[T]
+	depthwise
+	one, zero []T // for every channel
+	work      []T // for each thread, a working copy
+}
+
+func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
+	b := &avgPoolBackward[T]{avgPool: *newAvgPool[T](s, threads)}
+	if b.box {
+		return b
+	}
+	b.depthwise = *newDepthwise(s.backward(threads), s.Kernel)
+	for _, row := range b.taps {
+		for k := range row {
+			row[k].window = row[k].window.unnumbered()
+		}
+	}
+	b.one, b.zero, b.work = b.inverse[1], make([]T, s.C), make([]T, threads*b.g.workLen())
+	return b
 }
 
 // AvgPoolBackward is the gradient of [AvgPool] in X: DX, or DX + it if Add.
@@ -165,45 +140,68 @@ type AvgPoolBackward[T Float] struct {
 	Add    bool
 	DY, DX []T
 
-	plan *avgPool[T]
+	plan *avgPoolBackward[T]
 }
 
 // Run computes DX.
 func (c *AvgPoolBackward[T]) Run(p *Pool) {
-	if c.plan == nil || c.plan.shape != c.PoolShape {
-		c.plan = newAvgPool[T](c.PoolShape)
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
+		c.plan = newAvgPoolBackward[T](c.PoolShape, p.Threads())
 	}
 	need("average pool backward", "DY", c.DY, c.yLen())
 	need("average pool backward", "DX", c.DX, c.xLen())
-	p.For(c.N, (*avgPoolBackwardTask[T])(c))
-}
-
-// avgPoolBackwardTask does an image. Without box, each row of DY is added to
-// the rows that its windows cover, one tap at a time.
-type avgPoolBackwardTask[T Float] AvgPoolBackward[T]
-
-func (c *avgPoolBackwardTask[T]) Do(image, _ int) {
-	a, m := c.plan, loops[T]()
-	size := c.H * c.W * c.C
-	dx := c.DX[image*size:][:size]
-	if a.box {
-		for r := range c.H {
-			a.boxRow(dx[r*c.W*c.C:], c.DY[image*size:], r, true, c.Add)
-		}
+	if c.plan.box {
+		p.For(c.N*c.H/c.pieceRows(p.Threads()), (*boxBackwardTask[T])(c))
 		return
 	}
-	if !c.Add {
-		clear(dx)
+	p.For(c.plan.g.pieces(), (*avgPoolBackwardTask[T])(c))
+}
+
+// boxBackwardTask does some rows.
+type boxBackwardTask[T Float] AvgPoolBackward[T]
+
+func (c *boxBackwardTask[T]) Do(piece, _ int) {
+	rows, width := c.pieceRows(c.plan.threads), c.W*c.C
+	for row := piece * rows; row < (piece+1)*rows; row++ {
+		c.plan.boxRow(c.DX[row*width:], c.DY[row/c.H*c.H*width:], row%c.H, true, c.Add)
 	}
-	for o := range c.OutH() {
-		dy := c.DY[(image*c.OutH()+o)*c.OutW()*c.C:]
-		first, end := c.window(o, c.H)
-		for row := first; row < end; row++ {
-			for _, r := range a.runs {
-				inverse := a.inverse[(end-first)*r.width]
-				for t := range r.width {
-					m.taps(dx[(row*c.W+r.first+t)*c.C:], c.Stride*c.C, dy[r.output*c.C:], c.C, a.zeros[:1], inverse, a.zeros[:1], r.n, c.C)
-				}
+}
+
+// avgPoolBackwardTask does a piece.
+type avgPoolBackwardTask[T Float] AvgPoolBackward[T]
+
+func (c *avgPoolBackwardTask[T]) Do(piece, worker int) {
+	b, m := c.plan, loops[T]()
+	g, width := &b.g, c.W*c.C
+	dy := b.work[worker*b.g.workLen():][:b.g.workLen()]
+	c.load(piece, dy)
+	g.eachRow(piece, func(row, phase, source int) {
+		dx := c.DX[row*width:][:width]
+		var before []T
+		if c.Add {
+			before = dx
+		}
+		depthRow(&b.depthwise, m, phase, dx, nil, before, dy[source:], b.one, nil, floorOf[T](false))
+	})
+}
+
+// load makes a piece's working copy of Y's gradient.
+func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
+	b, m := c.plan, loops[T]()
+	g := &b.g
+	image, images, unit, units := g.at(piece)
+	for i := range images {
+		for r := range g.rows.span(units) {
+			o := unit*g.rows.step + g.rows.lo + r
+			row := work[i*g.imageLen()+r*g.width*c.C:][:g.width*c.C]
+			clear(row)
+			if o < 0 || o >= c.OutH() {
+				continue
+			}
+			first, end := c.window(o, c.H)
+			dy := c.DY[((image+i)*c.OutH()+o)*c.OutW()*c.C:]
+			for _, run := range b.runs {
+				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero, floorOf[T](false), run.n, c.C, c.C, false)
 			}
 		}
 	}

@@ -10,11 +10,13 @@ import "math"
 //	Y = Gamma·(X − Mean)·InvStd + Beta,  InvStd = 1/√(variance + Epsilon)
 //
 // Gamma and Beta nil is 1 and 0. Mean and InvStd (C) are results that the
-// backward pass needs. RunningMean and RunningVar (C), unless nil, are moved by
+// backward pass needs; with Given they are inputs, and the
+// running ones stay. RunningMean and RunningVar (C), unless nil, are moved by
 // Momentum towards the batch's mean and unbiased variance, PyTorch's rule.
 // Source: Ioffe, Szegedy, Batch Normalization, 2015, algorithm 1.
 type BatchNorm[T Float] struct {
 	M, C                                                              int
+	Given                                                             bool
 	Epsilon, Momentum                                                 T
 	X, Gamma, Beta, Y, Mean, InvStd, RunningMean, RunningVar, Scratch []T
 }
@@ -35,12 +37,15 @@ func (b *BatchNorm[T]) Run(p *Pool) {
 	optional("batch norm", "RunningVar", b.RunningVar, b.C)
 	need("batch norm", "Scratch", b.Scratch, b.ScratchLen(p.Threads()))
 	r := rowChunks{b.M, b.C}
-	p.For(r.count(), (*batchNormMoments[T])(b))
+	if !b.Given {
+		p.For(r.count(), (*batchNormMoments[T])(b))
+	}
 	scale, shift := b.Scratch[:b.C], b.Scratch[b.C:2*b.C]
 	for ch := range b.C {
-		mean, squares := combine(r, b.Scratch[2*b.C:], ch)
-		inverse := 1 / math.Sqrt(squares/float64(b.M)+float64(b.Epsilon))
-		b.Mean[ch], b.InvStd[ch] = T(mean), T(inverse)
+		if !b.Given {
+			b.statistics(r, ch)
+		}
+		mean, inverse := float64(b.Mean[ch]), float64(b.InvStd[ch])
 		gamma, beta := 1.0, 0.0
 		if b.Gamma != nil {
 			gamma = float64(b.Gamma[ch])
@@ -49,12 +54,18 @@ func (b *BatchNorm[T]) Run(p *Pool) {
 			beta = float64(b.Beta[ch])
 		}
 		scale[ch], shift[ch] = T(gamma*inverse), T(beta-gamma*inverse*mean)
-		if b.RunningMean != nil {
-			b.RunningMean[ch] += b.Momentum * (T(mean) - b.RunningMean[ch])
-			b.RunningVar[ch] += b.Momentum * (T(squares/float64(max(1, b.M-1))) - b.RunningVar[ch])
-		}
 	}
 	p.For(r.count(), (*batchNormApply[T])(b))
+}
+
+// statistics sets a channel's mean and inverse deviation, and moves the running ones.
+func (b *BatchNorm[T]) statistics(r rowChunks, ch int) {
+	mean, squares := combine(r, b.Scratch[2*b.C:], ch)
+	b.Mean[ch], b.InvStd[ch] = T(mean), T(1/math.Sqrt(squares/float64(b.M)+float64(b.Epsilon)))
+	if b.RunningMean != nil {
+		b.RunningMean[ch] += b.Momentum * (T(mean) - b.RunningMean[ch])
+		b.RunningVar[ch] += b.Momentum * (T(squares/float64(max(1, b.M-1))) - b.RunningVar[ch])
+	}
 }
 
 // batchNormMoments takes the statistics of a chunk.

@@ -89,15 +89,23 @@ func BenchmarkConvBackwardWeights(b *testing.B) {
 	}
 }
 
+// benchDepthwise are the darts space's, in each stage, batch 64 (training) and 1 (inference).
 var benchDepthwise = []DepthwiseShape{
 	{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 32, W: 32, C: 16, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 2, Dilation: 2},
+	{N: 64, H: 32, W: 32, C: 16, Kernel: 5, Stride: 1, Pad: 4, Dilation: 2},
+	{N: 64, H: 16, W: 16, C: 32, Kernel: 3, Stride: 1, Pad: 1},
 	{N: 64, H: 16, W: 16, C: 32, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 64, H: 8, W: 8, C: 64, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 64, H: 8, W: 8, C: 64, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 64, H: 32, W: 32, C: 36, Kernel: 5, Stride: 1, Pad: 2},
 	{N: 64, H: 16, W: 16, C: 64, Kernel: 3, Stride: 2, Pad: 1},
 	{N: 1, H: 16, W: 16, C: 64, Kernel: 3, Stride: 1, Pad: 1},
 }
 
 func (s DepthwiseShape) name() string {
-	return fmt.Sprintf("n=%d/h=%d/c=%d/k=%d/s=%d", s.N, s.H, s.C, s.Kernel, s.Stride)
+	return fmt.Sprintf("n=%d/h=%d/c=%d/k=%d/s=%d/d=%d", s.N, s.H, s.C, s.Kernel, s.Stride, max(1, s.Dilation))
 }
 
 func (s DepthwiseShape) work() int { return 2 * s.yLen() * s.Kernel * s.Kernel }
@@ -125,15 +133,21 @@ func BenchmarkDepthwise(b *testing.B) {
 }
 
 func BenchmarkPool(b *testing.B) {
-	s := PoolShape{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 1}
-	x, y := random[float32](1, s.xLen()), random[float32](2, s.yLen())
-	bytes := 4 * (s.xLen() + s.yLen())
-	benchmark(b, "op=avg/pass=forward", 0, bytes, func() Kernel { return &AvgPool[float32]{PoolShape: s, X: x, Y: y} })
-	benchmark(b, "op=avg/pass=backward", 0, bytes, func() Kernel { return &AvgPoolBackward[float32]{PoolShape: s, DY: y, DX: x} })
-	benchmark(b, "op=max/pass=forward", 0, bytes, func() Kernel { return &MaxPool[float32]{PoolShape: s, X: x, Y: y} })
-	benchmark(b, "op=max/pass=backward", 0, bytes, func() Kernel {
-		return &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: y, DX: make([]float32, len(x))}
-	})
+	for _, s := range []PoolShape{
+		{N: 32, H: 32, W: 32, C: 32, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 64, H: 32, W: 32, C: 16, Kernel: 3, Stride: 2, Pad: 1},
+		{N: 64, H: 8, W: 8, C: 64, Kernel: 3, Stride: 1, Pad: 1},
+		{N: 32, H: 32, W: 32, C: 36, Kernel: 3, Stride: 1, Pad: 1},
+	} {
+		name := fmt.Sprintf("/n=%d/h=%d/c=%d/s=%d", s.N, s.H, s.C, s.Stride)
+		x, y, dy, dx := random[float32](1, s.xLen()), make([]float32, s.yLen()), random[float32](2, s.yLen()), make([]float32, s.xLen())
+		bytes := 4 * (s.xLen() + s.yLen())
+		benchmark(b, "op=avg/pass=forward"+name, 0, bytes, func() Kernel { return &AvgPool[float32]{PoolShape: s, X: x, Y: y} })
+		benchmark(b, "op=avg/pass=backward"+name, 0, bytes, func() Kernel { return &AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: dx} })
+		benchmark(b, "op=max/pass=forward"+name, 0, bytes, func() Kernel { return &MaxPool[float32]{PoolShape: s, X: x, Y: y} })
+		benchmark(b, "op=max/pass=backward"+name, 0, bytes, func() Kernel { return &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, DX: dx} })
+	}
 }
 
 // BenchmarkRows has the kernels that are bound by memory: M rows of C channels

@@ -26,7 +26,7 @@ func (s DepthwiseShape) check() {
 
 // dense is the dense shape whose gather a depthwise convolution has.
 func (s DepthwiseShape) dense() ConvShape {
-	return ConvShape{s.N, s.H, s.W, s.C, s.C, s.Kernel, s.Stride, s.Pad, s.Dilation}
+	return ConvShape{s.N, s.H, s.W, s.C, s.C, s.Kernel, s.Stride, s.Pad, s.Dilation, 0}
 }
 
 // depthwise is the plan of a depthwise convolution, forward or backward.
@@ -35,8 +35,12 @@ type depthwise struct {
 	taps [][]tapOffsets // for each row phase and column phase
 }
 
-// tapOffsets are the distances of a phase pair's taps in the working copy and in the weights.
-type tapOffsets struct{ x, w []int }
+// tapOffsets are the distances of a phase pair's taps in the working copy and
+// in the weights, as lists and as a window.
+type tapOffsets struct {
+	x, w   []int
+	window window
+}
 
 func newDepthwise(g gather, kernel int) *depthwise {
 	d := &depthwise{g: g}
@@ -50,11 +54,30 @@ func newDepthwise(g gather, kernel int) *depthwise {
 					o.w = append(o.w, (r.t*kernel+c.t)*g.c)
 				}
 			}
+			o.window = windowOf(o.x, o.w)
 			row = append(row, o)
 		}
 		d.taps = append(d.taps, row)
 	}
 	return d
+}
+
+// windowOf is the window whose taps lie so and have these numbers.
+func windowOf(at, number []int) (w window) {
+	if len(at) == 0 {
+		return w
+	}
+	w = window{rows: 1, cols: len(at), first: at[0], number: number[0]}
+	if len(at) > 1 {
+		w.col, w.numberCol = at[1]-at[0], number[1]-number[0]
+	}
+	for t := 1; t < len(at); t++ {
+		if at[t]-at[t-1] != w.col || number[t]-number[t-1] != w.numberCol {
+			w.rows, w.cols, w.row, w.numberRow = len(at)/t, t, at[t]-at[0], number[t]-number[0]
+			break
+		}
+	}
+	return w
 }
 
 // eachRow calls do for every destination row of a piece: its index among all
@@ -72,12 +95,12 @@ func (g *gather) eachRow(piece int, do func(row, phase, source int)) {
 	}
 }
 
-// addRow adds a destination row's taps to y.
-func addRow[T Float](d *depthwise, m *micro[T], phase int, y, x, weights []T) {
+// depthRow writes a destination row, as micro.depth does.
+func depthRow[T Float](d *depthwise, m *micro[T], phase int, y, mask, residual, x, weights, bias []T, floor T) {
 	g := &d.g
 	for k, p := range g.cols.phases {
-		o := &d.taps[phase][k]
-		m.taps(y[p.first*g.c:], g.cols.every*g.c, x, g.cols.step*g.c, o.x, weights, o.w, p.count, g.c)
+		o, at := &d.taps[phase][k], p.first*g.c
+		m.depth(y[at:], tail(mask, at), tail(residual, at), g.cols.every*g.c, x, g.cols.step*g.c, weights, o.window, bias, floor, p.count, g.c)
 	}
 }
 
@@ -128,11 +151,7 @@ func (c *depthwiseTask[T]) Do(piece, worker int) {
 	width := g.cols.dest * g.c
 	g.eachRow(piece, func(row, phase, source int) {
 		y := c.Y[row*width:][:width]
-		start(y, tail(c.Residual, row*width), c.Bias)
-		addRow(d, m, phase, y, x[source:], c.Weights)
-		if c.ReLUOut {
-			m.relu(y, y)
-		}
+		depthRow(d, m, phase, y, nil, tail(c.Residual, row*width), x[source:], c.Weights, c.Bias, floorOf[T](c.ReLUOut))
 	})
 }
 
@@ -174,13 +193,9 @@ func (c *DepthwiseBackwardData[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
-// workLen is a working copy and a row of DX.
-func (c *DepthwiseBackwardData[T]) workLen() int { return c.plan.g.workLen() + c.W*c.C }
-
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *DepthwiseBackwardData[T]) ScratchLen(threads int) int {
-	c.planFor(threads)
-	return threads * c.workLen()
+	return threads * c.planFor(threads).g.workLen()
 }
 
 // Run computes DX.
@@ -202,21 +217,17 @@ func (c *depthwiseBackwardDataTask[T]) Do(piece, worker int) {
 	d, m := c.plan, loops[T]()
 	g := &d.g
 	width := g.cols.dest * g.c
-	work := c.Scratch[worker*(g.workLen()+width):]
-	dy := load(g, m, piece, c.DY, work, false)
-	sum := work[g.workLen():][:width]
+	dy := load(g, m, piece, c.DY, c.Scratch[worker*g.workLen():], false)
 	g.eachRow(piece, func(row, phase, source int) {
 		dx := c.DX[row*width:][:width]
-		if !c.ReLUIn {
-			if !c.Add {
-				clear(dx)
-			}
-			addRow(d, m, phase, dx, dy[source:], c.Weights)
-			return
+		var mask, before []T
+		if c.ReLUIn {
+			mask = c.X[row*width:][:width]
 		}
-		clear(sum)
-		addRow(d, m, phase, sum, dy[source:], c.Weights)
-		m.reluGrad(dx, c.X[row*width:][:width], sum, c.Add)
+		if c.Add {
+			before = dx
+		}
+		depthRow(d, m, phase, dx, mask, before, dy[source:], c.Weights, nil, floorOf[T](false))
 	})
 }
 
@@ -250,7 +261,7 @@ func (c *DepthwiseBackwardWeights[T]) parts() (images, n int) {
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
 	_, n := c.parts()
-	return n*(c.weightsLen()+c.C) + c.C + threads*c.planned().g.workLen()
+	return n*c.weightsLen() + threads*c.planned().g.workLen()
 }
 
 // Run computes DW.
@@ -261,11 +272,11 @@ func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
 	need("depthwise backward weights", "DW", c.DW, c.weightsLen())
 	need("depthwise backward weights", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
 	_, n := c.parts()
-	clear(c.Scratch[:c.C]) // what the sums are taken from
 	p.For(n, (*depthwiseBackwardWeightsTask[T])(c))
-	copy(c.DW, c.Scratch[c.C:][:c.weightsLen()])
+	size := c.weightsLen()
+	copy(c.DW, c.Scratch[:size])
 	for i := 1; i < n; i++ {
-		loops[T]().add(c.DW[:c.weightsLen()], c.DW, c.Scratch[c.C+i*(c.weightsLen()+c.C):], floorOf[T](false))
+		loops[T]().add(c.DW[:size], c.DW, c.Scratch[i*size:], floorOf[T](false))
 	}
 }
 
@@ -273,20 +284,15 @@ type depthwiseBackwardWeightsTask[T Float] DepthwiseBackwardWeights[T]
 
 func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
 	d, m := c.plan, loops[T]()
-	g := &d.g
+	g, o := &d.g, &d.taps[0][0]
 	images, n := (*DepthwiseBackwardWeights[T])(c).parts()
-	size := c.weightsLen() + c.C // the partial gradients, and a sum that is not wanted
-	zero, partial := c.Scratch[:c.C], c.Scratch[c.C+part*size:][:size]
-	work := c.Scratch[c.C+n*size+worker*g.workLen():]
-	clear(partial)
-	dw, unused := partial[:c.weightsLen()], partial[c.weightsLen():]
+	dw := c.Scratch[part*c.weightsLen():][:c.weightsLen()]
+	work := c.Scratch[n*c.weightsLen()+worker*g.workLen():]
+	clear(dw)
+	xRow, dyRow := g.rows.step*g.width*g.c, g.cols.dest*g.c
 	for piece := part * images * g.bands(); piece < min((part+1)*images, c.N)*g.bands(); piece++ {
+		image, _, unit, units := g.at(piece)
 		x := load(g, m, piece, c.X, work, c.ReLUIn)
-		g.eachRow(piece, func(row, _, source int) {
-			dy := c.DY[row*g.cols.dest*g.c:]
-			for t, at := range d.taps[0][0].x {
-				m.reduce(unused, dw[t*g.c:], dy, zero, x[source+at:], zero, floorOf[T](false), g.cols.dest, g.c, g.c, g.cols.step*g.c)
-			}
-		})
+		m.tapsGrad(dw, o.w, x, xRow, g.cols.step*g.c, o.x, c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow, g.c, units, g.cols.dest, g.c)
 	}
 }

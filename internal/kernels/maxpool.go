@@ -2,55 +2,17 @@
 
 package kernels
 
-// maxPool is the plan of a max pooling. Each thread has two rows: the maxima
-// of an output row, and which tap each came from.
+// maxPool is the plan of a max pooling, forward.
 type maxPool[T Float] struct {
 	shape   PoolShape
 	threads int
 	runs    []poolRun
-	rows    []T
+	rows    []T // a row of maxima for each thread
 }
 
-// planMaxPool returns plan, or a new one if it is not for s and threads.
-func planMaxPool[T Float](plan *maxPool[T], s PoolShape, threads int) *maxPool[T] {
-	if plan != nil && plan.shape == s && plan.threads == threads {
-		return plan
-	}
+func newMaxPool[T Float](s PoolShape, threads int) *maxPool[T] {
 	s.check()
-	return &maxPool[T]{shape: s, threads: threads, runs: s.runs(), rows: make([]T, threads*2*s.OutW()*s.C)}
-}
-
-// eachTap calls do for the taps of output row o, rows before columns, with
-// runs of n elements that start at element out of the output row and at
-// element in of the image. t says which tap of its window it is.
-func (p *maxPool[T]) eachTap(o int, do func(t T, out, in, n int)) {
-	s := p.shape
-	first, end := s.window(o, s.H)
-	for row := first; row < end; row++ {
-		for _, r := range p.runs {
-			for col := range r.width {
-				t, in := T((row-first)*s.Kernel+col), (row*s.W+r.first+col)*s.C
-				if s.Stride == 1 {
-					do(t, r.output*s.C, in, r.n*s.C)
-					continue
-				}
-				for i := range r.n {
-					do(t, (r.output+i)*s.C, in+i*s.Stride*s.C, s.C)
-				}
-			}
-		}
-	}
-}
-
-// pick finds the maxima of output row o of image x, and the taps they are from.
-func (p *maxPool[T]) pick(x []T, o, worker int) (best, from []T) {
-	m, n := loops[T](), p.shape.OutW()*p.shape.C
-	best, from = p.rows[worker*2*n:][:n], p.rows[(worker*2+1)*n:][:n]
-	for i := range best {
-		best[i], from[i] = floorOf[T](false), 0
-	}
-	p.eachTap(o, func(t T, out, in, n int) { m.pick(best[out:][:n], from[out:][:n], x[in:][:n], t) })
-	return best, from
+	return &maxPool[T]{shape: s, threads: threads, runs: s.runs(), rows: make([]T, threads*s.OutW()*s.C)}
 }
 
 // MaxPool is the maximum over each window; padding never wins, nor does NaN.
@@ -64,24 +26,58 @@ type MaxPool[T Float] struct {
 
 // Run computes Y.
 func (c *MaxPool[T]) Run(p *Pool) {
-	c.plan = planMaxPool(c.plan, c.PoolShape, p.Threads())
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
+		c.plan = newMaxPool[T](c.PoolShape, p.Threads())
+	}
 	need("max pool", "X", c.X, c.xLen())
 	optional("max pool", "Residual", c.Residual, c.yLen())
 	need("max pool", "Y", c.Y, c.yLen())
-	p.For(c.N*c.OutH(), (*maxPoolTask[T])(c))
+	p.For(c.N*c.OutH()/c.pieceRows(p.Threads()), (*maxPoolTask[T])(c))
 }
 
-// maxPoolTask does an output row.
+// maxPoolTask does some output rows.
 type maxPoolTask[T Float] MaxPool[T]
 
-func (c *maxPoolTask[T]) Do(row, worker int) {
-	best, _ := c.plan.pick(c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH(), worker)
-	y := c.Y[row*len(best):][:len(best)]
-	if c.Residual == nil {
-		copy(y, best)
-	} else {
-		loops[T]().add(y, c.Residual[row*len(best):][:len(best)], best, floorOf[T](false))
+func (c *maxPoolTask[T]) Do(piece, worker int) {
+	m, plan, width := loops[T](), c.plan, c.OutW()*c.C
+	rows := c.pieceRows(plan.threads)
+	for row := piece * rows; row < (piece+1)*rows; row++ {
+		y := c.Y[row*width:][:width]
+		best := y
+		if c.Residual != nil {
+			best = plan.rows[worker*width:][:width]
+		}
+		for _, r := range plan.runs {
+			w, start := c.taps(row%c.OutH(), r)
+			m.peak(best[r.output*c.C:], c.C, c.X[row/c.OutH()*c.H*c.W*c.C+start:], c.Stride*c.C, w, r.n, c.C)
+		}
+		if c.Residual != nil {
+			m.add(y, c.Residual[row*width:][:width], best, floorOf[T](false))
+		}
 	}
+}
+
+// maxPoolBackward is the plan of a max pooling's gradient: a gather of Y's
+// gradient, beside which lies which tap each window's maximum is from. An image
+// is taken band by band, and what two bands both read is kept.
+type maxPoolBackward[T Float] struct {
+	shape   PoolShape
+	threads int
+	depthwise
+	runs []poolRun
+	work []T // for each thread, working copies of Y's gradient and of the maxima's taps
+}
+
+// bandElements of the working copies stay in the first-level cache.
+const bandElements = 8 << 10
+
+func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
+	s.check()
+	g := s.backward(threads)
+	g.images, g.units = 1, min(g.rows.units, max(1, bandElements/(2*g.width*g.c)-(g.rows.span(1)-1)))
+	b := &maxPoolBackward[T]{shape: s, threads: threads, depthwise: *newDepthwise(g, s.Kernel), runs: s.runs()}
+	b.work = make([]T, threads*2*g.workLen())
+	return b
 }
 
 // MaxPoolBackward is the gradient of [MaxPool] in X: DX, or DX + it if Add.
@@ -91,12 +87,14 @@ type MaxPoolBackward[T Float] struct {
 	Add       bool
 	X, DY, DX []T
 
-	plan *maxPool[T]
+	plan *maxPoolBackward[T]
 }
 
 // Run computes DX.
 func (c *MaxPoolBackward[T]) Run(p *Pool) {
-	c.plan = planMaxPool(c.plan, c.PoolShape, p.Threads())
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
+		c.plan = newMaxPoolBackward[T](c.PoolShape, p.Threads())
+	}
 	need("max pool backward", "X", c.X, c.xLen())
 	need("max pool backward", "DY", c.DY, c.yLen())
 	need("max pool backward", "DX", c.DX, c.xLen())
@@ -107,14 +105,41 @@ func (c *MaxPoolBackward[T]) Run(p *Pool) {
 type maxPoolBackwardTask[T Float] MaxPoolBackward[T]
 
 func (c *maxPoolBackwardTask[T]) Do(image, worker int) {
-	m, size := loops[T](), c.H*c.W*c.C
-	x, dx := c.X[image*size:][:size], c.DX[image*size:][:size]
-	if !c.Add {
-		clear(dx)
+	b, m := c.plan, loops[T]()
+	g := &b.g
+	work := b.work[worker*2*g.workLen():][:2*g.workLen()]
+	dy, from := work[:g.workLen()], work[g.workLen():]
+	clear(dy) // the zeros beside it stay
+	row, kept := g.width*c.C, 0
+	for band := range g.bands() {
+		piece := image*g.bands() + band
+		_, _, unit, units := g.at(piece)
+		copy(dy[:kept*row], dy[g.units*row:])
+		copy(from[:kept*row], from[g.units*row:])
+		for r := kept; r < g.rows.span(units); r++ {
+			c.fill(image, unit+g.rows.lo+r, dy[r*row:][:row], from[r*row:][:row])
+		}
+		kept = g.rows.span(g.units) - g.units
+		g.eachRow(piece, func(r, phase, source int) {
+			for k, p := range g.cols.phases {
+				dx := c.DX[(r*c.W+p.first)*c.C:]
+				m.pickGrad(dx, g.cols.every*c.C, dy[source:], from[source:], c.C, b.taps[phase][k].window, p.count, c.C, c.Add)
+			}
+		})
 	}
-	for o := range c.OutH() {
-		_, from := c.plan.pick(x, o, worker)
-		dy := c.DY[(image*c.OutH()+o)*len(from):][:len(from)]
-		c.plan.eachTap(o, func(t T, out, in, n int) { m.pickGrad(dx[in:][:n], dy[out:][:n], from[out:][:n], t) })
+}
+
+// fill copies row o of Y's gradient, zeros outside of it, and finds where the
+// maxima are. Beside them from may hold anything: no gradient is there.
+func (c *maxPoolBackwardTask[T]) fill(image, o int, dy, from []T) {
+	m, left, width := loops[T](), -c.plan.g.cols.lo*c.C, c.OutW()*c.C
+	if o < 0 || o >= c.OutH() {
+		clear(dy)
+		return
+	}
+	copy(dy[left:], c.DY[(image*c.OutH()+o)*width:][:width])
+	for _, run := range c.plan.runs {
+		w, start := c.taps(o, run)
+		m.pick(from[left+run.output*c.C:], c.C, c.X[image*c.H*c.W*c.C+start:], c.Stride*c.C, w, run.n, c.C)
 	}
 }

@@ -47,10 +47,22 @@ type micro[T Float] struct {
 	//	dw[k·16+j] += Σ_{r<rows} Σ_{c<cols} x[r·xRow+c·xCol+k] · dy[r·dyRow+c·dyCol+j]
 	outer func(dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dyRow, dyCol int)
 
-	// taps adds a row of a depthwise convolution, for i < cols and ch < c:
+	// depth is a row of a depthwise convolution, for i < cols and ch < c, with
+	// Σ_t over the window's taps in order:
 	//
-	//	y[i·yCol+ch] += Σ_t x[i·xCol+xoff[t]+ch] · w[woff[t]+ch]
-	taps func(y []T, yCol int, x []T, xCol int, xoff []int, w []T, woff []int, cols, c int)
+	//	acc[i][ch] = (bias == nil ? 0 : bias[ch]) + Σ_t x[i·xCol+at(t)+ch] · w[numberOf(t)+ch]
+	//	v[i][ch]   = (mask == nil || mask[i·yCol+ch] > 0 ? acc[i][ch] : 0) + (residual == nil ? 0 : residual[i·yCol+ch])
+	//	y[i·yCol+ch] = max(floor, v[i][ch])
+	//
+	// The sum has one accumulator, so cols never changes its bits. max keeps
+	// NaN. residual and mask may alias y. There may be no taps.
+	depth func(y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T, cols, c int)
+
+	// tapsGrad adds to the weight gradients of a depthwise convolution, for
+	// every tap t and ch < c, in the order r, i with one accumulator:
+	//
+	//	dw[woff[t]+ch] += Σ_{r<rows} Σ_{i<cols} x[r·xRow+i·xCol+xoff[t]+ch] · dy[r·dyRow+i·dyCol+ch]
+	tapsGrad func(dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows, cols, c int)
 
 	// reduce adds sums over rows to each channel ch < c. An implementation
 	// may keep several partial sums over interleaved rows:
@@ -91,14 +103,37 @@ type micro[T Float] struct {
 	//	y[i·col+ch] = (i = 0 or cols−1 ? post : 1) · (v(i−1) + v(i) + v(i+1)) + (add ? y[i·col+ch] : 0)
 	box func(y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool)
 
-	// pick keeps the maximum and where it came from, for i < len(best):
+	// peak is a row of a max pooling, for i < cols and ch < c, where max leaves
+	// NaN out and is −∞ if nothing is left:
 	//
-	//	if x[i] > best[i] { best[i] = x[i]; from[i] = t }
-	pick func(best, from, x []T, t T)
+	//	y[i·yCol+ch] = max_t x[i·xCol+at(t)+ch]
+	peak func(y []T, yCol int, x []T, xCol int, window window, cols, c int)
 
-	// pickGrad is dx[i] += from[i] == t ? dy[i] : 0 for i < len(dx).
-	pickGrad func(dx, dy, from []T, t T)
+	// pick is where the maxima of peak are, the first tap's number if −∞. The
+	// numbers are integers that T holds.
+	//
+	//	from[i·col+ch] = numberOf(the first t that has max_t x[i·xCol+at(t)+ch])
+	pick func(from []T, col int, x []T, xCol int, window window, cols, c int)
+
+	// pickGrad is a row of the gradient of peak, for i < cols and ch < c:
+	//
+	//	dx[i·dxCol+ch] = (add ? dx[i·dxCol+ch] : 0) + Σ_t (from[i·col+at(t)+ch] == numberOf(t) ? dy[i·col+at(t)+ch] : 0)
+	pickGrad func(dx []T, dxCol int, dy, from []T, col int, window window, cols, c int, add bool)
 }
+
+// window is the taps of a window, rows × cols of them, row by row: where they
+// lie, and their numbers, which are where a depthwise convolution's weights lie.
+type window struct {
+	rows, cols                   int
+	first, row, col              int
+	number, numberRow, numberCol int
+}
+
+// at is where tap (r, q) lies.
+func (w window) at(r, q int) int { return w.first + r*w.row + q*w.col }
+
+// numberOf is the number of tap (r, q).
+func (w window) numberOf(r, q int) int { return w.number + r*w.numberRow + q*w.numberCol }
 
 // implementation is a table of float32 loops and whether this CPU can run it.
 type implementation struct {

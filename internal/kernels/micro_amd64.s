@@ -3,6 +3,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "avx2_amd64.h"
 
 // AVX2 + FMA. Go's operand order: sources first, destination last, so
 // VFMADD231PS a, b, c is c += a·b, and VMAXPS v, m, d is d = max(m, v), which
@@ -230,89 +231,6 @@ outerPixel:
 	VZEROUPPER
 	RET
 
-// func tapsVec(y *float32, yCol int, x *float32, xCol int, xoff *int, w *float32, woff *int, taps, cols, c int)
-//
-// Eight channels at a time, four pixels at a time.
-TEXT ·tapsVec(SB), NOSPLIT, $0-80
-	MOVQ yCol+8(FP), R13
-	MOVQ xCol+24(FP), R14
-	SHLQ $2, R13             // bytes
-	SHLQ $2, R14
-	LEAQ (R14)(R14*2), R15   // three pixels
-	MOVQ x+16(FP), SI
-	MOVQ w+40(FP), BX
-	MOVQ xoff+32(FP), R8
-	MOVQ woff+48(FP), R9
-	MOVQ taps+56(FP), CX
-
-tapsChannels:
-	MOVQ y+0(FP), R10
-	MOVQ SI, R11
-	MOVQ cols+64(FP), R12
-	SUBQ $4, R12
-	JLT  tapsRest
-
-tapsFour:
-	LEAQ    (R10)(R13*2), DI
-	VMOVUPS (R10), Y0
-	VMOVUPS (R10)(R13*1), Y1
-	VMOVUPS (DI), Y2
-	VMOVUPS (DI)(R13*1), Y3
-	XORQ    DX, DX
-
-tapsFourTap:
-	MOVQ    (R8)(DX*8), AX
-	MOVQ    (R9)(DX*8), DI
-	LEAQ    (R11)(AX*4), AX
-	VMOVUPS (BX)(DI*4), Y4
-	VFMADD231PS (AX), Y4, Y0
-	VFMADD231PS (AX)(R14*1), Y4, Y1
-	VFMADD231PS (AX)(R14*2), Y4, Y2
-	VFMADD231PS (AX)(R15*1), Y4, Y3
-	INCQ    DX
-	CMPQ    DX, CX
-	JLT     tapsFourTap
-	LEAQ    (R10)(R13*2), DI
-	VMOVUPS Y0, (R10)
-	VMOVUPS Y1, (R10)(R13*1)
-	VMOVUPS Y2, (DI)
-	VMOVUPS Y3, (DI)(R13*1)
-	LEAQ    (R10)(R13*4), R10
-	LEAQ    (R11)(R14*4), R11
-	SUBQ    $4, R12
-	JGE     tapsFour
-
-tapsRest:
-	ADDQ $4, R12             // pixels left
-	JZ   tapsNext
-
-tapsOne:
-	VMOVUPS (R10), Y0
-	XORQ    DX, DX
-
-tapsOneTap:
-	MOVQ    (R8)(DX*8), AX
-	MOVQ    (R9)(DX*8), DI
-	VMOVUPS (BX)(DI*4), Y4
-	VFMADD231PS (R11)(AX*4), Y4, Y0
-	INCQ    DX
-	CMPQ    DX, CX
-	JLT     tapsOneTap
-	VMOVUPS Y0, (R10)
-	ADDQ    R13, R10
-	ADDQ    R14, R11
-	DECQ    R12
-	JNZ     tapsOne
-
-tapsNext:
-	ADDQ $32, y+0(FP)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	SUBQ $8, c+72(FP)
-	JNZ  tapsChannels
-	VZEROUPPER
-	RET
-
 // REDUCE adds a row to a pair of sums: Y8 = ku, Y9 = kv, Y10 = floor.
 #define REDUCE(u, v, s, d, t0, t1) \
 	VMOVUPS     u, t0        \
@@ -323,10 +241,61 @@ tapsNext:
 	VADDPS      t0, s, s     \
 	VFMADD231PS t0, t1, d
 
+// REDUCETAIL does so for fewer than eight channels, whose mask is Y15.
+#define REDUCETAIL(u, v, s, d, t0, t1) \
+	VMASKMOVPS  u, Y15, t0   \
+	VMASKMOVPS  v, Y15, t1   \
+	VSUBPS      Y8, t0, t0   \
+	VMAXPS      t1, Y10, t1  \
+	VSUBPS      Y9, t1, t1   \
+	VADDPS      t0, s, s     \
+	VFMADD231PS t0, t1, d
+
+// REDUCEROWS adds R14 rows with ROW, rows 4i+j to Y(j) and Y(4+j), the rest to
+// Y0 and Y4, and leaves the totals in these two. The other arguments are labels.
+#define REDUCEROWS(ROW, four, rest, one, total) \
+	VXORPS Y0, Y0, Y0                                \
+	VXORPS Y1, Y1, Y1                                \
+	VXORPS Y2, Y2, Y2                                \
+	VXORPS Y3, Y3, Y3                                \
+	VXORPS Y4, Y4, Y4                                \
+	VXORPS Y5, Y5, Y5                                \
+	VXORPS Y6, Y6, Y6                                \
+	VXORPS Y7, Y7, Y7                                \
+	LEAQ   (R12)(AX*4), SI                           \
+	LEAQ   (R13)(AX*4), DI                           \
+	MOVQ   R14, CX                                   \
+	SUBQ   $4, CX                                    \
+	JLT    rest                                      \
+four:                                                \
+	ROW((SI), (DI), Y0, Y4, Y11, Y12)                \
+	ROW((SI)(R8*1), (DI)(R9*1), Y1, Y5, Y13, Y14)    \
+	ROW((SI)(R8*2), (DI)(R9*2), Y2, Y6, Y11, Y12)    \
+	ROW((SI)(R10*1), (DI)(R11*1), Y3, Y7, Y13, Y14)  \
+	LEAQ   (SI)(R8*4), SI                            \
+	LEAQ   (DI)(R9*4), DI                            \
+	SUBQ   $4, CX                                    \
+	JGE    four                                      \
+rest:                                                \
+	ADDQ   $4, CX                                    \ // rows left
+	JZ     total                                     \
+one:                                                 \
+	ROW((SI), (DI), Y0, Y4, Y11, Y12)                \
+	ADDQ   R8, SI                                    \
+	ADDQ   R9, DI                                    \
+	DECQ   CX                                        \
+	JNZ    one                                       \
+total:                                               \
+	VADDPS Y1, Y0, Y0                                \
+	VADDPS Y3, Y2, Y2                                \
+	VADDPS Y2, Y0, Y0                                \
+	VADDPS Y5, Y4, Y4                                \
+	VADDPS Y7, Y6, Y6                                \
+	VADDPS Y6, Y4, Y4
+
 // func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 //
-// Eight channels at a time; rows 4i+j are added to Y(j) and Y(4+j), the rest to
-// Y0 and Y4.
+// Eight channels at a time, then the rest.
 TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	MOVQ         uRow+72(FP), R8
 	MOVQ         vRow+80(FP), R9
@@ -337,56 +306,18 @@ TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	MOVQ         u+16(FP), R12
 	MOVQ         v+32(FP), R13
 	MOVQ         c+64(FP), BX
+	MOVQ         rows+56(FP), R14
 	XORQ         AX, AX              // channel
 	VBROADCASTSS floor+48(FP), Y10
 
 reduceChannels:
+	SUBQ    $8, BX
+	JLT     reduceTail
 	MOVQ    ku+24(FP), DX
 	VMOVUPS (DX)(AX*4), Y8
 	MOVQ    kv+40(FP), DX
 	VMOVUPS (DX)(AX*4), Y9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	LEAQ    (R12)(AX*4), SI
-	LEAQ    (R13)(AX*4), DI
-	MOVQ    rows+56(FP), CX
-	SUBQ    $4, CX
-	JLT     reduceRest
-
-reduceFour:
-	REDUCE((SI), (DI), Y0, Y4, Y11, Y12)
-	REDUCE((SI)(R8*1), (DI)(R9*1), Y1, Y5, Y13, Y14)
-	REDUCE((SI)(R8*2), (DI)(R9*2), Y2, Y6, Y11, Y12)
-	REDUCE((SI)(R10*1), (DI)(R11*1), Y3, Y7, Y13, Y14)
-	LEAQ (SI)(R8*4), SI
-	LEAQ (DI)(R9*4), DI
-	SUBQ $4, CX
-	JGE  reduceFour
-
-reduceRest:
-	ADDQ $4, CX              // rows left
-	JZ   reduceSum
-
-reduceOne:
-	REDUCE((SI), (DI), Y0, Y4, Y11, Y12)
-	ADDQ R8, SI
-	ADDQ R9, DI
-	DECQ CX
-	JNZ  reduceOne
-
-reduceSum:
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y3, Y2, Y2
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y5, Y4, Y4
-	VADDPS  Y7, Y6, Y6
-	VADDPS  Y6, Y4, Y4
+	REDUCEROWS(REDUCE, reduceFour, reduceRest, reduceOne, reduceTotal)
 	MOVQ    sum+0(FP), DX
 	VADDPS  (DX)(AX*4), Y0, Y0
 	VMOVUPS Y0, (DX)(AX*4)
@@ -394,66 +325,163 @@ reduceSum:
 	VADDPS  (DX)(AX*4), Y4, Y4
 	VMOVUPS Y4, (DX)(AX*4)
 	ADDQ    $8, AX
-	CMPQ    AX, BX
-	JLT     reduceChannels
+	JMP     reduceChannels
+
+reduceTail:
+	ADDQ       $8, BX            // channels left
+	JZ         reduceEnd
+	MOVQ       AX, DX
+	TAILMASK(BX, Y15)
+	MOVQ       DX, AX
+	MOVQ       ku+24(FP), DX
+	VMASKMOVPS (DX)(AX*4), Y15, Y8
+	MOVQ       kv+40(FP), DX
+	VMASKMOVPS (DX)(AX*4), Y15, Y9
+	REDUCEROWS(REDUCETAIL, reduceTailFour, reduceTailRest, reduceTailOne, reduceTailTotal)
+	MOVQ       sum+0(FP), DX
+	VMASKMOVPS (DX)(AX*4), Y15, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DX)(AX*4)
+	MOVQ       dot+8(FP), DX
+	VMASKMOVPS (DX)(AX*4), Y15, Y1
+	VADDPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y15, (DX)(AX*4)
+
+reduceEnd:
 	VZEROUPPER
 	RET
 
+// ROWS calls EIGHT for every eight channels of every row, with AX at the first,
+// and TAIL for the rest, whose mask is Y15; NEXT goes on to the next row. BX is
+// the channels in eights, R12 the rest, CX the rows. The others are labels.
+#define ROWS(EIGHT, TAIL, NEXT, row, channels, rest, end) \
+row:                 \
+	XORQ  AX, AX     \
+	CMPQ  AX, BX     \
+	JGE   rest       \
+channels:            \
+	EIGHT            \
+	ADDQ  $8, AX     \
+	CMPQ  AX, BX     \
+	JLT   channels   \
+rest:                \
+	TESTQ R12, R12   \
+	JZ    end        \
+	TAIL             \
+end:                 \
+	NEXT             \
+	DECQ  CX         \
+	JNZ   row        \
+	VZEROUPPER       \
+	RET
+
+// EIGHTS splits the channels BX.
+#define EIGHTS \
+	MOVQ BX, R12      \
+	ANDQ $7, R12      \
+	SUBQ R12, BX      \
+	MOVQ R12, CX      \
+	TAILMASK(CX, Y15)
+
+#define AFFINE \
+	VMOVUPS     (SI)(AX*4), Y0     \
+	VMOVUPS     (R9)(AX*4), Y1     \
+	VFMADD231PS (R8)(AX*4), Y0, Y1
+
+#define AFFINETAIL \
+	VMASKMOVPS  (SI)(AX*4), Y15, Y0 \
+	VMASKMOVPS  (R9)(AX*4), Y15, Y1 \
+	VMASKMOVPS  (R8)(AX*4), Y15, Y2 \
+	VFMADD231PS Y2, Y0, Y1
+
+#define AFFINESET \
+	AFFINE                   \
+	VMAXPS  Y1, Y3, Y1       \
+	VMOVUPS Y1, (DI)(AX*4)
+
+#define AFFINEADD \
+	AFFINE                   \
+	VADDPS  (DI)(AX*4), Y1, Y1 \
+	VMAXPS  Y1, Y3, Y1       \
+	VMOVUPS Y1, (DI)(AX*4)
+
+#define AFFINESETTAIL \
+	AFFINETAIL                      \
+	VMAXPS     Y1, Y3, Y1           \
+	VMASKMOVPS Y1, Y15, (DI)(AX*4)
+
+#define AFFINEADDTAIL \
+	AFFINETAIL                      \
+	VMASKMOVPS (DI)(AX*4), Y15, Y0  \
+	VADDPS     Y0, Y1, Y1           \
+	VMAXPS     Y1, Y3, Y1           \
+	VMASKMOVPS Y1, Y15, (DI)(AX*4)
+
+#define AFFINENEXT \
+	ADDQ DX, SI \
+	ADDQ DX, DI
+
 // func affineVec(y, x, scale, shift *float32, floor float32, rows, c, row int, add bool)
 TEXT ·affineVec(SB), NOSPLIT, $0-65
+	MOVQ         c+48(FP), BX
+	EIGHTS
 	MOVQ         y+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         scale+16(FP), R8
 	MOVQ         shift+24(FP), R9
 	VBROADCASTSS floor+32(FP), Y3
 	MOVQ         rows+40(FP), CX
-	MOVQ         c+48(FP), BX
 	MOVQ         row+56(FP), DX
 	SHLQ         $2, DX              // bytes
 	CMPB         add+64(FP), $0
 	JNE          affineAddRow
+	ROWS(AFFINESET, AFFINESETTAIL, AFFINENEXT, affineRow, affineChannels, affineRest, affineEnd)
+	ROWS(AFFINEADD, AFFINEADDTAIL, AFFINENEXT, affineAddRow, affineAddChannels, affineAddRest, affineAddEnd)
 
-affineRow:
-	XORQ AX, AX
+#define AFFINE2 \
+	VMOVUPS     (SI)(AX*4), Y0      \
+	VMOVUPS     (R11)(AX*4), Y1     \
+	VMOVUPS     (R10)(AX*4), Y2     \
+	VFMADD231PS (R9)(AX*4), Y1, Y2  \
+	VFMADD231PS (R8)(AX*4), Y0, Y2
 
-affineChannels:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (R9)(AX*4), Y1
-	VFMADD231PS (R8)(AX*4), Y0, Y1
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     Y1, (DI)(AX*4)
-	ADDQ        $8, AX
-	CMPQ        AX, BX
-	JLT         affineChannels
-	ADDQ        DX, SI
-	ADDQ        DX, DI
-	DECQ        CX
-	JNZ         affineRow
-	VZEROUPPER
-	RET
+#define AFFINE2TAIL \
+	VMASKMOVPS  (SI)(AX*4), Y15, Y0  \
+	VMASKMOVPS  (R11)(AX*4), Y15, Y1 \
+	VMASKMOVPS  (R10)(AX*4), Y15, Y2 \
+	VMASKMOVPS  (R9)(AX*4), Y15, Y3  \
+	VFMADD231PS Y3, Y1, Y2           \
+	VMASKMOVPS  (R8)(AX*4), Y15, Y3  \
+	VFMADD231PS Y3, Y0, Y2
 
-affineAddRow:
-	XORQ AX, AX
+#define AFFINE2SET \
+	AFFINE2                \
+	VMOVUPS Y2, (DI)(AX*4)
 
-affineAddChannels:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (R9)(AX*4), Y1
-	VFMADD231PS (R8)(AX*4), Y0, Y1
-	VADDPS      (DI)(AX*4), Y1, Y1
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     Y1, (DI)(AX*4)
-	ADDQ        $8, AX
-	CMPQ        AX, BX
-	JLT         affineAddChannels
-	ADDQ        DX, SI
-	ADDQ        DX, DI
-	DECQ        CX
-	JNZ         affineAddRow
-	VZEROUPPER
-	RET
+#define AFFINE2ADD \
+	AFFINE2                    \
+	VADDPS  (DI)(AX*4), Y2, Y2 \
+	VMOVUPS Y2, (DI)(AX*4)
+
+#define AFFINE2SETTAIL \
+	AFFINE2TAIL                    \
+	VMASKMOVPS Y2, Y15, (DI)(AX*4)
+
+#define AFFINE2ADDTAIL \
+	AFFINE2TAIL                    \
+	VMASKMOVPS (DI)(AX*4), Y15, Y0 \
+	VADDPS     Y0, Y2, Y2          \
+	VMASKMOVPS Y2, Y15, (DI)(AX*4)
+
+#define AFFINE2NEXT \
+	ADDQ DX, SI  \
+	ADDQ DX, R11 \
+	ADDQ DX, DI
 
 // func affine2Vec(y, u, v, a, b, d *float32, rows, c, row int, add bool)
 TEXT ·affine2Vec(SB), NOSPLIT, $0-73
+	MOVQ c+56(FP), BX
+	EIGHTS
 	MOVQ y+0(FP), DI
 	MOVQ u+8(FP), SI
 	MOVQ v+16(FP), R11
@@ -461,54 +489,12 @@ TEXT ·affine2Vec(SB), NOSPLIT, $0-73
 	MOVQ b+32(FP), R9
 	MOVQ d+40(FP), R10
 	MOVQ rows+48(FP), CX
-	MOVQ c+56(FP), BX
 	MOVQ row+64(FP), DX
 	SHLQ $2, DX              // bytes
 	CMPB add+72(FP), $0
 	JNE  affine2AddRow
-
-affine2Row:
-	XORQ AX, AX
-
-affine2Channels:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (R11)(AX*4), Y1
-	VMOVUPS     (R10)(AX*4), Y2
-	VFMADD231PS (R9)(AX*4), Y1, Y2
-	VFMADD231PS (R8)(AX*4), Y0, Y2
-	VMOVUPS     Y2, (DI)(AX*4)
-	ADDQ        $8, AX
-	CMPQ        AX, BX
-	JLT         affine2Channels
-	ADDQ        DX, SI
-	ADDQ        DX, R11
-	ADDQ        DX, DI
-	DECQ        CX
-	JNZ         affine2Row
-	VZEROUPPER
-	RET
-
-affine2AddRow:
-	XORQ AX, AX
-
-affine2AddChannels:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (R11)(AX*4), Y1
-	VMOVUPS     (R10)(AX*4), Y2
-	VFMADD231PS (R9)(AX*4), Y1, Y2
-	VFMADD231PS (R8)(AX*4), Y0, Y2
-	VADDPS      (DI)(AX*4), Y2, Y2
-	VMOVUPS     Y2, (DI)(AX*4)
-	ADDQ        $8, AX
-	CMPQ        AX, BX
-	JLT         affine2AddChannels
-	ADDQ        DX, SI
-	ADDQ        DX, R11
-	ADDQ        DX, DI
-	DECQ        CX
-	JNZ         affine2AddRow
-	VZEROUPPER
-	RET
+	ROWS(AFFINE2SET, AFFINE2SETTAIL, AFFINE2NEXT, affine2Row, affine2Channels, affine2Rest, affine2End)
+	ROWS(AFFINE2ADD, AFFINE2ADDTAIL, AFFINE2NEXT, affine2AddRow, affine2AddChannels, affine2AddRest, affine2AddEnd)
 
 // func reluVec(y, x *float32, n int)
 TEXT ·reluVec(SB), NOSPLIT, $0-24
@@ -586,10 +572,74 @@ addLoop:
 	VFMADD231PS (DX)(R9*1), Y11, v \
 	VFMADD231PS (BX)(R9*1), Y12, v
 
+#define LOADBOX(p, v) VMOVUPS p, v
+#define SAVEBOX(v, p) VMOVUPS v, p
+
+// The same for fewer than eight channels, whose mask is Y6.
+#define VALUETAIL(v) \
+	VMASKMOVPS  (SI)(R9*1), Y6, v  \
+	VMULPS      v, Y10, v          \
+	VMASKMOVPS  (DX)(R9*1), Y6, Y7 \
+	VFMADD231PS Y7, Y11, v         \
+	VMASKMOVPS  (BX)(R9*1), Y6, Y7 \
+	VFMADD231PS Y7, Y12, v
+
+#define LOADBOXTAIL(p, v) VMASKMOVPS p, Y6, v
+#define SAVEBOXTAIL(v, p) VMASKMOVPS v, Y6, p
+
+// BOX is a row of R13 pixels for eight channels, or fewer; Y0, Y1, Y2 are v(i−1), v(i),
+// v(i+1), each computed once. Y15 is post for the first pixel and 1 after it.
+// The last arguments are labels.
+#define BOX(VALUE, LOAD, SAVE, pixel, write, lastbutone, last) \
+	XORQ        R9, R9          \ // bytes to the right pixel
+	XORQ        R10, R10        \ // bytes to the output
+	VXORPS      Y0, Y0, Y0      \
+	VALUE(Y1)                   \
+	VMULPS      Y13, Y1, Y1     \
+	VMOVAPS     Y14, Y15        \
+	MOVQ        R13, CX         \
+	SUBQ        $2, CX          \ // outputs whose right pixel is no edge
+	JZ          lastbutone      \
+pixel:                          \
+	ADDQ        R8, R9          \
+	VALUE(Y2)                   \
+	VADDPS      Y1, Y0, Y3      \
+	VADDPS      Y2, Y3, Y3      \
+	VXORPS      Y4, Y4, Y4      \
+	TESTQ       R11, R11        \
+	JZ          write           \
+	LOAD((DI)(R10*1), Y4)       \
+write:                          \
+	VFMADD231PS Y15, Y3, Y4     \
+	SAVE(Y4, (DI)(R10*1))       \
+	ADDQ        R8, R10         \
+	VMOVAPS     Y1, Y0          \
+	VMOVAPS     Y2, Y1          \
+	VMOVAPS     Y9, Y15         \
+	DECQ        CX              \
+	JNZ         pixel           \
+lastbutone:                     \
+	ADDQ        R8, R9          \
+	VALUE(Y2)                   \
+	VMULPS      Y13, Y2, Y2     \
+	VADDPS      Y1, Y0, Y3      \
+	VADDPS      Y2, Y3, Y3      \
+	VXORPS      Y4, Y4, Y4      \
+	VXORPS      Y5, Y5, Y5      \
+	TESTQ       R11, R11        \
+	JZ          last            \
+	LOAD((DI)(R10*1), Y4)       \
+	LOAD((DI)(R9*1), Y5)        \
+last:                           \
+	VFMADD231PS Y15, Y3, Y4     \
+	SAVE(Y4, (DI)(R10*1))       \
+	VADDPS      Y2, Y1, Y3      \
+	VFMADD231PS Y14, Y3, Y5     \
+	SAVE(Y5, (DI)(R9*1))
+
 // func boxVec(y, a, b, d *float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool)
 //
-// Eight channels at a time; Y0, Y1, Y2 are v(i−1), v(i), v(i+1), each
-// computed once. Y15 is post for the first pixel and 1 after it.
+// Eight channels at a time, then the rest.
 TEXT ·boxVec(SB), NOSPLIT, $0-81
 	MOVQ         y+0(FP), DI
 	MOVQ         a+8(FP), SI
@@ -605,109 +655,27 @@ TEXT ·boxVec(SB), NOSPLIT, $0-81
 	VPSLLD       $23, Y9, Y9        // 1.0
 	MOVQ         col+72(FP), R8
 	SHLQ         $2, R8             // bytes
+	MOVQ         cols+56(FP), R13
 	MOVQ         c+64(FP), R12
 	MOVBQZX      add+80(FP), R11
 
 boxChannels:
-	XORQ    R9, R9               // bytes to the right pixel
-	XORQ    R10, R10             // bytes to the output
-	VXORPS  Y0, Y0, Y0
-	VALUE(Y1)
-	VMULPS  Y13, Y1, Y1
-	VMOVAPS Y14, Y15
-	MOVQ    cols+56(FP), CX
-	SUBQ    $2, CX               // outputs whose right pixel is no edge
-	JZ      boxLastButOne
+	SUBQ $8, R12
+	JLT  boxTail
+	BOX(VALUE, LOADBOX, SAVEBOX, boxPixel, boxWrite, boxLastButOne, boxLast)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	ADDQ $32, BX
+	JMP  boxChannels
 
-boxPixel:
-	ADDQ        R8, R9
-	VALUE(Y2)
-	VADDPS      Y1, Y0, Y3
-	VADDPS      Y2, Y3, Y3
-	VXORPS      Y4, Y4, Y4
-	TESTQ       R11, R11
-	JZ          boxPixelStore
-	VMOVUPS     (DI)(R10*1), Y4
+boxTail:
+	ADDQ $8, R12                    // channels left
+	JZ   boxEnd
+	TAILMASK(R12, Y6)
+	BOX(VALUETAIL, LOADBOXTAIL, SAVEBOXTAIL, boxTailPixel, boxTailWrite, boxTailLastButOne, boxTailLast)
 
-boxPixelStore:
-	VFMADD231PS Y15, Y3, Y4
-	VMOVUPS     Y4, (DI)(R10*1)
-	ADDQ        R8, R10
-	VMOVAPS     Y1, Y0
-	VMOVAPS     Y2, Y1
-	VMOVAPS     Y9, Y15
-	DECQ        CX
-	JNZ         boxPixel
-
-boxLastButOne:
-	ADDQ        R8, R9
-	VALUE(Y2)
-	VMULPS      Y13, Y2, Y2
-	VADDPS      Y1, Y0, Y3
-	VADDPS      Y2, Y3, Y3
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	TESTQ       R11, R11
-	JZ          boxLast
-	VMOVUPS     (DI)(R10*1), Y4
-	VMOVUPS     (DI)(R9*1), Y5
-
-boxLast:
-	VFMADD231PS Y15, Y3, Y4
-	VMOVUPS     Y4, (DI)(R10*1)
-	VADDPS      Y2, Y1, Y3
-	VFMADD231PS Y14, Y3, Y5
-	VMOVUPS     Y5, (DI)(R9*1)
-	ADDQ        $32, DI
-	ADDQ        $32, SI
-	ADDQ        $32, DX
-	ADDQ        $32, BX
-	SUBQ        $8, R12
-	JNZ         boxChannels
-	VZEROUPPER
-	RET
-
-// func pickVec(best, from, x *float32, t float32, n int)
-TEXT ·pickVec(SB), NOSPLIT, $0-40
-	MOVQ         best+0(FP), DI
-	MOVQ         from+8(FP), SI
-	MOVQ         x+16(FP), DX
-	VBROADCASTSS t+24(FP), Y1
-	MOVQ         n+32(FP), CX
-	XORQ         AX, AX
-
-pickLoop:
-	VMOVUPS   (DX)(AX*4), Y0
-	VMOVUPS   (DI)(AX*4), Y2
-	VCMPPS    $0x1E, Y2, Y0, Y3          // x > best, false for NaN
-	VBLENDVPS Y3, Y0, Y2, Y2
-	VMOVUPS   (SI)(AX*4), Y4
-	VBLENDVPS Y3, Y1, Y4, Y4
-	VMOVUPS   Y2, (DI)(AX*4)
-	VMOVUPS   Y4, (SI)(AX*4)
-	ADDQ      $8, AX
-	CMPQ      AX, CX
-	JLT       pickLoop
-	VZEROUPPER
-	RET
-
-// func pickGradVec(dx, dy, from *float32, t float32, n int)
-TEXT ·pickGradVec(SB), NOSPLIT, $0-40
-	MOVQ         dx+0(FP), DI
-	MOVQ         dy+8(FP), DX
-	MOVQ         from+16(FP), SI
-	VBROADCASTSS t+24(FP), Y1
-	MOVQ         n+32(FP), CX
-	XORQ         AX, AX
-
-pickGradLoop:
-	VCMPPS  $0x00, (SI)(AX*4), Y1, Y0 // from = t
-	VANDPS  (DX)(AX*4), Y0, Y0
-	VADDPS  (DI)(AX*4), Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ    $8, AX
-	CMPQ    AX, CX
-	JLT     pickGradLoop
+boxEnd:
 	VZEROUPPER
 	RET
 

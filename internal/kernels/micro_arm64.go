@@ -6,6 +6,7 @@ package kernels
 
 const (
 	lanes        = 8 // float32 in a pair of NEON registers
+	channelStep  = lanes
 	convVecRows  = 6 // 6 × 4 sums of 4, four registers of weights, four of input: all 32
 	outerVecRows = 4 // one register of input, and divides every run of channels that is a multiple of 4
 )

@@ -3,21 +3,12 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "neon_arm64.h"
 
 // NEON. Go's operand order: sources first, destination last, so
 // VFMLA V1.S4, V2.S4, V0.S4 is V0 += V2·V1. Each function's loop is described
 // at its declaration in micro_vector.go. Loads and stores step their address
 // where they end in .P. R16…R18 and R26…R30 are left alone.
-
-// Go's assembler lacks the instructions below, on four float32. Arguments are
-// register numbers in Go's order; d is the destination, lane an element of m.
-#define FADD(m, n, d)       WORD $(0x4E20D400 | m<<16 | n<<5 | d) // d = n + m
-#define FSUB(m, n, d)       WORD $(0x4EA0D400 | m<<16 | n<<5 | d) // d = n − m
-#define FMAX(m, n, d)       WORD $(0x4E20F400 | m<<16 | n<<5 | d) // d = max(n, m), NaN if either is
-#define FCMGT(m, n, d)      WORD $(0x6EA0E400 | m<<16 | n<<5 | d) // d = n > m ? all ones : 0
-#define FCMEQ(m, n, d)      WORD $(0x4E20E400 | m<<16 | n<<5 | d) // d = n = m ? all ones : 0
-#define FMUL(lane, m, n, d) WORD $(0x4F809000 | (lane&1)<<21 | (lane>>1)<<11 | m<<16 | n<<5 | d) // d = n · m[lane]
-#define FMLA(lane, m, n, d) WORD $(0x4F801000 | (lane&1)<<21 | (lane>>1)<<11 | m<<16 | n<<5 | d) // d += n · m[lane]
 
 // OFFSET loads the offset of a pixel, ADDRESS its address from x at R20.
 #define OFFSET(table, disp, p) \
@@ -220,98 +211,6 @@ outerPixel:
 	ADD    $16, R2             // four elements
 	SUBS   $4, R1
 	BNE    outerTile
-	RET
-
-// func tapsVec(y *float32, yCol int, x *float32, xCol int, xoff *int, w *float32, woff *int, taps, cols, c int)
-//
-// Eight channels at a time, four pixels at a time.
-TEXT ·tapsVec(SB), NOSPLIT, $0-80
-	MOVD y+0(FP), R0
-	MOVD yCol+8(FP), R1
-	MOVD x+16(FP), R2
-	MOVD xCol+24(FP), R3
-	LSL  $2, R1              // bytes
-	LSL  $2, R3
-	MOVD w+40(FP), R4
-	MOVD c+72(FP), R5
-
-tapsChannels:
-	MOVD R0, R6              // this pixel
-	MOVD R2, R7
-	MOVD cols+64(FP), R8
-	SUBS $4, R8
-	BLT  tapsRest
-
-tapsFour:
-	MOVD   R6, R9
-	VLD1.P (R9)(R1), [V0.S4, V1.S4]
-	VLD1.P (R9)(R1), [V2.S4, V3.S4]
-	VLD1.P (R9)(R1), [V4.S4, V5.S4]
-	VLD1   (R9), [V6.S4, V7.S4]
-	MOVD   xoff+32(FP), R10
-	MOVD   woff+48(FP), R11
-	MOVD   taps+56(FP), R12
-
-tapsFourTap:
-	MOVD.P 8(R10), R13
-	MOVD.P 8(R11), R14
-	ADD    R13<<2, R7, R13
-	ADD    R14<<2, R4, R14
-	VLD1   (R14), [V16.S4, V17.S4]
-	VLD1.P (R13)(R3), [V18.S4, V19.S4]
-	VLD1.P (R13)(R3), [V20.S4, V21.S4]
-	VLD1.P (R13)(R3), [V22.S4, V23.S4]
-	VLD1   (R13), [V24.S4, V25.S4]
-	VFMLA  V16.S4, V18.S4, V0.S4
-	VFMLA  V17.S4, V19.S4, V1.S4
-	VFMLA  V16.S4, V20.S4, V2.S4
-	VFMLA  V17.S4, V21.S4, V3.S4
-	VFMLA  V16.S4, V22.S4, V4.S4
-	VFMLA  V17.S4, V23.S4, V5.S4
-	VFMLA  V16.S4, V24.S4, V6.S4
-	VFMLA  V17.S4, V25.S4, V7.S4
-	SUBS   $1, R12
-	BNE    tapsFourTap
-	VST1.P [V0.S4, V1.S4], (R6)(R1)
-	VST1.P [V2.S4, V3.S4], (R6)(R1)
-	VST1.P [V4.S4, V5.S4], (R6)(R1)
-	VST1.P [V6.S4, V7.S4], (R6)(R1)
-	ADD    R3<<2, R7
-	SUBS   $4, R8
-	BGE    tapsFour
-
-tapsRest:
-	ADDS $4, R8              // pixels left
-	BEQ  tapsNext
-
-tapsOne:
-	VLD1 (R6), [V0.S4, V1.S4]
-	MOVD xoff+32(FP), R10
-	MOVD woff+48(FP), R11
-	MOVD taps+56(FP), R12
-
-tapsOneTap:
-	MOVD.P 8(R10), R13
-	MOVD.P 8(R11), R14
-	ADD    R13<<2, R7, R13
-	ADD    R14<<2, R4, R14
-	VLD1   (R14), [V16.S4, V17.S4]
-	VLD1   (R13), [V18.S4, V19.S4]
-	VFMLA  V16.S4, V18.S4, V0.S4
-	VFMLA  V17.S4, V19.S4, V1.S4
-	SUBS   $1, R12
-	BNE    tapsOneTap
-	VST1.P [V0.S4, V1.S4], (R6)(R1)
-	ADD    R3, R7
-	SUBS   $1, R8
-	BNE    tapsOne
-
-tapsNext:
-	ADD  $32, R0
-	ADD  $32, R2
-	ADD  $32, R4
-	SUBS $8, R5
-	BNE  tapsChannels
 	RET
 
 // func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
@@ -653,53 +552,4 @@ boxStore:
 	SUB    R7, R3
 	SUBS   $8, R6
 	BNE    boxChannels
-	RET
-
-// func pickVec(best, from, x *float32, t float32, n int)
-TEXT ·pickVec(SB), NOSPLIT, $0-40
-	MOVD  best+0(FP), R0
-	MOVD  from+8(FP), R1
-	MOVD  x+16(FP), R2
-	FMOVS t+24(FP), F16
-	VDUP  V16.S[0], V16.S4
-	MOVD  n+32(FP), R3
-
-pickLoop:
-	VLD1.P 32(R2), [V0.S4, V1.S4]
-	VLD1   (R0), [V2.S4, V3.S4]
-	VLD1   (R1), [V4.S4, V5.S4]
-	FCMGT(2, 0, 6)            // x > best, false for NaN
-	FCMGT(3, 1, 7)
-	VBIT   V6.B16, V0.B16, V2.B16
-	VBIT   V7.B16, V1.B16, V3.B16
-	VBIT   V6.B16, V16.B16, V4.B16
-	VBIT   V7.B16, V16.B16, V5.B16
-	VST1.P [V2.S4, V3.S4], 32(R0)
-	VST1.P [V4.S4, V5.S4], 32(R1)
-	SUBS   $8, R3
-	BNE    pickLoop
-	RET
-
-// func pickGradVec(dx, dy, from *float32, t float32, n int)
-TEXT ·pickGradVec(SB), NOSPLIT, $0-40
-	MOVD  dx+0(FP), R0
-	MOVD  dy+8(FP), R1
-	MOVD  from+16(FP), R2
-	FMOVS t+24(FP), F16
-	VDUP  V16.S[0], V16.S4
-	MOVD  n+32(FP), R3
-
-pickGradLoop:
-	VLD1.P 32(R2), [V0.S4, V1.S4]
-	VLD1.P 32(R1), [V2.S4, V3.S4]
-	VLD1   (R0), [V4.S4, V5.S4]
-	FCMEQ(16, 0, 0)
-	FCMEQ(16, 1, 1)
-	VAND   V0.B16, V2.B16, V2.B16
-	VAND   V1.B16, V3.B16, V3.B16
-	FADD(2, 4, 4)
-	FADD(3, 5, 5)
-	VST1.P [V4.S4, V5.S4], 32(R0)
-	SUBS   $8, R3
-	BNE    pickGradLoop
 	RET

@@ -10,7 +10,8 @@ func portable[T Float]() micro[T] {
 		conv:      convPortable[T],
 		outerRows: 4,
 		outer:     outerPortable[T],
-		taps:      tapsPortable[T],
+		depth:     depthPortable[T],
+		tapsGrad:  tapsGradPortable[T],
 		reduce:    reducePortable[T],
 		affine:    affinePortable[T],
 		affine2:   affine2Portable[T],
@@ -18,6 +19,7 @@ func portable[T Float]() micro[T] {
 		reluGrad:  reluGradPortable[T],
 		add:       addPortable[T],
 		box:       boxPortable[T],
+		peak:      peakPortable[T],
 		pick:      pickPortable[T],
 		pickGrad:  pickGradPortable[T],
 	}
@@ -105,14 +107,70 @@ func outerPortable[T Float](dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dy
 	}
 }
 
-func tapsPortable[T Float](y []T, yCol int, x []T, xCol int, xoff []int, w []T, woff []int, cols, c int) {
+func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T, cols, c int) {
+	var acc [4]T
 	for i := range cols {
-		out := y[i*yCol:][:c]
-		for t, at := range xoff {
-			in, f := x[i*xCol+at:][:c], w[woff[t]:][:c]
-			for ch := range out {
-				out[ch] += in[ch] * f[ch]
+		for ch, n := 0, 0; ch < c; ch += n {
+			// Four sums at a time stay in registers; the last channels go one by one.
+			if n = 1; ch+4 <= c {
+				n = 4
 			}
+			sums := acc[:n]
+			clear(sums)
+			if bias != nil {
+				copy(sums, bias[ch:])
+			}
+			a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
+			for r := range window.rows {
+				in, f := i*xCol+window.first+r*window.row+ch, window.number+r*window.numberRow+ch
+				for range window.cols {
+					if n == 4 {
+						u, v := (*[4]T)(x[in:]), (*[4]T)(w[f:])
+						a0 += u[0] * v[0]
+						a1 += u[1] * v[1]
+						a2 += u[2] * v[2]
+						a3 += u[3] * v[3]
+					} else {
+						a0 += x[in] * w[f]
+					}
+					in, f = in+window.col, f+window.numberCol
+				}
+			}
+			acc = [4]T{a0, a1, a2, a3}
+			at := i*yCol + ch
+			finish(y[at:], sums, tail(mask, at), tail(residual, at), floor)
+		}
+	}
+}
+
+func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows, cols, c int) {
+	for t, at := range xoff {
+		for ch, n := 0, 0; ch < c; ch += n {
+			// As in depthPortable.
+			if n = 1; ch+4 <= c {
+				n = 4
+			}
+			var acc [4]T
+			d := dw[woff[t]+ch:][:n]
+			copy(acc[:], d)
+			a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
+			for r := range rows {
+				in, out := r*xRow+at+ch, r*dyRow+ch
+				for range cols {
+					if n == 4 {
+						u, v := (*[4]T)(x[in:]), (*[4]T)(dy[out:])
+						a0 += u[0] * v[0]
+						a1 += u[1] * v[1]
+						a2 += u[2] * v[2]
+						a3 += u[3] * v[3]
+					} else {
+						a0 += x[in] * dy[out]
+					}
+					in, out = in+xCol, out+dyCol
+				}
+			}
+			acc = [4]T{a0, a1, a2, a3}
+			copy(d, acc[:])
 		}
 	}
 }
@@ -209,20 +267,63 @@ func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col 
 	}
 }
 
-func pickPortable[T Float](best, from, x []T, t T) {
-	from, x = from[:len(best)], x[:len(best)]
-	for i, v := range x {
-		if v > best[i] {
-			best[i], from[i] = v, t
+func peakPortable[T Float](y []T, yCol int, x []T, xCol int, window window, cols, c int) {
+	for i := range cols {
+		out := y[i*yCol:][:c]
+		for ch := range out {
+			out[ch] = floorOf[T](false)
+		}
+		for r := range window.rows {
+			for q := range window.cols {
+				for ch, v := range x[i*xCol+window.at(r, q):][:c] {
+					if v == v { // not NaN
+						out[ch] = max(out[ch], v)
+					}
+				}
+			}
 		}
 	}
 }
 
-func pickGradPortable[T Float](dx, dy, from []T, t T) {
-	dy, from = dy[:len(dx)], from[:len(dx)]
-	for i, f := range from {
-		if f == t {
-			dx[i] += dy[i]
+func pickPortable[T Float](from []T, col int, x []T, xCol int, window window, cols, c int) {
+	var tile [panel]T
+	for i := range cols {
+		for first := 0; first < c; first += panel {
+			best := tile[:min(panel, c-first)]
+			out := from[i*col+first:][:len(best)]
+			for ch := range best {
+				best[ch], out[ch] = floorOf[T](false), T(window.number)
+			}
+			for r := range window.rows {
+				for q := range window.cols {
+					number := T(window.numberOf(r, q))
+					for ch, v := range x[i*xCol+window.at(r, q)+first:][:len(best)] {
+						if v > best[ch] {
+							best[ch], out[ch] = v, number
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func pickGradPortable[T Float](dx []T, dxCol int, dy, from []T, col int, window window, cols, c int, add bool) {
+	for i := range cols {
+		out := dx[i*dxCol:][:c]
+		if !add {
+			clear(out)
+		}
+		for r := range window.rows {
+			for q := range window.cols {
+				at, number := i*col+window.at(r, q), T(window.numberOf(r, q))
+				d := dy[at:][:c]
+				for ch, f := range from[at:][:c] {
+					if f == number {
+						out[ch] += d[ch]
+					}
+				}
+			}
 		}
 	}
 }

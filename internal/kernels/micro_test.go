@@ -48,6 +48,39 @@ func (g *guarded) slice(n int) []float32 {
 	return s
 }
 
+// offsets has n numbers up to most.
+func (g *guarded) offsets(n, most int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = g.rng.IntN(most + 1)
+	}
+	return s
+}
+
+// window is 0…4 × 0…4 taps, at least so many rows and columns.
+func (g *guarded) window(c, least int) (w window) {
+	w.rows, w.cols = least+g.rng.IntN(5-least), least+g.rng.IntN(5-least)
+	w.first, w.row, w.col = g.rng.IntN(3), g.rng.IntN(2*c+3), g.rng.IntN(c+2)
+	w.number, w.numberRow, w.numberCol = g.rng.IntN(3), c+g.rng.IntN(4*c+3), c+g.rng.IntN(2)
+	if g.rng.IntN(3) == 0 { // numbers run down
+		w.number, w.numberRow, w.numberCol = w.number+4*(w.numberRow+w.numberCol), -w.numberRow, -w.numberCol
+	}
+	return w
+}
+
+// last is the greatest place and the greatest number of a tap.
+func (w window) last() (at, number int) {
+	for r := range w.rows {
+		for q := range w.cols {
+			at, number = max(at, w.at(r, q)), max(number, w.numberOf(r, q))
+		}
+	}
+	return at, number
+}
+
+// last is the greatest of the offsets, or 0.
+func last(offsets []int) int { return slices.Max(append(offsets, 0)) }
+
 func (g *guarded) check(t *testing.T) {
 	t.Helper()
 	for k, m := range g.mem {
@@ -95,13 +128,6 @@ func TestMicroFlat(t *testing.T) {
 				reference.add(y64, x64, z64, floor)
 				same(t, y, y64)
 			}
-			m.pick(y, z, x, 3)
-			reference.pick(y64, z64, x64, 3)
-			same(t, y, y64)
-			same(t, z, z64)
-			m.pickGrad(y, x, z, 3)
-			reference.pickGrad(y64, x64, z64, 3)
-			same(t, y, y64)
 			for _, add := range []bool{true, false} {
 				m.reluGrad(y, x, z, add)
 				reference.reluGrad(y64, x64, z64, add)
@@ -171,24 +197,99 @@ func TestMicroBox(t *testing.T) {
 	})
 }
 
-func TestMicroTaps(t *testing.T) {
+func TestMicroDepth(t *testing.T) {
 	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
 		for c := range lengths {
-			for cols := range 10 {
-				g := newGuarded(uint64(c*10+cols), odd)
-				taps := g.rng.IntN(10)
-				yCol, xCol := c+g.rng.IntN(3), c*(1+g.rng.IntN(2))
-				var xoff, woff []int
-				for range taps {
-					xoff, woff = append(xoff, g.rng.IntN(3*c+1)), append(woff, g.rng.IntN(2*c+1))
+			for cols := range 34 {
+				if cols > 8 && c%7 != cols%7 { // all short rows, and every tile of a long one
+					continue
 				}
-				at := func(s []int) int { return slices.Max(append(s, 0)) }
-				y := g.slice(max(0, (cols-1)*yCol+c))
-				x, w := g.slice(max(0, (cols-1)*xCol+at(xoff)+c)), g.slice(at(woff)+c)
+				g := newGuarded(uint64(c*100+cols), odd)
+				yCol, xCol := c+g.rng.IntN(3), c*(1+g.rng.IntN(2))
+				win := g.window(c, 0)
+				at, number := win.last()
+				n := max(0, (cols-1)*yCol+c)
+				y, mask, residual, bias := g.slice(n), g.slice(n), g.slice(n), g.slice(c)
+				x, w := g.slice(max(0, (cols-1)*xCol+at+c)), g.slice(number+c)
+				x64, w64 := convert[float64](x), convert[float64](w)
+				if g.rng.IntN(2) == 0 {
+					mask = nil
+				}
+				if g.rng.IntN(3) == 0 {
+					residual = nil
+				}
+				if g.rng.IntN(2) == 0 {
+					bias = nil
+				}
+				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 				y64 := convert[float64](y)
-				m.taps(y, yCol, x, xCol, xoff, w, woff, cols, c)
-				reference.taps(y64, yCol, convert[float64](x), xCol, xoff, convert[float64](w), woff, cols, c)
+				m.depth(y, mask, residual, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
+				reference.depth(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
 				same(t, y, y64)
+				m.depth(y, y, y, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
+				reference.depth(y64, y64, y64, yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
+				same(t, y, y64)
+				g.check(t)
+			}
+		}
+	})
+}
+
+func TestMicroTapsGrad(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		for c := range lengths {
+			for taps := range 28 {
+				g := newGuarded(uint64(c*100+taps), odd)
+				rows, cols := g.rng.IntN(4), g.rng.IntN(7)
+				xCol, dyCol := c*(1+g.rng.IntN(2)), c+g.rng.IntN(3)
+				xRow, dyRow := cols*xCol+g.rng.IntN(9), cols*dyCol+g.rng.IntN(9)
+				xoff := g.offsets(taps, 3*c)
+				woff := make([]int, taps)
+				for i, at := range g.rng.Perm(taps) {
+					woff[i] = at * (c + 1)
+				}
+				dw := g.slice(taps * (c + 1))
+				x := g.slice(max(0, (rows-1)*xRow+(cols-1)*xCol+last(xoff)+c))
+				dy := g.slice(max(0, (rows-1)*dyRow+(cols-1)*dyCol+c))
+				dw64 := convert[float64](dw)
+				m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
+				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
+				same(t, dw, dw64)
+				g.check(t)
+			}
+		}
+	})
+}
+
+func TestMicroPool(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		for c := range lengths {
+			for cols := range 18 {
+				g := newGuarded(uint64(c*100+cols), odd)
+				col, xCol := c+g.rng.IntN(3), c*(1+g.rng.IntN(2))
+				win := g.window(c, 1)
+				at, _ := win.last()
+				x := g.slice(max(0, (cols-1)*xCol+at+c))
+				x64 := convert[float64](x)
+				y, from := g.slice(max(0, (cols-1)*col+c)), g.slice(max(0, (cols-1)*col+c))
+				y64, from64 := convert[float64](y), convert[float64](from)
+				m.peak(y, col, x, xCol, win, cols, c)
+				reference.peak(y64, col, x64, xCol, win, cols, c)
+				same(t, y, y64)
+				m.pick(from, col, x, xCol, win, cols, c)
+				reference.pick(from64, col, x64, xCol, win, cols, c)
+				same(t, from, from64)
+
+				win.rows -= g.rng.IntN(2)
+				dy, picks := g.slice(len(x)), g.slice(len(x))
+				for i := range picks {
+					picks[i] = float32(win.number + g.rng.IntN(4)*win.numberCol)
+				}
+				for _, add := range []bool{true, false} {
+					m.pickGrad(y, col, dy, picks, xCol, win, cols, c, add)
+					reference.pickGrad(y64, col, convert[float64](dy), convert[float64](picks), xCol, win, cols, c, add)
+					same(t, y, y64)
+				}
 				g.check(t)
 			}
 		}
@@ -276,4 +377,60 @@ func outerReference(dw []float64, n int, x, dy []float64, rows, cols, xRow, xCol
 		}
 	}
 	return dw
+}
+
+// TestMicroSameBits: the vector implementations of a platform give the same
+// bits, so that a result does not depend on which of its CPUs computed it.
+func TestMicroSameBits(t *testing.T) {
+	var ims []implementation
+	for _, im := range native() {
+		if im.usable {
+			ims = append(ims, im)
+		}
+	}
+	for c := 1; c < lengths; c++ {
+		for cols := 2; cols < 21; cols += 1 + c%5 {
+			var want [][]float32
+			for k, im := range ims {
+				for i, got := range outputs(&im.micro, c, cols) {
+					if k == 0 {
+						want = append(want, got)
+					}
+					for j, v := range got {
+						if bits(v) != bits(want[i][j]) {
+							t.Fatalf("c=%d cols=%d: %s: output %d[%d] = %v, %s: %v", c, cols, im.name, i, j, v, ims[0].name, want[i][j])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// outputs are what the loops that take any number of channels write.
+func outputs(m *micro[float32], c, cols int) [][]float32 {
+	w := window{rows: 3, cols: 3, row: (cols + 2) * c, col: c, numberRow: 3 * c, numberCol: c}
+	n := cols * c
+	x, mask, residual, weights := random[float32](1, 3*(n+2*c)), random[float32](2, n), random[float32](3, n), random[float32](4, 9*c)
+	a, b, d := random[float32](5, c), random[float32](6, c), random[float32](7, c)
+	depth, peak, pick, pickGrad := clone(residual), clone(residual), clone(x), clone(residual)
+	affine, affineAdd, affine2, affine2Add := clone(mask), clone(mask), clone(mask), clone(mask)
+	box, boxAdd, sum, dot, dw := clone(residual), clone(residual), clone(a), clone(b), clone(weights)
+	m.depth(depth, mask, residual, c, x, c, weights, w, a, 0, cols, c)
+	m.peak(peak, c, x, c, w, cols, c)
+	m.pick(pick, c, x, c, w, cols, c) // some of what pickGrad reads
+	m.pickGrad(pickGrad, c, x, pick, c, w, cols, c, true)
+	at, number := make([]int, 9), make([]int, 9)
+	for t := range at {
+		at[t], number[t] = w.at(t/3, t%3), w.numberOf(t/3, t%3)
+	}
+	m.tapsGrad(dw, number, x, 0, c, at, residual, 0, c, 1, cols, c)
+	m.affine(affine, residual, a, b, 0, cols, c, c, false)
+	m.affine(affineAdd, residual, a, b, 0, cols, c, c, true)
+	m.affine2(affine2, residual, x, a, b, d, cols, c, c, false)
+	m.affine2(affine2Add, residual, x, a, b, d, cols, c, c, true)
+	m.box(box, x, x[n:], mask, 0.3, 0.2, 0.7, 1.5, 0.75, cols, c, c, false)
+	m.box(boxAdd, x, x[n:], mask, 0.3, 0.2, 0.7, 1.5, 0.75, cols, c, c, true)
+	m.reduce(sum, dot, residual, a, mask, d, 0, cols, c, c, c)
+	return [][]float32{depth, peak, pick, pickGrad, dw, affine, affineAdd, affine2, affine2Add, box, boxAdd, sum, dot}
 }

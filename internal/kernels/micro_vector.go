@@ -7,7 +7,8 @@ package kernels
 // The assembly of each platform (micro_GOARCH.s) implements the functions
 // without body below, on whole vectors of lanes elements; the wrappers around
 // them check bounds and leave the last, incomplete vector to the portable
-// loops. A platform defines lanes, convVecRows, outerVecRows and native.
+// loops. A platform defines lanes, channelStep, which divides the channels that
+// they take, convVecRows, outerVecRows and native.
 
 // vector is the table of this platform's basic vector instructions.
 func vector(name string) micro[float32] {
@@ -17,7 +18,8 @@ func vector(name string) micro[float32] {
 		conv:      convVector,
 		outerRows: outerVecRows,
 		outer:     outerVector,
-		taps:      tapsVector,
+		depth:     depthVector,
+		tapsGrad:  tapsGradVector,
 		reduce:    reduceVector,
 		affine:    affineVector,
 		affine2:   affine2Vector,
@@ -25,6 +27,7 @@ func vector(name string) micro[float32] {
 		reluGrad:  reluGradVector,
 		add:       addVector,
 		box:       boxVector,
+		peak:      peakVector,
 		pick:      pickVector,
 		pickGrad:  pickGradVector,
 	}
@@ -40,22 +43,27 @@ func convVec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, tiles
 //go:noescape
 func outerVec(dw *float32, n int, x, dy *float32, rows, cols, xRow, xCol, dyRow, dyCol int)
 
-// tapsVec is micro.taps for c a multiple of lanes; taps, cols and c are not 0.
+// depthVec is micro.depth for c a multiple of channelStep; cols and c are not 0.
 //
 //go:noescape
-func tapsVec(y *float32, yCol int, x *float32, xCol int, xoff *int, w *float32, woff *int, taps, cols, c int)
+func depthVec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, window *window, bias *float32, floor float32, cols, c int)
 
-// reduceVec is micro.reduce for c a multiple of lanes; rows and c are not 0.
+// tapsGradVec is micro.tapsGrad for taps = 8 or 9 and c a multiple of channelStep; rows, cols and c are not 0.
+//
+//go:noescape
+func tapsGradVec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps, rows, cols, c int)
+
+// reduceVec is micro.reduce for c a multiple of channelStep; rows and c are not 0.
 //
 //go:noescape
 func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 
-// affineVec is micro.affine for c a multiple of lanes; rows and c are not 0.
+// affineVec is micro.affine for c a multiple of channelStep; rows and c are not 0.
 //
 //go:noescape
 func affineVec(y, x, scale, shift *float32, floor float32, rows, c, row int, add bool)
 
-// affine2Vec is micro.affine2 for c a multiple of lanes; rows and c are not 0.
+// affine2Vec is micro.affine2 for c a multiple of channelStep; rows and c are not 0.
 //
 //go:noescape
 func affine2Vec(y, u, v, a, b, d *float32, rows, c, row int, add bool)
@@ -75,20 +83,25 @@ func reluGradVec(dx, x, dy *float32, n int, add bool)
 //go:noescape
 func addVec(y, a, b *float32, floor float32, n int)
 
-// boxVec is micro.box for c a multiple of lanes, not 0.
+// boxVec is micro.box for c a multiple of channelStep, not 0.
 //
 //go:noescape
 func boxVec(y, a, b, d *float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool)
 
-// pickVec is micro.pick for n elements, a multiple of lanes, not 0.
+// peakVec is micro.peak for c a multiple of channelStep; cols and c are not 0.
 //
 //go:noescape
-func pickVec(best, from, x *float32, t float32, n int)
+func peakVec(y *float32, yCol int, x *float32, xCol int, window *window, cols, c int)
 
-// pickGradVec is micro.pickGrad for n elements, a multiple of lanes, not 0.
+// pickVec is micro.pick for c a multiple of channelStep; cols and c are not 0.
 //
 //go:noescape
-func pickGradVec(dx, dy, from *float32, t float32, n int)
+func pickVec(from *float32, col int, x *float32, xCol int, window *window, cols, c int)
+
+// pickGradVec is micro.pickGrad for c a multiple of channelStep; cols and c are not 0.
+//
+//go:noescape
+func pickGradVec(dx *float32, dxCol int, dy, from *float32, col int, window *window, cols, c int, add bool)
 
 func convVector(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32, floor float32) {
 	if len(xoff) == 0 {
@@ -111,19 +124,91 @@ func outerVector(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, d
 	outerVec(&dw[0], n, &x[0], &dy[0], rows, cols, xRow, xCol, dyRow, dyCol)
 }
 
-func tapsVector(y []float32, yCol int, x []float32, xCol int, xoff []int, w []float32, woff []int, cols, c int) {
-	wide := c &^ (lanes - 1)
-	if wide > 0 && cols > 0 && len(xoff) > 0 {
-		_, _, _ = y[(cols-1)*yCol+c-1], x[(cols-1)*xCol+c-1], woff[len(xoff)-1]
-		tapsVec(&y[0], yCol, &x[0], xCol, &xoff[0], &w[0], &woff[0], len(xoff), cols, wide)
+func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window, bias []float32, floor float32, cols, c int) {
+	wide := c &^ (channelStep - 1)
+	if wide > 0 && cols > 0 {
+		depthCheck(y, mask, residual, yCol, bias, cols, c)
+		window.check(x, xCol, cols, c)
+		depthVec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, wide)
 	}
 	if wide < c && cols > 0 {
-		tapsPortable(y[wide:], yCol, x[wide:], xCol, xoff, w[wide:], woff, cols, c-wide)
+		depthPortable(y[wide:], tail(mask, wide), tail(residual, wide), yCol, x[wide:], xCol, w[wide:], window, tail(bias, wide), floor, cols, c-wide)
+	}
+}
+
+// depthCheck panics if a slice of micro.depth that has a row is too short.
+func depthCheck(y, mask, residual []float32, yCol int, bias []float32, cols, c int) {
+	last := (cols-1)*yCol + c - 1
+	_ = y[last]
+	if mask != nil {
+		_ = mask[last]
+	}
+	if residual != nil {
+		_ = residual[last]
+	}
+	if bias != nil {
+		_ = bias[c-1]
+	}
+}
+
+// check panics if a tap of a row of pixels lies outside x.
+func (w window) check(x []float32, col, cols, c int) {
+	if w.rows > 0 && w.cols > 0 {
+		_, _ = x[w.first], x[w.at(w.rows-1, w.cols-1)+(cols-1)*col+c-1]
+	}
+}
+
+func tapsGradVector(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+	if len(xoff) == 0 || rows == 0 || cols == 0 || c == 0 {
+		return
+	}
+	tapsGradCheck(x, xRow, xCol, dy, dyRow, dyCol, woff, xoff, rows, cols, c)
+	wide := c &^ (channelStep - 1)
+	for t, n := 0, 0; wide > 0 && t < len(xoff); t += n {
+		var g tapGroup
+		n = g.take(xoff[t:], woff[t:])
+		tapsGradVec(&dw[0], &g.w[0], &x[0], xRow, xCol, &g.x[0], &dy[0], dyRow, dyCol, max(n, minTaps), rows, cols, wide)
+	}
+	if wide < c {
+		tapsGradPortable(dw[wide:], woff, x[wide:], xRow, xCol, xoff, dy[wide:], dyRow, dyCol, rows, cols, c-wide)
+	}
+}
+
+// The loops of micro.tapsGrad take so many taps at once: enough sums that none
+// waits for itself, and no more offsets than there are registers.
+const (
+	minTaps = 8
+	maxTaps = 9
+)
+
+// tapGroup has the offsets of taps that are taken together.
+type tapGroup struct{ x, w [maxTaps]int }
+
+// take fills the group with the first n taps, groups being about equal. If
+// there are too few, the first is repeated, which changes nothing: its sum is
+// computed twice and stored twice.
+func (g *tapGroup) take(xoff, woff []int) (n int) {
+	groups := (len(xoff) + maxTaps - 1) / maxTaps
+	n = (len(xoff) + groups - 1) / groups
+	copy(g.x[:n], xoff)
+	copy(g.w[:n], woff)
+	for i := n; i < minTaps; i++ {
+		g.x[i], g.w[i] = xoff[0], woff[0]
+	}
+	return n
+}
+
+// tapsGradCheck panics if a slice of micro.tapsGrad is too short; nothing is empty.
+func tapsGradCheck(x []float32, xRow, xCol int, dy []float32, dyRow, dyCol int, woff, xoff []int, rows, cols, c int) {
+	_ = x[(rows-1)*xRow+(cols-1)*xCol+c-1]
+	_ = dy[(rows-1)*dyRow+(cols-1)*dyCol+c-1]
+	if len(woff) < len(xoff) {
+		panic("kernels: tapsGrad: taps without weights")
 	}
 }
 
 func reduceVector(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow, vRow int) {
-	wide := c &^ (lanes - 1)
+	wide := c &^ (channelStep - 1)
 	if wide > 0 && rows > 0 {
 		_, _, _, _ = sum[c-1], dot[c-1], ku[c-1], kv[c-1]
 		_, _ = u[(rows-1)*uRow+c-1], v[(rows-1)*vRow+c-1]
@@ -135,7 +220,7 @@ func reduceVector(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow
 }
 
 func affineVector(y, x, scale, shift []float32, floor float32, rows, c, row int, add bool) {
-	wide := c &^ (lanes - 1)
+	wide := c &^ (channelStep - 1)
 	if wide > 0 && rows > 0 {
 		_, _, _, _ = y[(rows-1)*row+c-1], x[(rows-1)*row+c-1], scale[c-1], shift[c-1]
 		affineVec(&y[0], &x[0], &scale[0], &shift[0], floor, rows, wide, row, add)
@@ -146,7 +231,7 @@ func affineVector(y, x, scale, shift []float32, floor float32, rows, c, row int,
 }
 
 func affine2Vector(y, u, v, a, b, d []float32, rows, c, row int, add bool) {
-	wide := c &^ (lanes - 1)
+	wide := c &^ (channelStep - 1)
 	if wide > 0 && rows > 0 {
 		_, _, _ = y[(rows-1)*row+c-1], u[(rows-1)*row+c-1], v[(rows-1)*row+c-1]
 		_, _, _ = a[c-1], b[c-1], d[c-1]
@@ -185,7 +270,7 @@ func addVector(y, a, b []float32, floor float32) {
 }
 
 func boxVector(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool) {
-	wide, last := c&^(lanes-1), (cols-1)*col+c-1
+	wide, last := c&^(channelStep-1), (cols-1)*col+c-1
 	if wide > 0 {
 		_, _, _, _ = y[last], a[last], b[last], d[last]
 		boxVec(&y[0], &a[0], &b[0], &d[0], wa, wb, wd, pre, post, cols, wide, col, add)
@@ -195,22 +280,41 @@ func boxVector(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col
 	}
 }
 
-func pickVector(best, from, x []float32, t float32) {
-	from, x = from[:len(best)], x[:len(best)]
-	wide := len(best) &^ (lanes - 1)
-	if wide > 0 {
-		pickVec(&best[0], &from[0], &x[0], t, wide)
+func peakVector(y []float32, yCol int, x []float32, xCol int, window window, cols, c int) {
+	wide := c &^ (channelStep - 1)
+	if wide > 0 && cols > 0 {
+		_ = y[(cols-1)*yCol+c-1]
+		window.check(x, xCol, cols, c)
+		peakVec(&y[0], yCol, first(x), xCol, &window, cols, wide)
 	}
-	pickPortable(best[wide:], from[wide:], x[wide:], t)
+	if wide < c && cols > 0 {
+		peakPortable(y[wide:], yCol, x[wide:], xCol, window, cols, c-wide)
+	}
 }
 
-func pickGradVector(dx, dy, from []float32, t float32) {
-	dy, from = dy[:len(dx)], from[:len(dx)]
-	wide := len(dx) &^ (lanes - 1)
-	if wide > 0 {
-		pickGradVec(&dx[0], &dy[0], &from[0], t, wide)
+func pickVector(from []float32, col int, x []float32, xCol int, window window, cols, c int) {
+	wide := c &^ (channelStep - 1)
+	if wide > 0 && cols > 0 {
+		_ = from[(cols-1)*col+c-1]
+		window.check(x, xCol, cols, c)
+		pickVec(&from[0], col, first(x), xCol, &window, cols, wide)
 	}
-	pickGradPortable(dx[wide:], dy[wide:], from[wide:], t)
+	if wide < c && cols > 0 {
+		pickPortable(from[wide:], col, x[wide:], xCol, window, cols, c-wide)
+	}
+}
+
+func pickGradVector(dx []float32, dxCol int, dy, from []float32, col int, window window, cols, c int, add bool) {
+	wide := c &^ (channelStep - 1)
+	if wide > 0 && cols > 0 {
+		_ = dx[(cols-1)*dxCol+c-1]
+		window.check(dy, col, cols, c)
+		window.check(from, col, cols, c)
+		pickGradVec(&dx[0], dxCol, first(dy), first(from), col, &window, cols, wide, add)
+	}
+	if wide < c && cols > 0 {
+		pickGradPortable(dx[wide:], dxCol, dy[wide:], from[wide:], col, window, cols, c-wide, add)
+	}
 }
 
 // first is a pointer to the first element, or nil.

@@ -6,16 +6,17 @@ import "math"
 
 // MixTerm is one term of a mixture, P·f(X), where f(x) = x, or, if Norm,
 // (x−mean)·invstd: a batch norm without affine, whose statistics [Mix] takes
-// from this batch and leaves in Mean and InvStd (C).
+// from this batch and leaves in Mean and InvStd (C), unless they are Given.
 type MixTerm[T Float] struct {
 	X            []T   // M·C
-	Norm         bool  //
+	Norm, Given  bool  //
 	Mean, InvStd []T   // only if Norm
 	Open         *bool // nil or true: takes part. False: nothing of it is read, only its DP is written, as 0
 	P            *T
 
 	// Backward pass.
 	DX    []T  // gradient in X; nil is not wanted
+	Coefs []T  // 3·C, nil is not wanted: DX is DY·a + X·b + d, channel by channel
 	AddDX bool // DX is added to
 	DP    *T   // gradient in P; nil is not wanted
 }
@@ -32,10 +33,11 @@ func (t *MixTerm[T]) check(kernel string, m, c int) {
 }
 
 // Mix is a mixture of candidate operations' outputs, M rows of C channels:
-// Y = Σ P·f(X) over the open terms, 0 if there are none.
+// Y = Σ P·f(X) over the open terms, 0 if there are none, + Y if Add.
 // Source: Liu et al., DARTS, 2019, eq. 2; gates as in Dong, Yang, GDAS, 2019.
 type Mix[T Float] struct {
 	M, C       int
+	Add        bool
 	Epsilon    T
 	Terms      []MixTerm[T]
 	Y, Scratch []T
@@ -60,12 +62,16 @@ func (x *Mix[T]) Run(p *Pool) {
 	need("mix", "Y", x.Y, x.M*x.C)
 	need("mix", "Scratch", x.Scratch, x.ScratchLen(p.Threads()))
 	r := rowChunks{x.M, x.C}
-	norm := false
+	norm, open := false, false
 	for i := range x.Terms {
 		if t := &x.Terms[i]; t.open() {
+			open = true
 			t.check("mix", x.M, x.C)
-			norm = norm || t.Norm
+			norm = norm || t.Norm && !t.Given
 		}
+	}
+	if !open && x.Add {
+		return
 	}
 	if norm {
 		p.For(r.count()*len(x.Terms), (*mixMoments[T])(x))
@@ -79,9 +85,11 @@ func (x *Mix[T]) Run(p *Pool) {
 		for ch := range x.C {
 			scale[ch], shift[ch] = *t.P, 0
 			if t.Norm {
-				mean, squares := combine(r, x.partial(i), ch)
-				inverse := 1 / math.Sqrt(squares/float64(x.M)+float64(x.Epsilon))
-				t.Mean[ch], t.InvStd[ch] = T(mean), T(inverse)
+				if !t.Given {
+					mean, squares := combine(r, x.partial(i), ch)
+					t.Mean[ch], t.InvStd[ch] = T(mean), T(1/math.Sqrt(squares/float64(x.M)+float64(x.Epsilon)))
+				}
+				mean, inverse := float64(t.Mean[ch]), float64(t.InvStd[ch])
 				scale[ch], shift[ch] = T(float64(*t.P)*inverse), T(-float64(*t.P)*inverse*mean)
 			}
 		}
@@ -95,7 +103,7 @@ type mixMoments[T Float] Mix[T]
 func (x *mixMoments[T]) Do(piece, _ int) {
 	r := rowChunks{x.M, x.C}
 	term, chunk := piece/r.count(), piece%r.count()
-	if t := &x.Terms[term]; t.Norm && t.open() {
+	if t := &x.Terms[term]; t.Norm && !t.Given && t.open() {
 		at, rows := r.at(chunk)
 		moments(loops[T](), (*Mix[T])(x).partial(term)[3*chunk*x.C:], t.X[at:], rows, x.C)
 	}
@@ -114,7 +122,7 @@ func (x *mixApply[T]) Do(chunk, _ int) {
 	block := max(1, blockSize/x.C)
 	for r := 0; r < rows; r += block {
 		at, n := first+r*x.C, min(block, rows-r)
-		add := false
+		add := x.Add
 		for i := range x.Terms {
 			if t := &x.Terms[i]; t.open() {
 				f := (*Mix[T])(x).coefficients(i)
@@ -171,6 +179,7 @@ func (x *MixBackward[T]) Run(p *Pool) {
 	for i := range x.Terms {
 		if t := &x.Terms[i]; t.open() {
 			x.solve(t, x.coefficients(i), x.partial(i))
+			copy(t.Coefs, x.coefficients(i))
 		}
 	}
 	p.For(r.count(), (*mixGradient[T])(x))

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// separable is a chain of depthwise separable convolutions, each with a ReLU
+// before it, and a batch norm between each two. Inputs: x, then for each stage
+// the depthwise and the pointwise weights, and scale and shift of the batch
+// norm behind it if that has them and is not the last stage's. Outputs: y, the
+// statistics of each stage's output (mean and inverse of the standard
+// deviation), and the outputs of all stages but the last.
+type separable[T kernels.Float] struct {
+	name   string
+	stages []kernels.SeparableShape
+	affine []bool // the batch norm behind each stage but the last
+}
+
+func (d separable[T]) String() string {
+	return fmt.Sprintf("separable %s %+v affine=%t", d.name, d.stages, d.affine)
+}
+
+func (d separable[T]) last() int { return len(d.stages) - 1 }
+
+// statistics is where those of a stage's output begin in the second output.
+func (d separable[T]) statistics(stage int) int {
+	at := 0
+	for _, s := range d.stages[:stage] {
+		at += 2 * s.Out
+	}
+	return at
+}
+
+func outShape(s kernels.SeparableShape) tensor.Shape {
+	return tensor.Shape{s.N, s.OutH(), s.OutW(), s.Out}
+}
+
+// shapes are those of the outputs.
+func (d separable[T]) shapes() []tensor.Shape {
+	out := []tensor.Shape{outShape(d.stages[d.last()]), {d.statistics(len(d.stages))}}
+	for _, s := range d.stages[:d.last()] {
+		out = append(out, outShape(s))
+	}
+	return out
+}
+
+func (d separable[T]) compile(c *compiler[T], in, out []value) {
+	n := len(d.stages)
+	k := &kernels.SeparableChain[T]{Stages: make([]kernels.Separable[T], n), Norms: make([]kernels.ChainNorm[T], n-1)}
+	x := c.add(k)
+	var statistics, scratch []T
+	coefficients, scratchLen := make([][]T, n), 0
+	x.read(&k.Stages[0].X, in[0])
+	in = in[1:]
+	for i := range k.Stages {
+		s := &k.Stages[i]
+		s.SeparableShape, s.Epsilon = d.stages[i], ops.BatchNormEpsilon
+		x.read(&s.Depth, in[0]).read(&s.Point, in[1])
+		in = in[2:]
+		to := out[0]
+		if i < d.last() {
+			to = out[2+i]
+			if d.affine[i] {
+				x.read(&k.Norms[i].Gamma, in[0]).read(&k.Norms[i].Beta, in[1])
+				in = in[2:]
+			}
+		}
+		x.write(&s.Y, to, size(outShape(s.SeparableShape)))
+		if i > 0 {
+			x.scratch(&coefficients[i], 2*s.C)
+		}
+		scratchLen = max(scratchLen, s.ScratchLen(c.pool.Threads()))
+	}
+	x.write(&statistics, out[1], d.statistics(n)).scratch(&scratch, scratchLen)
+	x.ready = func() {
+		for i := range k.Stages {
+			s := &k.Stages[i]
+			own := statistics[d.statistics(i):]
+			s.Mean, s.InvStd, s.Scratch = own[:s.Out], own[s.Out:][:s.Out], scratch
+			if i > 0 {
+				s.X, s.Scale, s.Shift = k.Stages[i-1].Y, coefficients[i][:s.C], coefficients[i][s.C:]
+			}
+		}
+	}
+}
+
+func (d separable[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+	shapes := make([]tensor.Shape, len(in))
+	for i, n := range in {
+		shapes[i] = n.Shape()
+	}
+	args := append(in[:len(in):len(in)], grad, b.pick(out, 0), b.pick(out, 1))
+	for i := range d.last() {
+		args = append(args, b.pick(out, 2+i))
+	}
+	all := b.apply(separableGrad[T](d), shapes, args...)
+	g := make(gorgonia.Nodes, len(in))
+	for i := range in {
+		if want[i] {
+			g[i] = b.pick(all, i)
+		}
+	}
+	return g
+}
+
+// separableGrad gives the gradients of all inputs of separable. Inputs: those
+// of separable, dy, y, the statistics, the outputs of all stages but the last.
+type separableGrad[T kernels.Float] separable[T]
+
+func (d separableGrad[T]) String() string       { return separable[T](d).String() + " backward" }
+func (d separableGrad[T]) adds(output int) bool { return output == 0 }
+
+func (d separableGrad[T]) compile(c *compiler[T], in, out []value) {
+	n := len(d.stages)
+	last := n - 1
+	k := &separableBackward[T]{SeparableChainBackward: kernels.SeparableChainBackward[T]{
+		Stages: make([]kernels.SeparableBackward[T], n), InvStd: make([][]T, n), Norms: make([]kernels.ChainNorm[T], n-1)}}
+	x := c.add(k)
+	middle := in[len(out)+3:] // outputs of the stages but the last
+	x.grad(&k.Stages[last].DY, in[len(out)])
+	k.y = in[len(out)+1]
+	var statistics, scratch []T
+	x.read(&statistics, in[len(out)+2])
+	between, coefficients, scratchLen := make([][]T, n), make([][]T, n), 0
+	x.read(&k.Stages[0].X, in[0]).offer(&k.Stages[0].DX, out[0], &k.Stages[0].Add)
+	in, out = in[1:], out[1:]
+	for i := range k.Stages {
+		s := &k.Stages[i]
+		s.SeparableShape = d.stages[i]
+		x.read(&s.Depth, in[0]).offer(&s.DDepth, out[0], nil).read(&s.Point, in[1]).offer(&s.DPoint, out[1], nil)
+		in, out = in[2:], out[2:]
+		if i < last && d.affine[i] {
+			norm := &k.Norms[i]
+			x.read(&norm.Gamma, in[0]).offer(&norm.DGamma, out[0], nil).read(&norm.Beta, in[1]).offer(&norm.DBeta, out[1], nil)
+			in, out = in[2:], out[2:]
+		}
+		if i > 0 {
+			x.read(&s.X, middle[i-1]).scratch(&between[i], s.N*s.H*s.W*s.C).scratch(&coefficients[i], 7*s.C)
+		}
+		scratchLen = max(scratchLen, s.ScratchLen(c.pool.Threads()))
+	}
+	x.scratch(&scratch, scratchLen)
+	x.ready = func() {
+		for i := range k.Stages {
+			s := &k.Stages[i]
+			s.Scratch = scratch
+			if i == 0 {
+				continue
+			}
+			own, part := statistics[separable[T](d).statistics(i-1):], func(j int) []T { return coefficients[i][j*s.C:][:s.C] }
+			s.Mean, k.InvStd[i] = own[:s.C], own[s.C:][:s.C]
+			s.Scale, s.Shift, s.Sum, s.Dot, s.DX = part(0), part(1), part(2), part(3), between[i]
+			before := &k.Stages[i-1]
+			before.A, before.B, before.D, before.DY, before.Y = part(4), part(5), part(6), between[i], s.X
+		}
+	}
+}
+
+// separableBackward is a kernel that knows where its output was, for a mixture
+// whose gradient it takes over.
+type separableBackward[T kernels.Float] struct {
+	kernels.SeparableChainBackward[T]
+	y value
+}
+
+// separables finds chains of depthwise separable convolutions with a ReLU
+// before each: the last pointwise convolution of each stands for them all.
+func (l *lowering[T]) separables() {
+	l.chains, l.absorbed = map[ops.Value][]ops.Value{}, map[ops.Value]bool{}
+	only := func(v ops.Value) bool { return len(l.readers[v]) == 1 && v != l.from.Out && v != l.from.Aux }
+	for i, n := range l.from.Nodes {
+		if n.Kind != ops.Conv || n.Groups != 1 || n.Bias || n.Window != ops.Same(1, 1, 1) {
+			continue
+		}
+		depth := l.from.Nodes[n.In[0]]
+		if depth.Kind != ops.Conv || depth.Groups != depth.Shape.C || depth.Groups < 2 || depth.Bias || !only(n.In[0]) ||
+			depth.Window.Kernel < depth.Window.Stride || 2*depth.Window.Pad != (depth.Window.Kernel-1)*depth.Window.Dilation {
+			continue
+		}
+		relu := l.from.Nodes[depth.In[0]]
+		if relu.Kind != ops.ReLU || l.from.Shape(depth.In[0]).C != depth.Groups {
+			continue
+		}
+		l.absorbed[n.In[0]] = true
+		var chain []ops.Value
+		norm := l.from.Nodes[relu.In[0]]
+		if only(depth.In[0]) && only(relu.In[0]) && norm.Kind == ops.BatchNorm && only(norm.In[0]) && l.chains[norm.In[0]] != nil {
+			chain = l.chains[norm.In[0]]
+			delete(l.chains, norm.In[0])
+			l.absorbed[norm.In[0]], l.absorbed[relu.In[0]] = true, true
+		}
+		l.chains[ops.Value(i)] = append(chain, ops.Value(i))
+	}
+}
+
+// separable adds a chain of separable convolutions, given by its pointwise ones.
+func (l *lowering[T]) separable(chain []ops.Value) error {
+	var d separable[T]
+	var args gorgonia.Nodes
+	var sources []runningSource[T]
+	for i, v := range chain {
+		point := l.from.Nodes[v]
+		depth := l.from.Nodes[point.In[0]]
+		relu := l.from.Nodes[depth.In[0]]
+		if i == 0 {
+			args = append(args, l.nodes[relu.In[0]])
+			if args[0] == nil {
+				return fmt.Errorf("autodiff: %s: a conv reads zeros", depth.Name)
+			}
+		} else {
+			norm := l.from.Nodes[relu.In[0]]
+			d.affine = append(d.affine, norm.Affine)
+			args = append(args, l.learned(norm)...)
+			before := d.stages[i-1]
+			sources = append(sources, l.statistics(norm, before.N*before.OutH()*before.OutW(), d.statistics(i-1), nil))
+		}
+		in, w := l.from.Shape(depth.In[0]), depth.Window
+		d.stages = append(d.stages, kernels.SeparableShape{DepthwiseShape: kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, Out: point.Shape.C})
+		args = append(append(args, l.learned(depth)...), l.learned(point)...)
+		d.name = point.Name
+	}
+	all := l.apply(d, d.shapes(), args...)
+	v := chain[d.last()]
+	l.nodes[v] = l.pick(all, 0)
+	l.running[all] = sources
+	l.known[v] = known{all, d.statistics(d.last())}
+	return nil
+}
+
+// known is where the statistics of a map are, for the batch norm behind it.
+type known struct {
+	of *gorgonia.Node // its second output
+	at int
+}

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import (
+	"fmt"
+	"math"
+)
+
+// SeparableShape is the extents of a depthwise convolution and the pointwise
+// one behind it: X is N,H,W,C, the depthwise weights are Kernel,Kernel,C, the
+// pointwise ones C,Out, Y is N,OutH,OutW,Out.
+type SeparableShape struct {
+	DepthwiseShape
+	Out int
+}
+
+func (s SeparableShape) yLen() int { return s.N * s.OutH() * s.OutW() * s.Out }
+
+func (s SeparableShape) check() {
+	s.DepthwiseShape.check()
+	if s.Out < 1 {
+		panic(fmt.Sprintf("kernels: separable: bad shape %+v", s))
+	}
+}
+
+// Separable is a depthwise separable convolution with the batch norm and the
+// ReLU before it, and the statistics of the batch norm behind it:
+//
+//	Y = Point·(Depth ∗ max(0, X·Scale + Shift))
+//
+// Scale and Shift (C) are left out if nil. Mean and InvStd (Out), unless nil,
+// are results: the mean of Y over all pixels, and 1/√(variance + Epsilon).
+// What lies between stays in the cache: an image is taken through both
+// convolutions a few rows at a time.
+// Source: Howard et al., MobileNets, 2017, §3.1.
+type Separable[T Float] struct {
+	SeparableShape
+	Epsilon                                                 T
+	X, Scale, Shift, Depth, Point, Y, Mean, InvStd, Scratch []T
+
+	plan *separable
+	key  separableKey
+}
+
+// separableKey is what a plan depends on.
+type separableKey struct {
+	SeparableShape
+	backward bool
+}
+
+// separable is the plan of a separable convolution, forward or backward.
+type separable struct {
+	SeparableShape
+	depth  *depthwise // the depthwise convolution of one image
+	rows   int        // output rows that are taken together
+	point  pointwise  // forward: their pointwise convolution
+	wide   int        // backward: channels of dy as it is read, at least a panel
+	tile   int        // backward: C rounded up to whole tiles of outer
+	back   *depthwise // backward: the depthwise gradient of one image
+	dpoint pointwise  // backward: the pointwise gradient, written where back reads
+}
+
+// blockPixels of a depthwise output stay in the first-level cache until the
+// pointwise convolution has read them.
+const blockPixels = 96
+
+func planSeparable[T Float](s SeparableShape, backward bool) *separable {
+	s.check()
+	one := s.dense()
+	one.N = 1
+	whole := func(g gather) gather {
+		g.images, g.units = 1, g.rows.units
+		return g
+	}
+	p := &separable{SeparableShape: s, depth: newDepthwise(whole(one.forward(false, 1)), s.Kernel)}
+	p.rows = min(s.OutH(), max(1, blockPixels/s.OutW()))
+	tile := loops[T]().convRows
+	if !backward {
+		p.point = newPointwise(s.C, s.Out, tile, p.rows, s.OutW(), s.C, s.OutW()*s.C, s.Out, s.OutW()*s.Out)
+		return p
+	}
+	g := whole(one.backward(1))
+	if left, top := -p.depth.g.cols.lo, -p.depth.g.rows.lo; left < 0 || top < 0 || left+s.W > p.depth.g.width || top+s.H > p.depth.g.rows.span(s.OutH()) ||
+		-g.cols.lo+s.OutW() > g.width || -g.rows.lo+s.OutH() > g.rows.span(g.rows.units) {
+		panic(fmt.Sprintf("kernels: separable: %+v does not read all of its input", s))
+	}
+	p.back = newDepthwise(g, s.Kernel)
+	p.wide = max(panel, s.Out)
+	n := loops[T]().outerRows
+	p.tile = (s.C + n - 1) / n * n
+	p.dpoint = newPointwise(s.Out, s.C, tile, p.rows, s.OutW(), p.wide, s.OutW()*p.wide, s.C, g.width*s.C)
+	return p
+}
+
+// pointwise is a 1×1 convolution of a block of pixels, rows × cols.
+type pointwise struct {
+	in, out    int
+	tile, cols int // pixels of a tile of micro.conv, and of a row
+	x, y       [][]int
+	place      []int // of a tile's pixels in a tile of its own
+}
+
+// newPointwise tabulates the pixels of 1…rows rows.
+func newPointwise(in, out, tile, rows, cols, xCol, xRow, yCol, yRow int) pointwise {
+	p := pointwise{in: in, out: out, tile: tile, cols: cols}
+	for n := 1; n <= rows; n++ {
+		var x, y []int
+		for r := range n {
+			for c := range cols {
+				x, y = append(x, r*xRow+c*xCol), append(y, r*yRow+c*yCol)
+			}
+		}
+		for i := len(x); len(x)%tile != 0; {
+			x, y = append(x, x[i-1]), append(y, y[i-1])
+		}
+		p.x, p.y = append(p.x, x), append(p.y, y)
+	}
+	for i := range tile {
+		p.place = append(p.place, i*panel)
+	}
+	return p
+}
+
+func (p *pointwise) packedLen() int { return (p.out + panel - 1) / panel * panel * p.in }
+
+// packPointwise lays weights out as [⌈out/16⌉][in][16] (see [panelStart]).
+func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride int) {
+	clear(dst[:p.packedLen()])
+	for i := 0; i*panel < p.out; i++ {
+		first := panelStart(i, p.out)
+		for k := range p.in {
+			for j := range min(panel, p.out) {
+				dst[(i*p.in+k)*panel+j] = weights[k*inStride+(first+j)*outStride]
+			}
+		}
+	}
+}
+
+// oneSegment is the table of a 1×1 window.
+var oneSegment = []int{0}
+
+// runPointwise convolves so many rows. tile is working memory, zero a panel of zeros.
+func runPointwise[T Float](p *pointwise, m *micro[T], y, x, packed, tile, zero []T, rows int) {
+	xoff, yoff, none := p.x[rows-1], p.y[rows-1], floorOf[T](false)
+	if p.out < panel {
+		for t := 0; t < len(xoff); t += p.tile {
+			m.conv(tile, nil, nil, p.place, x, xoff[t:][:p.tile], oneSegment, p.in, packed, zero, none)
+			for j, at := range yoff[t:][:p.tile] {
+				copy(y[at:][:p.out], tile[j*panel:])
+			}
+		}
+		return
+	}
+	for i := 0; i*panel < p.out; i++ {
+		m.conv(y[panelStart(i, p.out):], nil, nil, yoff, x, xoff, oneSegment, p.in, packed[i*p.in*panel:], zero, none)
+	}
+}
+
+// loadNormal makes the working copy of image x: max(0, x·scale + shift), or
+// max(0, x) if scale is nil, with zeros around it.
+func loadNormal[T Float](g *gather, m *micro[T], x, scale, shift, work []T) {
+	left, width := max(0, -g.cols.lo), g.width*g.c
+	cols := min(g.width-left, g.cols.source)
+	for r := range g.rows.span(g.units) {
+		dst, row := work[r*width:][:width], r+g.rows.lo
+		if row < 0 || row >= g.rows.source {
+			clear(dst)
+			continue
+		}
+		src, in := x[row*g.cols.source*g.c:][:cols*g.c], dst[left*g.c:][:cols*g.c]
+		clear(dst[:left*g.c])
+		if scale == nil {
+			m.relu(in, src)
+		} else {
+			m.affine(in, src, scale, shift, 0, cols, g.c, g.c, false)
+		}
+		clear(dst[left*g.c+len(in):])
+	}
+}
+
+// depthRows writes rows of the depthwise output from the working copy x.
+func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, rows int) {
+	g, c := &p.depth.g, p.C
+	for r := range rows {
+		depthRow(p.depth, m, 0, z[r*p.OutW()*c:], nil, nil, x[(first+r)*g.rows.step*g.width*c:], weights, nil, floorOf[T](false))
+	}
+}
+
+// moments of an image's output: mean, squared deviations, and working memory.
+const momentParts = 3
+
+func (s *Separable[T]) planned() *separable {
+	if key := (separableKey{s.SeparableShape, false}); s.plan == nil || key != s.key {
+		s.plan, s.key = planSeparable[T](s.SeparableShape, false), key
+	}
+	return s.plan
+}
+
+// workLen is a working copy, a block of the depthwise output and a tile.
+func (s *Separable[T]) workLen() int {
+	p := s.plan
+	return p.depth.g.imageLen() + p.rows*p.OutW()*p.C + p.point.tile*panel
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (s *Separable[T]) ScratchLen(threads int) int {
+	p := s.planned()
+	return panel + p.point.packedLen() + p.N*momentParts*p.Out + threads*s.workLen()
+}
+
+// Run computes Y and its statistics.
+func (s *Separable[T]) Run(pool *Pool) {
+	const kernel = "separable"
+	p := s.planned()
+	need(kernel, "X", s.X, s.xLen())
+	optional(kernel, "Scale", s.Scale, s.C)
+	optional(kernel, "Shift", s.Shift, s.C)
+	need(kernel, "Depth", s.Depth, s.weightsLen())
+	need(kernel, "Point", s.Point, s.C*s.Out)
+	need(kernel, "Y", s.Y, s.yLen())
+	optional(kernel, "Mean", s.Mean, s.Out)
+	optional(kernel, "InvStd", s.InvStd, s.Out)
+	need(kernel, "Scratch", s.Scratch, s.ScratchLen(pool.Threads()))
+	clear(s.Scratch[:panel])
+	packPointwise(&p.point, s.Scratch[panel:], s.Point, s.Out, 1)
+	pool.For(s.N, (*separableTask[T])(s))
+	if s.Mean == nil {
+		return
+	}
+	rows := p.OutH() * p.OutW()
+	partial := s.Scratch[panel+p.point.packedLen():]
+	for ch := range s.Out {
+		mean, squares := combineEqual(partial, momentParts*s.Out, s.Out, s.N, rows, ch)
+		s.Mean[ch], s.InvStd[ch] = T(mean), T(1/math.Sqrt(squares/float64(s.N*rows)+float64(s.Epsilon)))
+	}
+}
+
+// combineEqual is combine for n parts of the same number of rows.
+func combineEqual[T Float](partial []T, stride, c, n, rows, ch int) (mean, squares float64) {
+	for i := range n {
+		mean += float64(partial[i*stride+ch])
+	}
+	mean /= float64(n)
+	for i := range n {
+		d := float64(partial[i*stride+ch]) - mean
+		squares += float64(partial[i*stride+c+ch]) + d*d*float64(rows)
+	}
+	return mean, squares
+}
+
+// separableTask does an image.
+type separableTask[T Float] Separable[T]
+
+func (s *separableTask[T]) Do(image, worker int) {
+	p, m := s.plan, loops[T]()
+	size := (*Separable[T])(s).workLen()
+	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.point.packedLen()]
+	partial := s.Scratch[panel+len(packed):][:p.N*momentParts*p.Out]
+	work := s.Scratch[panel+len(packed)+len(partial)+worker*size:][:size]
+	x, rest := work[:p.depth.g.imageLen()], work[p.depth.g.imageLen():]
+	z, tile := rest[:p.rows*p.OutW()*p.C], rest[p.rows*p.OutW()*p.C:]
+	loadNormal(&p.depth.g, m, s.X[image*p.H*p.W*p.C:], s.Scale, s.Shift, x)
+	y := s.Y[image*p.OutH()*p.OutW()*p.Out:][:p.OutH()*p.OutW()*p.Out]
+	sums := partial[image*momentParts*p.Out:][:momentParts*p.Out]
+	sum, dot := sums[:p.Out], sums[p.Out:2*p.Out]
+	clear(sums)
+	for first := 0; first < p.OutH(); first += p.rows {
+		rows := min(p.rows, p.OutH()-first)
+		depthRows(p, m, z, x, s.Depth, first, rows)
+		out := y[first*p.OutW()*p.Out:]
+		runPointwise(&p.point, m, out, z, packed, tile, zero, rows)
+		if s.Mean != nil { // deviations from the image's first pixel
+			m.reduce(sum, dot, out, y, out, y, floorOf[T](false), rows*p.OutW(), p.Out, p.Out, p.Out)
+		}
+	}
+	for ch, v := range sum {
+		n := T(p.OutH() * p.OutW())
+		sum[ch], dot[ch] = y[ch]+v/n, max(0, dot[ch]-v*v/n)
+	}
+}
+
+// SeparableBackward is the gradient of [Separable]. Of Y's gradient it has DY,
+// or, if A is not nil, what becomes of a gradient DY behind a batch norm of Y:
+//
+//	dy = DY·A + Y·B + D  (channel by channel)
+//
+// DDepth and DPoint are the gradients in the weights, nil if not wanted. DX is
+// that in X, + DX if Add. With Scale, DX is the gradient in X·Scale + Shift,
+// and Sum and Dot (C) are Σ DX and Σ DX·(X − Mean): what the batch norm before
+// needs to carry it further.
+type SeparableBackward[T Float] struct {
+	SeparableShape
+	Add                                                                                        bool
+	X, Scale, Shift, Mean, Depth, Point, DY, A, B, D, Y, DDepth, DPoint, DX, Sum, Dot, Scratch []T
+
+	plan *separable
+	key  separableKey
+}
+
+func (s *SeparableBackward[T]) planned() *separable {
+	if key := (separableKey{s.SeparableShape, true}); s.plan == nil || key != s.key {
+		s.plan, s.key = planSeparable[T](s.SeparableShape, true), key
+	}
+	return s.plan
+}
+
+// parts is the number of images in a part of the batch, and of parts, as chunks says.
+func (s *SeparableBackward[T]) parts() (images, n int) {
+	images = (s.N + chunks - 1) / chunks
+	return images, (s.N + images - 1) / images
+}
+
+// partLen is a part's weight gradients: depthwise, pointwise in panels.
+func (s *SeparableBackward[T]) partLen() int {
+	return s.weightsLen() + (s.Out+panel-1)/panel*panel*s.plan.tile
+}
+
+// workLen is working copies of X and of the depthwise output's gradient, blocks
+// of the depthwise output and of dy, and a tile.
+func (s *SeparableBackward[T]) workLen() int {
+	p := s.plan
+	block := p.rows * p.OutW()
+	return p.depth.g.imageLen() + p.back.g.imageLen() + block*p.C + p.tile + block*p.wide + p.dpoint.tile*panel
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (s *SeparableBackward[T]) ScratchLen(threads int) int {
+	p := s.planned()
+	_, n := s.parts()
+	return max(panel, s.C) + p.dpoint.packedLen() + n*s.partLen() + s.N*2*s.C + threads*s.workLen()
+}
+
+// Run computes the gradients.
+func (s *SeparableBackward[T]) Run(pool *Pool) {
+	const kernel = "separable backward"
+	p := s.planned()
+	need(kernel, "X", s.X, s.xLen())
+	need(kernel, "Depth", s.Depth, s.weightsLen())
+	need(kernel, "Point", s.Point, s.C*s.Out)
+	need(kernel, "DY", s.DY, s.yLen())
+	optional(kernel, "DX", s.DX, s.xLen())
+	optional(kernel, "DDepth", s.DDepth, s.weightsLen())
+	optional(kernel, "DPoint", s.DPoint, s.C*s.Out)
+	if s.A != nil {
+		need(kernel, "A", s.A, s.Out)
+		need(kernel, "B", s.B, s.Out)
+		need(kernel, "D", s.D, s.Out)
+		need(kernel, "Y", s.Y, s.yLen())
+	}
+	if s.Scale != nil {
+		need(kernel, "Scale", s.Scale, s.C)
+		need(kernel, "Shift", s.Shift, s.C)
+		need(kernel, "Mean", s.Mean, s.C)
+		need(kernel, "Sum", s.Sum, s.C)
+		need(kernel, "Dot", s.Dot, s.C)
+	}
+	need(kernel, "Scratch", s.Scratch, s.ScratchLen(pool.Threads()))
+	zeros := max(panel, s.C)
+	clear(s.Scratch[:zeros])
+	packPointwise(&p.dpoint, s.Scratch[zeros:], s.Point, 1, s.Out)
+	_, n := s.parts()
+	pool.For(n, (*separableBackwardTask[T])(s))
+	m, size := loops[T](), s.partLen()
+	partial := s.Scratch[zeros+p.dpoint.packedLen():]
+	for i := 1; i < n; i++ {
+		m.add(partial[:size], partial[:size], partial[i*size:][:size], floorOf[T](false))
+	}
+	if s.DDepth != nil {
+		copy(s.DDepth, partial[:s.weightsLen()])
+	}
+	if s.DPoint != nil {
+		dpoint := partial[s.weightsLen():]
+		for i := range s.C {
+			for o := 0; o*panel < s.Out; o++ {
+				copy(s.DPoint[i*s.Out+panelStart(o, s.Out):][:min(panel, s.Out)], dpoint[(o*p.tile+i)*panel:])
+			}
+		}
+	}
+	if s.Scale == nil || s.DX == nil {
+		return
+	}
+	sums := partial[n*size:]
+	for ch := range s.C {
+		var sum, dot float64
+		for i := range s.N {
+			sum += float64(sums[i*2*s.C+ch])
+			dot += float64(sums[(i*2+1)*s.C+ch])
+		}
+		s.Sum[ch], s.Dot[ch] = T(sum), T(dot)
+	}
+}
+
+// separableBackwardTask does a part of the batch.
+type separableBackwardTask[T Float] SeparableBackward[T]
+
+func (s *separableBackwardTask[T]) Do(part, worker int) {
+	k, p, m := (*SeparableBackward[T])(s), s.plan, loops[T]()
+	images, n := k.parts()
+	zero, rest := s.Scratch[:max(panel, p.C)], s.Scratch[max(panel, p.C):]
+	packed, rest := rest[:p.dpoint.packedLen()], rest[p.dpoint.packedLen():]
+	partial := rest[part*k.partLen():][:k.partLen()]
+	rest = rest[n*k.partLen():]
+	sums, rest := rest[:p.N*2*p.C], rest[p.N*2*p.C:]
+	clear(partial)
+	ddepth, dpoint := partial[:p.weightsLen()], partial[p.weightsLen():]
+
+	work := rest[worker*k.workLen():][:k.workLen()]
+	take := func(n int) []T {
+		t := work[:n]
+		work = work[n:]
+		return t
+	}
+	f, g := &p.depth.g, &p.back.g
+	block := p.rows * p.OutW()
+	x, dz := take(f.imageLen()), take(g.imageLen())
+	z, dyBlock := take(block*p.C+p.tile), take(block*p.wide)
+	tile := take(p.dpoint.tile * panel)
+	clear(dz) // the zeros around it stay
+	clear(z)
+	clear(dyBlock)
+	inside := dz[(-g.rows.lo*g.width-g.cols.lo)*p.C:]
+
+	size := p.OutH() * p.OutW() * p.Out
+	for image := part * images; image < min((part+1)*images, p.N); image++ {
+		in := s.X[image*p.H*p.W*p.C:][:p.H*p.W*p.C]
+		loadNormal(f, m, in, s.Scale, s.Shift, x)
+		for first := 0; first < p.OutH(); first += p.rows {
+			rows := min(p.rows, p.OutH()-first)
+			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()
+			dy := s.DY[at:]
+			switch {
+			case s.A != nil && p.wide == p.Out:
+				m.affine2(dyBlock, dy, s.Y[at:], s.A, s.B, s.D, pixels, p.Out, p.Out, false)
+				dy = dyBlock
+			case p.wide != p.Out:
+				for i := range pixels {
+					to := dyBlock[i*p.wide:][:p.Out]
+					copy(to, dy[i*p.Out:])
+					if s.A != nil {
+						m.affine2(to, to, s.Y[at+i*p.Out:], s.A, s.B, s.D, 1, p.Out, p.Out, false)
+					}
+				}
+				dy = dyBlock
+			}
+			if s.DPoint != nil {
+				depthRows(p, m, z, x, s.Depth, first, rows)
+				for o := 0; o*panel < p.Out; o++ {
+					m.outer(dpoint[o*panel*p.tile:], p.tile, z, dy[panelStart(o, p.Out):], rows, p.OutW(), p.OutW()*p.C, p.C, p.OutW()*p.wide, p.wide)
+				}
+			}
+			runPointwise(&p.dpoint, m, inside[first*g.width*p.C:], dy, packed, tile, zero, rows)
+		}
+		if s.DDepth != nil {
+			o := &p.depth.taps[0][0]
+			m.tapsGrad(ddepth, o.w, x, f.rows.step*f.width*p.C, f.cols.step*p.C, o.x, inside, g.width*p.C, p.C, p.OutH(), p.OutW(), p.C)
+		}
+		if s.DX == nil {
+			continue
+		}
+		dx := s.DX[image*p.H*p.W*p.C:][:len(in)]
+		g.eachRow(0, func(r, phase, source int) {
+			to := dx[r*p.W*p.C:][:p.W*p.C]
+			residual := to
+			if !s.Add {
+				residual = nil
+			}
+			depthRow(p.back, m, phase, to, x[((r-f.rows.lo)*f.width-f.cols.lo)*p.C:], residual, dz[source:], s.Depth, nil, floorOf[T](false))
+		})
+		if s.Scale != nil {
+			part := sums[image*2*p.C:][:2*p.C]
+			clear(part)
+			m.reduce(part, part[p.C:], dx, zero, in, s.Mean, floorOf[T](false), p.H*p.W, p.C, p.C, p.C)
+		}
+	}
+}
