@@ -20,7 +20,7 @@ type cell struct {
 	W, H            float64
 	Nodes           []node
 	Edges           []edge
-	Dead            int // edges of the space that are not drawn
+	Note            string // what is not drawn
 }
 
 type node struct {
@@ -57,21 +57,47 @@ func drawCells(a *arch.Architecture) []cell {
 	var cells []cell
 	choice := a.Space.Canonical(a.Choice)
 	for i, alpha := range a.Space.Alphas() {
+		shape := a.Space.Cells()[i]
 		var live []edgeOp
-		for row, e := range a.Space.Cells()[i].Edges {
+		for row, e := range shape.Edges {
 			if col := choice[i][row]; alpha.Ops[col] != ops.None {
 				live = append(live, edgeOp{e, col, alpha.Ops[col]})
 			}
 		}
-		out := 0
-		for _, e := range a.Space.Cells()[i].Edges {
-			out = max(out, e.To)
+		names := nodeNames(shape)
+		c := drawCell(names, live)
+		c.ID, c.Title = fmt.Sprintf("cell%d", i), alpha.Name
+		switch dead := len(alpha.Rows) - len(live); {
+		case shape.Keep > 0:
+			c.Note = fmt.Sprintf("%s and %s: outputs of the cells before. Each node adds up its edges; the output is the channels of nodes %s to %s.",
+				names[0], names[shape.Inputs-1], names[shape.Inputs], names[len(names)-1])
+		case dead > 0:
+			c.Note = fmt.Sprintf("Not drawn: edges that are dead or carry nothing (%d).", dead)
 		}
-		c := drawCell(out, live)
-		c.ID, c.Title, c.Dead = fmt.Sprintf("cell%d", i), alpha.Name, len(alpha.Rows)-len(live)
 		cells = append(cells, c)
 	}
 	return cells
+}
+
+// nodeNames names the nodes of a cell. Where all inner nodes are outputs, they
+// have the numbers of the literature, and the inputs the cells' that they come
+// from, k being this one.
+func nodeNames(c arch.Cell) []string {
+	out := 0
+	for _, e := range c.Edges {
+		out = max(out, e.To)
+	}
+	names := make([]string, out+1)
+	for n := range names {
+		names[n] = strconv.Itoa(n)
+		if c.Keep > 0 && n < c.Inputs {
+			names[n] = fmt.Sprintf("k−%d", c.Inputs-n)
+		}
+	}
+	if c.Keep == 0 {
+		names[0], names[out] = "in", "out"
+	}
+	return names
 }
 
 type edgeOp struct {
@@ -80,7 +106,10 @@ type edgeOp struct {
 	op  string
 }
 
-func drawCell(out int, edges []edgeOp) cell {
+// drawCell draws a cell of nodes with these names. The first and the last are
+// always there, others if an edge is at them.
+func drawCell(names []string, edges []edgeOp) cell {
+	out := len(names) - 1
 	lanes := placeArcs(edges)
 	var left, right float64 = labelWidth / 2, labelWidth / 2 // from the middle
 	for _, at := range lanes {
@@ -93,11 +122,11 @@ func drawCell(out int, edges []edgeOp) cell {
 	for i, e := range edges {
 		used[e.From], used[e.To] = true, true
 		c.Edges = append(c.Edges, drawEdge(x, y(e.From), y(e.To), lanes[i], e))
-		c.Desc += fmt.Sprintf("%s from %s to %s. ", e.op, nodeName(e.From, out), nodeName(e.To, out))
+		c.Desc += fmt.Sprintf("%s from %s to %s. ", e.op, names[e.From], names[e.To])
 	}
 	for n := range out + 1 {
 		if used[n] {
-			c.Nodes = append(c.Nodes, node{X: x, Y: y(n), R: nodeRadius, Label: nodeName(n, out)})
+			c.Nodes = append(c.Nodes, node{X: x, Y: y(n), R: nodeRadius, Label: names[n]})
 		}
 	}
 	return c
@@ -176,16 +205,6 @@ func path(parts ...any) string {
 		}
 	}
 	return s
-}
-
-func nodeName(n, out int) string {
-	switch n {
-	case 0:
-		return "in"
-	case out:
-		return "out"
-	}
-	return strconv.Itoa(n)
 }
 
 // colour is the class of the operation in column col of an α: the same in the

@@ -103,3 +103,17 @@ func TestSmooth(t *testing.T) {
 		t.Errorf("a short history became %d points", len(s.Y))
 	}
 }
+
+func TestThin(t *testing.T) {
+	for _, n := range []int{1, maxMeans, maxMeans + 1, 1000} {
+		var points []*Point
+		for i := range n {
+			v := float64(i)
+			points = append(points, &Point{Epoch: i, Lambda: &v})
+		}
+		s := newPicker(points).thin("λ", "c0", func(p *Point) *float64 { return p.Lambda })
+		if got := len(s.Y); got != min(n, maxMeans) || s.Y[got-1] != float64(n-1) || s.X[got-1] != float64(n-1) {
+			t.Errorf("%d points became %d, the last %v", n, got, s.Y[got-1])
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // epochs places points along the horizontal axis: the first of an epoch at its
@@ -46,7 +47,7 @@ func (k *picker) series(name, class string, of func(*Point) *float64) series {
 	return s
 }
 
-// maxMeans bounds the points of a smoothed curve.
+// maxMeans bounds the points of a smoothed or thinned curve.
 const maxMeans = 60
 
 // smooth is series with each stretch of points, at most maxMeans of them,
@@ -67,6 +68,21 @@ func (k *picker) smooth(name, class string, of func(*Point) *float64) series {
 		m.X, m.Y = append(m.X, x), append(m.Y, y)
 	}
 	return m
+}
+
+// thin is series with at most maxMeans points, the last among them.
+func (k *picker) thin(name, class string, of func(*Point) *float64) series {
+	s := k.series(name, class, of)
+	n := len(s.Y)
+	if n <= maxMeans {
+		return s
+	}
+	t := series{Name: name, Class: class}
+	for i := range maxMeans {
+		at := (i + 1) * n / maxMeans
+		t.X, t.Y = append(t.X, s.X[at-1]), append(t.Y, s.Y[at-1])
+	}
+	return t
 }
 
 func (k *picker) add(f frame, title string, u unit, rules []rule, fixed *reach, all ...series) {
@@ -128,9 +144,15 @@ func trainCharts(points []*Point, r Result) []chart {
 	return k.charts
 }
 
+// alphaGroup is the charts of one α.
+type alphaGroup struct {
+	Name   string // empty if there is but one
+	Charts []chart
+}
+
 // alphaCharts draws a small chart for each decision, a curve an operation. If
 // the space is not known, decisions and operations have numbers for names.
-func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
+func alphaCharts(points []*Point, space arch.Space) ([]alphaGroup, []legend) {
 	var first *Point
 	for _, p := range points {
 		if len(p.Alpha) > 0 {
@@ -141,8 +163,9 @@ func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
 	if first == nil {
 		return nil, nil
 	}
-	k := newPicker(points)
-	var ops []legend
+	x := epochs(points)
+	var groups []alphaGroup
+	var legends []legend
 	most := 0.0
 	for _, p := range points {
 		for _, rows := range p.Alpha {
@@ -155,24 +178,59 @@ func alphaCharts(points []*Point, space arch.Space) ([]chart, []legend) {
 			}
 		}
 	}
+	kept := keptEdges(points, space)
 	for a, rows := range first.Alpha {
+		k := &picker{points: points, x: x}
 		for row, cols := range rows {
 			var all []series
 			for col := range cols {
 				name := alphaOp(space, a, col)
-				if col == len(ops) {
-					ops = append(ops, legend{colour(col), name})
+				if col == len(legends) {
+					legends = append(legends, legend{colour(col), name})
 				}
-				all = append(all, k.series(name, colour(col), func(p *Point) *float64 { return p.weight(a, row, col) }))
+				all = append(all, k.thin(name, colour(col), func(p *Point) *float64 { return p.weight(a, row, col) }))
 			}
 			n := len(k.charts)
 			k.add(small, alphaRow(space, a, row), percent, nil, &reach{0, most}, all...)
-			if len(k.charts) > n {
+			if len(k.charts) == n {
+				continue
+			}
+			if col, is := kept(a, row); is {
+				k.charts[n].Note = "kept: " + leader(all[col:col+1])
+			} else {
 				k.charts[n].Note = leader(all)
 			}
 		}
+		g := alphaGroup{Charts: k.charts}
+		if len(first.Alpha) > 1 {
+			g.Name = alphaName(space, a)
+		}
+		groups = append(groups, g)
 	}
-	return k.charts, ops
+	return groups, legends
+}
+
+// keptEdges tells the columns of those edges that the search would keep at the
+// last point, in spaces where nodes keep some edges only.
+func keptEdges(points []*Point, space arch.Space) func(a, row int) (col int, is bool) {
+	var derived arch.Choice
+	if space != nil {
+		derived, _ = space.Parse(points[len(points)-1].Derived) // none, if it is not in the space
+	}
+	return func(a, row int) (int, bool) {
+		if a >= len(derived) || row >= len(derived[a]) || space.Cells()[a].Keep == 0 {
+			return 0, false
+		}
+		col := derived[a][row]
+		return col, space.Alphas()[a].Ops[col] != ops.None
+	}
+}
+
+func alphaName(space arch.Space, a int) string {
+	if space == nil || a >= len(space.Alphas()) {
+		return fmt.Sprintf("α %d", a)
+	}
+	return space.Alphas()[a].Name + " cell"
 }
 
 func alphaOp(space arch.Space, a, col int) string {
@@ -186,15 +244,8 @@ func alphaRow(space arch.Space, a, row int) string {
 	if space == nil || a >= len(space.Cells()) || row >= len(space.Cells()[a].Edges) {
 		return fmt.Sprintf("α %d, row %d", a, row)
 	}
-	edges, out := space.Cells()[a].Edges, 0
-	for _, e := range edges {
-		out = max(out, e.To)
-	}
-	name := nodeName(edges[row].From, out) + " → " + nodeName(edges[row].To, out)
-	if len(space.Alphas()) > 1 {
-		name = space.Alphas()[a].Name + ": " + name
-	}
-	return name
+	names, e := nodeNames(space.Cells()[a]), space.Cells()[a].Edges[row]
+	return names[e.From] + " → " + names[e.To]
 }
 
 // leader names the curve that ends highest.

@@ -57,7 +57,7 @@ type page struct {
 	Notation       string
 	Provisional    bool // the cells are what the search would choose now
 	Search, Train  []chart
-	Alpha          []chart
+	Alpha          []alphaGroup
 	Legend         []legend // operations, in the colours of Alpha and Cells
 	Warnings       []string
 	Entries        entryTable
@@ -113,7 +113,11 @@ func newPage(run Run) (*page, error) {
 // identify numbers the pictures, so that each can refer to its description.
 func (p *page) identify() {
 	n := 0
-	for _, charts := range [][]chart{p.Search, p.Train, p.Alpha} {
+	all := [][]chart{p.Search, p.Train}
+	for _, g := range p.Alpha {
+		all = append(all, g.Charts)
+	}
+	for _, charts := range all {
 		for i := range charts {
 			charts[i].ID = fmt.Sprintf("chart%d", n)
 			n++

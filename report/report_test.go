@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -192,6 +193,69 @@ func TestVerdict(t *testing.T) {
 		if got := judge(c.run).Text; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// dartsArchitecture is the cell that DARTS found on CIFAR-10 with second-order
+// gradients.
+func dartsArchitecture(t *testing.T) arch.Architecture {
+	t.Helper()
+	space, err := arch.NewSpace("darts", arch.Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice, err := space.Parse("Genotype(" +
+		"normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
+		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arch.Architecture{Space: space, Choice: choice}
+}
+
+// The page of a search with edge selection, as it runs and at its end.
+func TestEdgeSelection(t *testing.T) {
+	a := dartsArchitecture(t)
+	size := a.Space.Size()
+	run := Run{Result: Result{Space: "darts", Size: &size}}
+	for e := range 3 {
+		p := Point{Phase: "search", Epoch: e, Derived: a.Space.Notation(a.Choice)}
+		for i, alpha := range a.Space.Alphas() {
+			var rows [][]float64
+			for row := range alpha.Rows {
+				weights := make([]float64, len(alpha.Ops))
+				for col := range weights {
+					weights[col] = 0.1
+				}
+				weights[0] = 0.2
+				weights[a.Choice[i][row]] += 0.1 * float64(e)
+				rows = append(rows, weights)
+			}
+			p.Alpha = append(p.Alpha, rows)
+		}
+		run.History = append(run.History, p)
+	}
+	running := render(t, run)
+	run.Architecture = &a
+	for name, c := range map[string]struct {
+		page string
+		has  []string
+	}{
+		"running": {running, []string{"The cells that the search would choose now", "<h3>normal</h3>", "<h3>reduce</h3>", "cells 8, channels 16"}},
+		"found":   {render(t, run), []string{"The cells that were found", "normal cell", "reduce cell", "k−2 → 2", "4 → 5", "kept: skip_connect", "none 40"}},
+	} {
+		for _, want := range c.has {
+			if !strings.Contains(c.page, want) {
+				t.Errorf("%s: the page lacks %q", name, want)
+			}
+		}
+		if n := strings.Count(c.page, "kept: "); n != 16 {
+			t.Errorf("%s: %d edges are kept: want 16", name, n)
+		}
+	}
+	run.History[2].Derived = "nonsense" // of another version
+	if n := strings.Count(render(t, run), "kept: "); n != 0 {
+		t.Errorf("%d edges are kept by nonsense", n)
 	}
 }
 

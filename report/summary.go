@@ -168,7 +168,7 @@ func facts(run Run) []fact {
 	add("Space", r.Space)
 	if space := run.space(); space != nil {
 		s := space.Size()
-		add("Size", fmt.Sprintf("%d cells a stage, %d channels", s.Cells, s.Channels))
+		add("Size", fmt.Sprintf("cells %d, channels %d", s.Cells, s.Channels))
 		add("Images", fmt.Sprintf("%d×%d×%d, %d classes", s.Image, s.Image, s.Colours, s.Classes))
 	}
 	add("Method", r.Method)

@@ -3,11 +3,8 @@
 package search
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -49,67 +46,50 @@ type Candidate struct {
 // there are too few.
 const wellUsed = 0.9
 
-// Enumerate lists the networks of the space that the costs know, each once,
-// with their latency, in the space's order.
-func Enumerate(space arch.Space, costs Costs) ([]Candidate, error) {
-	var all []Candidate
-	seen := map[string]bool{}
-	for c := range arch.All(space) {
-		c = space.Canonical(c)
-		if name := space.Notation(c); seen[name] {
-			continue
-		} else {
-			seen[name] = true
-		}
-		s, err := costs.Latency(c)
-		if errors.Is(err, arch.ErrDead) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, Candidate{Choice: c, LatencyS: s, Loss: math.NaN()})
-	}
-	return all, nil
-}
+// rounding is how far sums over groups may be from the latency of the whole
+// network by rounding alone, relative to the budget.
+const rounding = 1e-9
 
 // Discretise returns the k networks with the greatest Σ ln p among those that
-// fit budgetS, exactly, best first; networks that use less than 0.9 of it
-// come behind all others. p holds the final mixture weights of each α. A dead
-// edge may stand for any operation: its weight is the greatest.
-// It is an *InfeasibleError if nothing fits.
-func Discretise(all []Candidate, p [][]float64, cols []int, none []int, budgetS float64, k int) ([]Candidate, error) {
-	var fit []Candidate
-	fastest := Candidate{LatencyS: math.Inf(1)}
-	for _, c := range all {
-		if c.LatencyS < fastest.LatencyS {
-			fastest = c
-		}
-		if c.LatencyS > budgetS {
-			continue
-		}
-		for i, rows := range c.Choice {
-			for row, col := range rows {
-				v := p[i][row*cols[i]+col]
-				if col == none[i] {
-					v = slices.Max(p[i][row*cols[i] : (row+1)*cols[i]])
-				}
-				c.Score += math.Log(max(v, 1e-30))
-			}
-		}
-		fit = append(fit, c)
+// fit budgetS, exactly as far as the costs of the groups add up, best first;
+// networks that use less than 0.9 of it come behind all others, and each does
+// fit when priced as a whole. p holds the final mixture weights of each α. It is
+// an *InfeasibleError if nothing fits.
+func (c *Catalogue) Discretise(p [][]float64, budgetS float64, k int) ([]Candidate, error) {
+	fastest, err := c.fastest()
+	if err != nil {
+		return nil, err
 	}
-	if len(fit) == 0 {
+	if fastest.LatencyS > budgetS {
 		return nil, &InfeasibleError{BudgetS: budgetS, FastestS: fastest.LatencyS, Fastest: fastest.Choice}
 	}
-	slices.SortStableFunc(fit, func(a, b Candidate) int {
-		if au, bu := a.LatencyS >= wellUsed*budgetS, b.LatencyS >= wellUsed*budgetS; au != bu {
-			if au {
-				return -1
-			}
-			return 1
+	groups := make([][]item, len(c.groups))
+	for i, g := range c.groups {
+		cols := len(c.space.Alphas()[g.Alpha].Ops)
+		for o, option := range g.Options {
+			groups[i] = append(groups[i], item{time: g.seconds[o], score: g.score(option, p[g.Alpha], cols)})
 		}
-		return cmp.Compare(b.Score, a.Score)
-	})
-	return fit[:min(k, len(fit))], nil
+	}
+	var found []Candidate
+	for _, used := range []bool{true, false} {
+		low, high := wellUsed*budgetS, budgetS
+		if !used {
+			low, high = 0, low
+		}
+		for options, score := range best(groups, low-rounding*budgetS, high+rounding*budgetS) {
+			if len(found) == k {
+				break
+			}
+			n, err := c.network(options)
+			if err != nil {
+				return nil, err
+			}
+			if n.LatencyS > budgetS || n.LatencyS >= wellUsed*budgetS != used {
+				continue
+			}
+			n.Score = score
+			found = append(found, n)
+		}
+	}
+	return found, nil
 }

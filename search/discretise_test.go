@@ -3,108 +3,252 @@
 package search
 
 import (
+	"cmp"
 	"errors"
-	"github.com/edgenas/edgenas/arch"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/edgenas/edgenas/arch"
 )
 
-// nb201 columns and the column of none, as the search passes them.
-var (
-	testCols = []int{5}
-	testNone = []int{0}
-)
+// instance is a space with made-up costs and mixture weights.
+type instance struct {
+	space arch.Space
+	costs Costs
+	p     [][]float64
+}
 
-func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
-	space := newNB201(t)
-	rng := rand.New(rand.NewPCG(1, 0))
-	costs := newAdditive(space, rng)
-	all, err := Enumerate(space, costs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) != 9444 {
-		t.Errorf("%d networks: want 9444, the distinct live cells", len(all))
-	}
-	p := [][]float64{randomMixture(6, 5, rng)}
-	const budget = 1.5e-3
-	got, err := Discretise(all, p, testCols, testNone, budget, 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// the best of all 15,625 raw choices that fit and use the budget well
-	best, bestScore := "", math.Inf(-1)
-	for c := range arch.All(space) {
-		s, err := costs.Latency(c)
-		if err != nil || s > budget || s < wellUsed*budget {
+func nb201Instance(t *testing.T, seed uint64) instance {
+	space, rng := newNB201(t), rand.New(rand.NewPCG(seed, 0))
+	return instance{space, newAdditive(space, rng), [][]float64{randomMixture(6, 5, rng)}}
+}
+
+func toyInstance(t *testing.T, seed uint64) instance {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	return instance{toy{}, newEdgeCosts(toy{}, rng), mixtures(toy{}, rng)}
+}
+
+// exhaustive prices and scores every network of the space, the best first as
+// Discretise orders them.
+func (in instance) exhaustive(t *testing.T, budgetS float64) []Candidate {
+	t.Helper()
+	var fit []Candidate
+	seen := map[string]bool{}
+	for c := range arch.All(in.space) {
+		c = in.space.Canonical(c)
+		s, err := in.costs.Latency(c)
+		if name := in.space.Notation(c); errors.Is(err, arch.ErrDead) || seen[name] {
 			continue
+		} else if err != nil {
+			t.Fatal(err)
+		} else {
+			seen[name] = true
 		}
 		score := 0.0
-		for row, col := range c[0] {
-			score += math.Log(p[0][row*5+col])
+		for i, a := range in.space.Alphas() {
+			for row, col := range c[i] {
+				weights := in.p[i][row*len(a.Ops):][:len(a.Ops)]
+				switch {
+				case col > 0:
+					score += math.Log(weights[col])
+				case in.space.Cells()[i].Keep == 0: // dead: may stand for any operation
+					score += math.Log(slices.Max(weights))
+				}
+			}
 		}
-		if score > bestScore {
-			best, bestScore = space.Notation(space.Canonical(c)), score
+		if s <= budgetS {
+			fit = append(fit, Candidate{Choice: c, LatencyS: s, Score: score})
 		}
 	}
-	if name := space.Notation(got[0].Choice); name != best {
-		// a dead edge is scored by its greatest weight, so a higher score than
-		// any raw choice with a living "none" may win; then it must be higher
-		if got[0].Score < bestScore {
-			t.Errorf("best is %s (Σ ln p = %g): exhaustive search finds %s (%g)", name, got[0].Score, best, bestScore)
+	slices.SortStableFunc(fit, func(a, b Candidate) int {
+		if au, bu := a.LatencyS >= wellUsed*budgetS, b.LatencyS >= wellUsed*budgetS; au != bu {
+			if au {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.Score, a.Score)
+	})
+	return fit
+}
+
+func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		instance func(*testing.T, uint64) instance
+		budgets  []float64
+		seeds    uint64
+	}{
+		{"nb201", nb201Instance, []float64{2e-4, 1.5e-3, 1}, 1},
+		{"edge selection", toyInstance, []float64{1.05e-3, 2e-3, 3.5e-3, 1}, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for seed := range tc.seeds {
+				in := tc.instance(t, seed)
+				c, err := NewCatalogue(in.space, in.costs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, budget := range tc.budgets {
+					all := in.exhaustive(t, budget)
+					for _, k := range []int{1, 20, 500} {
+						want := all[:min(k, len(all))]
+						got, err := c.Discretise(in.p, budget, k)
+						var infeasible *InfeasibleError
+						if len(want) == 0 && errors.As(err, &infeasible) {
+							continue
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						if len(got) != len(want) {
+							t.Fatalf("seed %d, budget %g s: %d networks: want %d", seed, budget, len(got), len(want))
+						}
+						for i := range got {
+							if !got[i].Choice.Equal(want[i].Choice) || got[i].LatencyS != want[i].LatencyS || math.Abs(got[i].Score-want[i].Score) > 1e-12 {
+								t.Fatalf("seed %d, budget %g s: candidate %d of %d is %s (%g s, Σ ln p = %g): want %s (%g s, %g)", seed, budget, i, k,
+									in.space.Notation(got[i].Choice), got[i].LatencyS, got[i].Score, in.space.Notation(want[i].Choice), want[i].LatencyS, want[i].Score)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestCatalogueOfNB201(t *testing.T) {
+	in := nb201Instance(t, 1)
+	c, err := NewCatalogue(in.space, in.costs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.groups) != 1 || len(c.groups[0].Options) != 9444 {
+		t.Errorf("%d groups, %d networks: want 1, and 9444, the distinct live cells", len(c.groups), len(c.groups[0].Options))
+	}
+}
+
+// Where the budget is no matter, the first network is the one that the
+// literature derives.
+func TestFirstOfEdgeSelectionIsDerived(t *testing.T) {
+	for _, space := range []arch.Space{toy{}, newDARTS(t)} {
+		for seed := range uint64(5) {
+			rng := rand.New(rand.NewPCG(seed, 2))
+			p := mixtures(space, rng)
+			c, err := NewCatalogue(space, newEdgeCosts(space, rng))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Discretise(p, 1, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := space.Derive(p); !got[0].Choice.Equal(want) {
+				t.Errorf("%s, seed %d: %v: derived is %v", space.Name(), seed, got[0].Choice, want)
+			}
 		}
 	}
-	for i, c := range got {
-		if c.LatencyS > budget {
-			t.Errorf("candidate %d takes %g s: over the budget", i, c.LatencyS)
+}
+
+// Networks of a space too large to try: each fits, they are in order, none
+// comes twice, and no change of one node makes a better one that is left out.
+func TestDiscretiseDARTS(t *testing.T) {
+	space, rng := newDARTS(t), rand.New(rand.NewPCG(4, 0))
+	costs, p := newEdgeCosts(space, rng), mixtures(space, rng)
+	c, err := NewCatalogue(space, costs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fastest, err := c.fastest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, budget := range []float64{1.001 * fastest.LatencyS, 1.2 * fastest.LatencyS, 3 * fastest.LatencyS} {
+		const k = 100
+		got, err := c.Discretise(p, budget, k)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if i > 0 && got[i-1].LatencyS >= wellUsed*budget && c.LatencyS >= wellUsed*budget && c.Score > got[i-1].Score {
-			t.Errorf("candidate %d has a greater score than the one before it", i)
+		if len(got) == 0 || len(got) > k || len(got) < k && budget > 1.1*fastest.LatencyS {
+			t.Errorf("budget %g s: %d networks: want %d", budget, len(got), k)
+		}
+		listed := map[string]bool{}
+		for i, n := range got {
+			if s, err := costs.Latency(n.Choice); err != nil || s != n.LatencyS || s > budget {
+				t.Errorf("budget %g s: candidate %d takes %g s, not %g (%v)", budget, i, s, n.LatencyS, err)
+			}
+			if i > 0 && (n.LatencyS >= wellUsed*budget) == (got[i-1].LatencyS >= wellUsed*budget) && n.Score > got[i-1].Score+1e-12 {
+				t.Errorf("budget %g s: candidate %d has a greater score than the one before it", budget, i)
+			}
+			name := space.Notation(n.Choice)
+			if listed[name] {
+				t.Errorf("budget %g s: candidate %d comes twice", budget, i)
+			}
+			listed[name] = true
+		}
+		last := got[len(got)-1]
+		for _, g := range c.groups {
+			for o := range g.Options {
+				near := got[0].Choice.Clone()
+				g.Set(near, o)
+				s, err := costs.Latency(near)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s > budget || s < wellUsed*budget || listed[space.Notation(near)] || len(got) < k {
+					continue
+				}
+				score := 0.0
+				for i, rows := range near {
+					for row, col := range rows {
+						if col > 0 {
+							score += math.Log(p[i][row*8+col])
+						}
+					}
+				}
+				if score > last.Score+1e-12 {
+					t.Errorf("budget %g s: %s (Σ ln p = %g) is left out for %g", budget, space.Notation(near), score, last.Score)
+				}
+			}
 		}
 	}
 }
 
 func TestDiscretiseInfeasible(t *testing.T) {
-	space := newNB201(t)
-	rng := rand.New(rand.NewPCG(2, 0))
-	costs := newAdditive(space, rng)
-	all, err := Enumerate(space, costs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fastest := slices.MinFunc(all, func(a, b Candidate) int {
-		if a.LatencyS < b.LatencyS {
-			return -1
+	for name, in := range map[string]instance{"nb201": nb201Instance(t, 2), "edge selection": toyInstance(t, 2)} {
+		c, err := NewCatalogue(in.space, in.costs)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return 1
-	})
-	_, err = Discretise(all, [][]float64{randomMixture(6, 5, rng)}, testCols, testNone, 1e-6, 5)
-	var infeasible *InfeasibleError
-	if !errors.As(err, &infeasible) {
-		t.Fatalf("error %v: want an InfeasibleError", err)
-	}
-	if infeasible.FastestS != fastest.LatencyS || infeasible.FastestS < costs.fixed {
-		t.Errorf("fastest %g s: want %g", infeasible.FastestS, fastest.LatencyS)
-	}
-	if _, err := space.Network(infeasible.Fastest, 1); err != nil {
-		t.Errorf("the fastest network is none: %v", err)
+		fastest := slices.MinFunc(in.exhaustive(t, 1), func(a, b Candidate) int { return cmp.Compare(a.LatencyS, b.LatencyS) })
+		_, err = c.Discretise(in.p, 1e-6, 5)
+		var infeasible *InfeasibleError
+		if !errors.As(err, &infeasible) {
+			t.Fatalf("%s: error %v: want an InfeasibleError", name, err)
+		}
+		if infeasible.FastestS != fastest.LatencyS || infeasible.BudgetS != 1e-6 {
+			t.Errorf("%s: fastest %g s: want %g", name, infeasible.FastestS, fastest.LatencyS)
+		}
+		if s, err := in.costs.Latency(infeasible.Fastest); err != nil || s != fastest.LatencyS {
+			t.Errorf("%s: the fastest network takes %g s (%v): want %g", name, s, err, fastest.LatencyS)
+		}
 	}
 }
 
-func TestDiscretiseFillsUpWithSmallerNetworks(t *testing.T) {
-	space := newNB201(t)
-	rng := rand.New(rand.NewPCG(3, 0))
-	all, err := Enumerate(space, newAdditive(space, rng))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Discretise(all, [][]float64{randomMixture(6, 5, rng)}, testCols, testNone, 1, 5) // more than any needs
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 5 {
-		t.Errorf("%d candidates: want 5, though none uses the budget", len(got))
+// Costs that fail are not taken for costs.
+type failing struct{ Costs }
+
+func (failing) Latency(arch.Choice) (float64, error) { return 0, errors.New("not measured") }
+
+func TestCatalogueFails(t *testing.T) {
+	for name, in := range map[string]instance{"nb201": nb201Instance(t, 3), "edge selection": toyInstance(t, 3)} {
+		if _, err := NewCatalogue(in.space, failing{}); err == nil {
+			t.Errorf("%s: costs that fail were taken", name)
+		}
+		if _, err := NewMatrix(in.space, failing{}); err == nil {
+			t.Errorf("%s: costs that fail were made a matrix", name)
+		}
 	}
 }

@@ -10,7 +10,8 @@
 // where E is the expected latency of the derived network, a table sum that
 // costs nothing (expected.go), T the budget less its guard band, and λ ≥ 0 a
 // multiplier that is learned (budget.go). At the end the best choices that fit
-// are found exactly and re-ranked with the supernet's weights (discretise.go).
+// are found exactly (discretise.go, by the search of knapsack.go through the
+// prices of catalogue.go) and re-ranked with the supernet's weights.
 //
 // A [Method] is how α becomes mixture weights p and how the gradient comes
 // back: one file each (darts.go, gdas.go), listed in [Methods].

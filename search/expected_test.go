@@ -3,8 +3,11 @@
 package search
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
@@ -108,36 +111,232 @@ func TestExpectedLatencyIsTheExpectation(t *testing.T) {
 }
 
 func TestExpectedLatencyGradient(t *testing.T) {
-	space := newNB201(t)
-	rng := rand.New(rand.NewPCG(3, 0))
-	m, err := NewMatrix(space, newAdditive(space, rng))
-	if err != nil {
-		t.Fatal(err)
+	for _, tc := range []struct {
+		name  string
+		space arch.Space
+		costs func(arch.Space, *rand.Rand) Costs
+		scale float64 // of α: the larger, the nearer to 1 the greatest weights
+	}{
+		{"nb201", newNB201(t), func(s arch.Space, rng *rand.Rand) Costs { return newAdditive(s, rng) }, 2},
+		{"edge selection", toy{}, func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 2},
+		{"edge selection, decided", toy{}, func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 6},
+		{"darts", newDARTS(t), func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(3, 0))
+			m, err := NewMatrix(tc.space, tc.costs(tc.space, rng))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := NewExpected(tc.space, m)
+			var p, grad [][]float64
+			for _, a := range tc.space.Alphas() {
+				alpha := make([]float64, len(a.Rows)*len(a.Ops))
+				for i := range alpha {
+					alpha[i] = tc.scale * rng.NormFloat64()
+				}
+				p, grad = append(p, make([]float64, len(alpha))), append(grad, make([]float64, len(alpha)))
+				softmax(p[len(p)-1], alpha, len(a.Ops), 1)
+			}
+			e.Value(p, grad, 3)
+			for i := range p {
+				for j := range p[i] {
+					h := 1e-4 * p[i][j]
+					if want := 3 * slope(p[i], j, h, func() float64 { return e.Value(p, nil, 0) }); math.Abs(grad[i][j]-want) > 1e-5*math.Abs(want)+1e-13/h {
+						t.Errorf("dE/dp[%d][%d] = %g: central difference %g", i, j, grad[i][j], want)
+					}
+				}
+			}
+		})
 	}
-	e := NewExpected(space, m)
-	p := [][]float64{randomMixture(6, 5, rng)}
-	grad := [][]float64{make([]float64, 30)}
-	e.Value(p, grad, 3)
-	for i := range p[0] {
-		if want := 3 * slope(p[0], i, 1e-6, func() float64 { return e.Value(p, nil, 0) }); math.Abs(grad[0][i]-want) > 1e-9 {
-			t.Errorf("dE/dp[%d] = %g: central difference %g", i, grad[0][i], want)
+}
+
+// Additive costs of kept edges are read off exactly, though any single entry
+// could as well be another.
+func TestMatrixOfEdgeSelection(t *testing.T) {
+	for _, space := range []arch.Space{toy{}, newDARTS(t)} {
+		rng := rand.New(rand.NewPCG(5, 0))
+		costs := newEdgeCosts(space, rng)
+		m, err := NewMatrix(space, costs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 200 {
+			c := space.Derive(mixtures(space, rng))
+			want, err := costs.Latency(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := m.FixedS
+			for i, rows := range c {
+				for row, col := range rows {
+					got += m.PerOpS[i][row][col]
+				}
+			}
+			if math.Abs(got-want) > 1e-14 {
+				t.Fatalf("%s: %v adds up to %g s: want %g", space.Name(), c, got, want)
+			}
 		}
 	}
 }
 
+// Two edges of each node are drawn by Gumbel-top-2 on ln β, an operation on
+// each by its weight beside none: the mean of the costs is E within three
+// standard errors.
+func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
+	space := newDARTS(t)
+	rng := rand.New(rand.NewPCG(6, 0))
+	costs := newEdgeCosts(space, rng)
+	m, err := NewMatrix(space, costs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := NewExpected(space, m)
+	for range 5 {
+		p := mixtures(space, rng)
+		const draws = 20_000
+		sum, squares := 0.0, 0.0
+		for range draws {
+			c := make(arch.Choice, len(p))
+			for i, cell := range space.Cells() {
+				c[i] = make([]int, len(cell.Edges))
+				for _, rows := range incoming(cell) {
+					key := map[int]float64{}
+					for _, row := range rows {
+						key[row] = math.Log(slices.Max(p[i][row*8+1:row*8+8])) - math.Log(rng.ExpFloat64())
+					}
+					slices.SortFunc(rows, func(a, b int) int { return cmp.Compare(key[b], key[a]) })
+					for _, row := range rows[:2] {
+						weights := p[i][row*8 : row*8+8]
+						at := rng.Float64() * (1 - weights[0])
+						col := 1
+						for ; col < 7 && at >= weights[col]; col++ {
+							at -= weights[col]
+						}
+						c[i][row] = col
+					}
+				}
+			}
+			s, err := costs.Latency(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum, squares = sum+s, squares+s*s
+		}
+		mean := sum / draws
+		deviation := math.Sqrt((squares/draws - mean*mean) / draws)
+		if got := e.Value(p, nil, 0); math.Abs(got-mean) > 3*deviation {
+			t.Errorf("E = %g s: the mean of %d draws is %g ± %g", got, draws, mean, deviation)
+		}
+	}
+}
+
+// Every node keeps two edges, however the weights stand: where each edge costs
+// one second, so does each of the two.
+func TestEdgesKeptAreTwo(t *testing.T) {
+	space := toy{}
+	m := &Matrix{}
+	for range 2 {
+		m.noneCol = append(m.noneCol, 0)
+		m.PerOpS = append(m.PerOpS, [][]float64{{0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}})
+	}
+	e := NewExpected(space, m)
+	for name, strength := range map[string][]float64{
+		"equal":       {0.2, 0.2, 0.2, 0.2, 0.2},
+		"one strong":  {0.9, 0.05, 0.9, 0.05, 0.05},
+		"one alone":   {1, 1e-18, 1, 1e-18, 1e-18},
+		"others gone": {1, 0, 1, 0, 0},
+		"all gone":    {0, 0, 0, 0, 0},
+	} {
+		var p, grad [][]float64
+		for range 2 {
+			var rows []float64
+			for _, m := range strength {
+				rows = append(rows, 1-m, m, 0, 0)
+			}
+			p, grad = append(p, rows), append(grad, make([]float64, len(rows)))
+		}
+		if got := e.Value(p, grad, 1); math.Abs(got-8) > 1e-12 && name != "others gone" && name != "all gone" || math.IsNaN(got) {
+			t.Errorf("%s: %g edges are kept: want 8", name, got)
+		}
+		for i := range grad {
+			for j, g := range grad[i] {
+				if math.IsNaN(g) || math.IsInf(g, 0) {
+					t.Errorf("%s: gradient %d,%d is %g", name, i, j, g)
+				}
+			}
+		}
+	}
+}
+
+func TestNewMatrixRefuses(t *testing.T) {
+	for name, space := range map[string]arch.Space{"three edges": keepsThree{}, "nothing that works": idle{}} {
+		if _, err := NewMatrix(space, edgeCosts{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+type keepsThree struct{ toy }
+
+func (keepsThree) Cells() []arch.Cell {
+	c := toy{}.Cells()
+	c[1].Keep = 3
+	return c
+}
+
+type idle struct{ toy }
+
+func (idle) Alphas() []arch.Alpha {
+	a := toy{}.Alphas()
+	a[0].Ops = []string{"none", "skip_connect"}
+	return a
+}
+
 func BenchmarkExpectedLatency(b *testing.B) {
-	space, err := arch.NewSpace("nb201", arch.Spaces[0].Default)
+	for i, sp := range arch.Spaces {
+		b.Run("space="+sp.Name, func(b *testing.B) {
+			space, err := arch.NewSpace(sp.Name, sp.Default)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(4, 0))
+			var costs Costs = newEdgeCosts(space, rng)
+			if i == 0 {
+				costs = newAdditive(space, rng)
+			}
+			m, err := NewMatrix(space, costs)
+			if err != nil {
+				b.Fatal(err)
+			}
+			e, p := NewExpected(space, m), mixtures(space, rng)
+			grad := make([][]float64, len(p))
+			for i := range p {
+				grad[i] = make([]float64, len(p[i]))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Value(p, grad, 1)
+			}
+		})
+	}
+}
+
+func BenchmarkDiscretise(b *testing.B) {
+	space := newDARTS(b)
+	rng := rand.New(rand.NewPCG(7, 0))
+	c, err := NewCatalogue(space, newEdgeCosts(space, rng))
 	if err != nil {
 		b.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(4, 0))
-	m, err := NewMatrix(space, newAdditive(space, rng))
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, p, grad := NewExpected(space, m), [][]float64{randomMixture(6, 5, rng)}, [][]float64{make([]float64, 30)}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Value(p, grad, 1)
+	p := mixtures(space, rng)
+	for _, budget := range []float64{5e-3, 10e-3, 20e-3} {
+		b.Run(fmt.Sprintf("budget=%gms", 1e3*budget), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := c.Discretise(p, budget, 100); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

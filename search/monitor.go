@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // entropy is the mean entropy of the rows of p, as a share of the greatest
@@ -24,13 +25,17 @@ func entropy(p [][]float64, alphas []arch.Alpha) float64 {
 }
 
 // skipShare is the share of decisions that the derived choice gives to
-// skip_connect: near 1 the search has collapsed.
-func skipShare(c arch.Choice, alphas []arch.Alpha) float64 {
+// skip_connect: near 1 the search has collapsed. Where nodes keep some edges
+// only, the others do not count.
+func skipShare(c arch.Choice, alphas []arch.Alpha, cells []arch.Cell) float64 {
 	skips, rows := 0, 0
 	for i, a := range alphas {
 		for _, col := range c[i] {
-			if a.Ops[col] == "skip_connect" {
+			switch {
+			case a.Ops[col] == skip:
 				skips++
+			case a.Ops[col] == ops.None && cells[i].Keep > 0:
+				continue
 			}
 			rows++
 		}

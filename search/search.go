@@ -98,17 +98,16 @@ type Problem struct {
 
 // Search is a search in progress.
 type Search struct {
-	config   Config
-	problem  Problem
-	method   Method
-	model    *autodiff.Model[float32]
-	sgd      *autodiff.SGD[float32]
-	adam     *autodiff.Adam[float64]
-	pcg      *rand.PCG
-	rng      *rand.Rand
-	matrix   *Matrix
-	expected *Expected
-	all      []Candidate
+	config    Config
+	problem   Problem
+	method    Method
+	model     *autodiff.Model[float32]
+	sgd       *autodiff.SGD[float32]
+	adam      *autodiff.Adam[float64]
+	pcg       *rand.PCG
+	rng       *rand.Rand
+	catalogue *Catalogue
+	expected  *Expected
 
 	alphas     []arch.Alpha
 	alpha      []*autodiff.Param[float64] // α and its gradient
@@ -117,7 +116,7 @@ type Search struct {
 	multiplier Multiplier
 	step       int
 
-	derived  arch.Choice // arg max α, and what it costs
+	derived  arch.Choice // from α, and what it costs
 	derivedS float64
 }
 
@@ -133,7 +132,7 @@ func New(c Config, pr Problem) (*Search, error) {
 			c.Epochs, c.WarmupEpochs, c.Batch, c.Candidates, c.BudgetS)
 	}
 	s := &Search{config: c, problem: pr, method: method, alphas: pr.Target.Alphas()}
-	if s.all, err = Enumerate(pr.Target, pr.Costs); err != nil {
+	if s.catalogue, err = NewCatalogue(pr.Target, pr.Costs); err != nil {
 		return nil, err
 	}
 	s.pcg = rand.NewPCG(c.Seed, 0)
@@ -148,13 +147,14 @@ func New(c Config, pr Problem) (*Search, error) {
 		s.p = append(s.p, make([]float64, n))
 	}
 	s.relax()
-	if _, err := s.discretise(1); err != nil { // before any work
+	if _, err := s.catalogue.Discretise(s.p, c.BudgetS, 1); err != nil { // before any work
 		return nil, err
 	}
-	if s.matrix, err = NewMatrix(pr.Target, pr.Costs); err != nil {
+	matrix, err := NewMatrix(pr.Target, pr.Costs)
+	if err != nil {
 		return nil, err
 	}
-	s.expected = NewExpected(pr.Target, s.matrix)
+	s.expected = NewExpected(pr.Target, matrix)
 	graph, err := pr.Proxy.Supernet(c.Batch)
 	if err != nil {
 		return nil, err
@@ -247,7 +247,7 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, er
 		}
 		progress(pt)
 	}
-	best, err := s.discretise(s.config.Candidates)
+	best, err := s.catalogue.Discretise(s.p, s.config.BudgetS, s.config.Candidates)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func (s *Search) oneStep() (Point, error) {
 	}
 	s.step++
 
-	pt.AlphaEntropy, pt.SkipShare = entropy(s.p, s.alphas), skipShare(s.derived, s.alphas)
+	pt.AlphaEntropy, pt.SkipShare = entropy(s.p, s.alphas), skipShare(s.derived, s.alphas, s.problem.Target.Cells())
 	pt.Lambda, pt.DerivedLatencyS = s.multiplier.Lambda, s.derivedS
 	pt.ExpectedLatencyS = s.expected.Value(s.p, nil, 0)
 	pt.Derived = s.problem.Target.Notation(s.derived)
@@ -379,15 +379,10 @@ func centre(grad []float64, cols int) {
 	}
 }
 
-// derive updates the arg max choice and its latency (0 if it is no network).
+// derive updates the choice that the space derives from α, and its latency (0
+// if it is no network).
 func (s *Search) derive() {
-	d := make(arch.Choice, len(s.alphas))
-	for i, a := range s.alphas {
-		for r := range a.Rows {
-			row := s.p[i][r*len(a.Ops) : (r+1)*len(a.Ops)]
-			d[i] = append(d[i], slices.Index(row, slices.Max(row)))
-		}
-	}
+	d := s.problem.Target.Derive(s.p)
 	if d.Equal(s.derived) {
 		return
 	}
@@ -395,14 +390,6 @@ func (s *Search) derive() {
 	if lat, err := s.problem.Costs.Latency(d); err == nil {
 		s.derivedS = lat
 	}
-}
-
-func (s *Search) discretise(k int) ([]Candidate, error) {
-	cols, none := make([]int, len(s.alphas)), make([]int, len(s.alphas))
-	for i, a := range s.alphas {
-		cols[i], none[i] = len(a.Ops), slices.Index(a.Ops, ops.None)
-	}
-	return Discretise(s.all, s.p, cols, none, s.config.BudgetS, k)
 }
 
 // The re-ranking: each survivor is judged on so many images of α's half, if

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
@@ -51,13 +52,17 @@ func (b *blobs) UnmarshalJSON(d []byte) error { return json.Unmarshal(d, &b.at) 
 func small(t *testing.T, method string, threads int, budgetS float64) (*Search, *blobs, *blobs) {
 	t.Helper()
 	space := newNB201(t)
+	return smallOf(t, space, newAdditive(space, rand.New(rand.NewPCG(9, 0))), method, threads, budgetS)
+}
+
+func smallOf(t *testing.T, space arch.Space, costs Costs, method string, threads int, budgetS float64) (*Search, *blobs, *blobs) {
+	t.Helper()
 	c := DefaultConfig()
 	c.Method, c.Seed, c.Epochs, c.Batch, c.Candidates, c.BudgetS = method, 1, 3, 8, 5, budgetS
 	first, second := &blobs{n: 40, size: 8, classes: 3}, &blobs{n: 40, size: 8, classes: 3}
 	pool := kernels.NewPool(threads)
 	t.Cleanup(pool.Close)
-	s, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))),
-		Weights: first, Alpha: second, Pool: pool})
+	s, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: first, Alpha: second, Pool: pool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,36 +80,109 @@ func run(t *testing.T, s *Search) ([]Point, []Candidate) {
 }
 
 func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
-	const budget = 1.2e-3
-	for _, m := range Methods {
-		t.Run(m.Name(), func(t *testing.T) {
-			s, _, _ := small(t, m.Name(), 2, budget)
-			points, r := run(t, s)
-			if len(points) != s.Steps() || s.Steps() != 15 {
-				t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
-			}
-			if len(r) != 5 {
-				t.Fatalf("%d candidates: want 5", len(r))
-			}
-			for i, c := range r {
-				if c.LatencyS > budget || c.LatencyS < wellUsed*budget {
-					t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, budget)
+	nb201, darts := newNB201(t), newDARTS(t)
+	for _, tc := range []struct {
+		space  arch.Space
+		costs  Costs
+		budget float64
+	}{
+		{nb201, newAdditive(nb201, rand.New(rand.NewPCG(9, 0))), 1.2e-3},
+		{darts, newEdgeCosts(darts, rand.New(rand.NewPCG(9, 0))), 8e-3},
+	} {
+		for _, m := range Methods {
+			t.Run(tc.space.Name()+"/"+m.Name(), func(t *testing.T) {
+				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 2, tc.budget)
+				points, r := run(t, s)
+				if len(points) != s.Steps() || s.Steps() != 15 {
+					t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
 				}
-				if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r[i-1].Accuracy {
-					t.Errorf("candidate %d: loss %g, accuracy %g after %g", i, c.Loss, c.Accuracy, r[max(0, i-1)].Accuracy)
+				if len(r) != 5 {
+					t.Fatalf("%d candidates: want 5", len(r))
+				}
+				for i, c := range r {
+					if c.LatencyS > tc.budget || c.LatencyS < wellUsed*tc.budget {
+						t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, tc.budget)
+					}
+					if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r[i-1].Accuracy {
+						t.Errorf("candidate %d: loss %g, accuracy %g after %g", i, c.Loss, c.Accuracy, r[max(0, i-1)].Accuracy)
+					}
+				}
+				last := points[len(points)-1]
+				begin, end := 0.0, 0.0 // paths differ from step to step
+				for i := range 5 {
+					begin, end = begin+points[i].LossTrain/5, end+points[10+i].LossTrain/5
+				}
+				if end >= begin {
+					t.Errorf("loss went from %g to %g: nothing was learned", begin, end)
+				}
+				if !reflect.DeepEqual(points[0].Alpha, points[4].Alpha) {
+					t.Error("α moved during the warm-up")
+				}
+				for i := range last.Alpha {
+					if reflect.DeepEqual(points[4].Alpha[i], last.Alpha[i]) {
+						t.Errorf("α %d did not move after the warm-up", i)
+					}
+				}
+				if c, err := tc.space.Parse(last.Derived); err != nil || !c.Equal(tc.space.Derive(s.p)) {
+					t.Errorf("derived is %s (%v): not what the space derives", last.Derived, err)
+				}
+			})
+		}
+	}
+}
+
+// With the gates of one choice open and no other, the supernet does as the
+// choice's network does: edges that are not kept take no part.
+func TestOpenOnly(t *testing.T) {
+	space := newDARTS(t)
+	s, _, second := smallOf(t, space, newEdgeCosts(space, rand.New(rand.NewPCG(9, 0))), "gdas", 1, 1)
+	second.Next(s.model.Input(), s.model.Labels())
+	c := space.Derive(s.p)
+	s.openOnly(c)
+	first, _ := s.model.Forward()
+	for i, a := range s.alphas {
+		for row := range a.Rows {
+			open := 0
+			for col := range a.Ops {
+				if s.model.Alpha(i).Open[row*len(a.Ops)+col] {
+					open++
 				}
 			}
-			if first, last := points[0].LossTrain, points[len(points)-1].LossTrain; last >= first {
-				t.Errorf("loss went from %g to %g: nothing was learned", first, last)
+			if open != 1 {
+				t.Errorf("%s, row %s: %d gates are open", a.Name, a.Rows[row], open)
 			}
-			warm, end := points[4].Alpha[0][0], points[len(points)-1].Alpha[0][0]
-			if !reflect.DeepEqual(points[0].Alpha, points[4].Alpha) {
-				t.Error("α moved during the warm-up")
+			if c[i][row] != 0 {
+				continue
 			}
-			if reflect.DeepEqual(warm, end) {
-				t.Error("α did not move after the warm-up")
-			}
-		})
+			s.model.Alpha(i).Open[row*len(a.Ops)] = false // none carries nothing
+			s.model.Alpha(i).P[row*len(a.Ops)] = 0
+		}
+	}
+	if again, _ := s.model.Forward(); again != first {
+		t.Errorf("loss %g with none open, %g with all gates of those edges closed", first, again)
+	}
+}
+
+func TestSkipShare(t *testing.T) {
+	nb201, darts := newNB201(t), newDARTS(t)
+	for _, tc := range []struct {
+		name     string
+		space    arch.Space
+		notation string
+		want     float64
+	}{
+		{"every edge decides", nb201, "|skip_connect~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2. / 6},
+		{"kept edges count", darts, "Genotype(" +
+			"normal=[('skip_connect', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], normal_concat=range(2, 6), " +
+			"reduce=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], reduce_concat=range(2, 6))", 4. / 16},
+	} {
+		c, err := tc.space.Parse(tc.notation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := skipShare(c, tc.space.Alphas(), tc.space.Cells()); got != tc.want {
+			t.Errorf("%s: %g: want %g", tc.name, got, tc.want)
+		}
 	}
 }
 
@@ -181,12 +259,22 @@ func TestSameBitsForAnyThreads(t *testing.T) {
 // A search that was stopped, written out and restored elsewhere ends as one
 // that never stopped.
 func TestRestore(t *testing.T) {
-	for _, m := range Methods {
-		t.Run(m.Name(), func(t *testing.T) {
-			whole, _, _ := small(t, m.Name(), 1, 1.2e-3)
-			want, wantResult := run(t, whole)
+	darts := newDARTS(t)
+	for _, tc := range []struct {
+		name string
+		make func() *Search
+	}{
+		{"nb201/darts", func() *Search { s, _, _ := small(t, "darts", 1, 1.2e-3); return s }},
+		{"nb201/gdas", func() *Search { s, _, _ := small(t, "gdas", 1, 1.2e-3); return s }},
+		{"darts/gdas", func() *Search {
+			s, _, _ := smallOf(t, darts, newEdgeCosts(darts, rand.New(rand.NewPCG(9, 0))), "gdas", 1, 8e-3)
+			return s
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want, wantResult := run(t, tc.make())
 
-			s, _, _ := small(t, m.Name(), 1, 1.2e-3)
+			s := tc.make()
 			if _, err := s.Run(stopAfter(8, s), func(Point) {}); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
@@ -202,7 +290,7 @@ func TestRestore(t *testing.T) {
 			if err := json.Unmarshal(text, &again); err != nil {
 				t.Fatal(err)
 			}
-			s, _, _ = small(t, m.Name(), 1, 1.2e-3)
+			s = tc.make()
 			if err := s.Restore(again); err != nil {
 				t.Fatal(err)
 			}

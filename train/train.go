@@ -3,8 +3,10 @@
 // Package train trains a derived architecture from scratch.
 //
 // The recipe is stochastic gradient descent with Nesterov momentum and a
-// cosine schedule after a short linear warm-up. Augmentation is the image
-// source's business. Nothing here sees a test image.
+// cosine schedule after a short linear warm-up. Where the space has an
+// auxiliary head, its loss is learned from too, and its weights are dropped at
+// the end. Augmentation is the image source's business. Nothing here sees a
+// test image.
 package train
 
 import (
@@ -98,12 +100,13 @@ type Point struct {
 
 // Trainer is a training in progress.
 type Trainer struct {
-	config Config
-	data   Source
-	model  *autodiff.Model[float32]
-	sgd    *autodiff.SGD[float32]
-	step   int
-	since  Sums // the last point
+	config  Config
+	data    Source
+	network *ops.Graph               // what is trained
+	model   *autodiff.Model[float32] // it, and what only its training reads
+	sgd     *autodiff.SGD[float32]
+	step    int
+	since   Sums // the last point
 }
 
 // New prepares the training of a from weights drawn by the seed.
@@ -111,18 +114,22 @@ func New(c Config, a arch.Architecture, data Source, pool *kernels.Pool) (*Train
 	if c.Batch < 1 || !(c.Epochs > 0) || data.Len() < c.Batch {
 		return nil, fmt.Errorf("train: %g epochs of %d images in batches of %d: want at least one batch", c.Epochs, data.Len(), c.Batch)
 	}
-	graph, err := a.Network(c.Batch)
+	network, err := a.Network(c.Batch)
 	if err != nil {
 		return nil, err
 	}
-	model, err := autodiff.Compile[float32](graph, autodiff.Options{Pool: pool, Smoothing: c.Smoothing})
+	graph, err := a.Space.Training(a.Choice, c.Batch)
+	if err != nil {
+		return nil, err
+	}
+	model, err := autodiff.Compile[float32](graph, autodiff.Options{Pool: pool, Smoothing: c.Smoothing, AuxWeight: auxWeight})
 	if err != nil {
 		return nil, err
 	}
 	if err := model.Load(ops.InitWeights(graph, rand.New(rand.NewPCG(c.Seed, 1)))); err != nil {
 		return nil, err
 	}
-	return &Trainer{config: c, data: data, model: model,
+	return &Trainer{config: c, data: data, network: network, model: model,
 		sgd: &autodiff.SGD[float32]{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true, Pool: pool}}, nil
 }
 
@@ -162,11 +169,15 @@ func (t *Trainer) Restore(st State) error {
 	return nil
 }
 
+// auxWeight is the weight of the auxiliary head's loss.
+// Source: Liu et al., DARTS, 2019, §3.2, and the code published with it.
+const auxWeight = 0.4
+
 // pointSteps is how many steps a line of history covers.
 const pointSteps = 10
 
-// Run does the remaining steps and returns the weights. It calls progress
-// every few steps, and stops between two steps when ctx ends.
+// Run does the remaining steps and returns the network's weights. It calls
+// progress every few steps, and stops between two steps when ctx ends.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
 	for t.step < t.Steps() {
 		if err := ctx.Err(); err != nil {
@@ -193,5 +204,16 @@ func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, e
 				LossTrain: m.Loss / float64(m.Steps), AccuracyTrain: float64(m.Correct) / float64(m.Steps*t.config.Batch), LR: t.sgd.LR})
 		}
 	}
-	return t.model.Weights(), nil
+	return t.weights(), nil
+}
+
+// weights are those of the network, without what only its training reads.
+func (t *Trainer) weights() ops.Weights {
+	all, own := t.model.Weights(), ops.Weights{}
+	for _, n := range t.network.Nodes {
+		for _, p := range t.network.Params(n) {
+			own[p.Name] = all[p.Name]
+		}
+	}
+	return own
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
@@ -16,7 +17,7 @@ import (
 )
 
 // stripes is a source of easy images: class k is bright in column 2k.
-type stripes struct{ at int }
+type stripes struct{ size, at int }
 
 const (
 	stripesImages  = 40
@@ -29,10 +30,10 @@ func (s *stripes) Next(x []float32, y []int32) {
 		rng := rand.New(rand.NewPCG(uint64(s.at%stripesImages), 5))
 		y[i] = int32(s.at % stripesImages % stripesClasses)
 		s.at++
-		image := x[i*stripesSize*stripesSize : (i+1)*stripesSize*stripesSize]
+		image := x[i*s.size*s.size : (i+1)*s.size*s.size]
 		for j := range image {
 			image[j] = float32(0.3 * rng.NormFloat64())
-			if j%stripesSize == 2*int(y[i]) {
+			if j%s.size == 2*int(y[i]) {
 				image[j]++
 			}
 		}
@@ -62,7 +63,7 @@ func newTrainer(t *testing.T, threads int) *Trainer {
 	c.Epochs, c.Batch, c.Seed = 10, 8, 1
 	pool := kernels.NewPool(threads)
 	t.Cleanup(pool.Close)
-	tr, err := New(c, architecture(t), &stripes{}, pool)
+	tr, err := New(c, architecture(t), &stripes{size: stripesSize}, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +93,78 @@ func TestTrainingLearns(t *testing.T) {
 	}
 	if err := w.Check(g); err != nil {
 		t.Error(err)
+	}
+}
+
+// A space with an auxiliary head learns from it, gives the network's weights
+// alone, and goes on with both.
+func TestAuxiliaryHead(t *testing.T) {
+	const size = 24 // the map at the head must be larger than 5×5
+	space, err := arch.NewSpace("darts", arch.Size{Cells: 3, Channels: 2, Image: size, Colours: 1, Classes: stripesClasses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := arch.Architecture{Space: space, Choice: space.Derive([][]float64{make([]float64, 14*8), make([]float64, 14*8)})}
+	graph, err := space.Training(a.Choice, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if graph.Aux == 0 {
+		t.Fatal("the space has no auxiliary head at this size")
+	}
+	network, err := a.Network(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func() *Trainer {
+		c := DefaultConfig()
+		c.Epochs, c.Batch, c.Seed = 1, 8, 1
+		tr, err := New(c, a, &stripes{size: size}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	tr := begin()
+	before, err := tr.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := tr.Run(context.Background(), func(Point) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := want.Check(network); err != nil {
+		t.Error(err)
+	}
+	for name := range want {
+		if strings.HasPrefix(name, "auxiliary.") {
+			t.Errorf("%s is among the weights", name)
+		}
+	}
+	after, err := tr.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = "auxiliary.linear.weight"
+	if reflect.DeepEqual(before.Weights[head], after.Weights[head]) || len(after.Weights[head].Data) == 0 {
+		t.Error("the auxiliary head learned nothing")
+	}
+
+	tr = begin()
+	if _, err := tr.Run(&stepLimit{context.Background(), tr, 2}, func(Point) {}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	st, err := tr.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr = begin()
+	if err := tr.Restore(st); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := tr.Run(context.Background(), func(Point) {}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the restored training ended with other weights (%v)", err)
 	}
 }
 
@@ -203,7 +276,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		c := tr.config
 		spoil(&c)
-		if _, err := New(c, architecture(t), &stripes{}, nil); err == nil {
+		if _, err := New(c, architecture(t), &stripes{size: stripesSize}, nil); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

@@ -82,8 +82,7 @@ func (a *app) dataCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				usual := spaceFlags{arch.Spaces[0].Name, arch.Spaces[0].Default}
-				if _, err := usual.spaceFor(set); err != nil {
+				if _, err := spaceFor(arch.Spaces[0].Name, arch.Spaces[0].Default, set); err != nil {
 					return err
 				}
 				return a.result(set.Info(), func(w io.Writer) {

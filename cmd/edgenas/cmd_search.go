@@ -28,7 +28,7 @@ func (a *app) searchCommand() *cobra.Command {
 		target    targetFlags
 		out, data string
 		resume    string
-		r         = request{Confidence: 0.95, SearchCells: 5, SearchChannels: 16, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
+		r         = request{Confidence: 0.95, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
 	)
 	var methods []string
 	for _, m := range search.Methods {
@@ -60,6 +60,13 @@ and the command that verifies the result there is printed.`,
 			if err := target.check(); err != nil {
 				return err
 			}
+			supernet := supernetOf(usualSize(space.name))
+			if !c.Flags().Changed("search-cells") {
+				r.SearchCells = supernet.Cells
+			}
+			if !c.Flags().Changed("search-channels") {
+				r.SearchChannels = supernet.Channels
+			}
 			if err := r.check(); err != nil {
 				return err
 			}
@@ -67,12 +74,15 @@ and the command that verifies the result there is printed.`,
 			if err != nil {
 				return err
 			}
-			s, err := space.spaceFor(set)
+			s, err := spaceFor(space.name, space.sized(), set)
 			if err != nil {
 				return err
 			}
 			r.Version, r.Date, r.Seed = version.String(), time.Now().UTC().Truncate(time.Second), a.seed
 			r.Command, r.LatencyBudgetS, r.Space, r.Size = a.commandLine(), budget.Seconds(), space.name, s.Size()
+			if _, err := arch.NewSpace(r.Space, r.supernet()); err != nil {
+				return usageError{fmt.Errorf("supernet: %w", err)}
+			}
 			r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
 			r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
 			r.Dataset, r.DataDigest = data, set.Digest
@@ -94,12 +104,19 @@ and the command that verifies the result there is printed.`,
 	target.addRounds(c)
 	target.addProfile(c)
 	dataFlag(c, &data)
-	f.IntVar(&r.SearchCells, "search-cells", r.SearchCells, "cells a stage of the supernet; the derived network has --cells")
-	f.IntVar(&r.SearchChannels, "search-channels", r.SearchChannels, "channels of the supernet's first stage; the derived network has --channels")
+	f.IntVar(&r.SearchCells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
+	f.IntVar(&r.SearchChannels, "search-channels", 0, "channels of the supernet's first stage; the derived network has --channels"+eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
 	f.IntVar(&r.Search.Epochs, "search-epochs", r.Search.Epochs, "epochs of the search")
 	f.Float64Var(&r.Search.BetaDecay, "beta-decay", r.Search.BetaDecay, "strength of β-decay at the end of the search; 0 turns it off")
 	trainFlags(c, &r.Train, &r.Cutout)
 	return c
+}
+
+// supernetOf is the default supernet for a space of this default size: as deep,
+// since a shallow one cannot see how cells stack, but narrower.
+func supernetOf(s arch.Size) arch.Size {
+	s.Channels = s.Channels * 2 / 3
+	return s
 }
 
 // countGlobal counts the flags that were given and go with --resume.

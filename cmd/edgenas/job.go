@@ -105,7 +105,9 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	warning := ""
 	if err := ph.run(ctx, func(ctx context.Context, point func(any)) (err error) {
 		found, err = s.Run(ctx, func(p search.Point) {
-			point(p)
+			if every := 1 + p.Steps/maxPoints; p.Step%every == 0 || p.Step == p.Steps {
+				point(p)
+			}
 			bar.update(p.Step, fmt.Sprintf("epoch %d  loss %.3f  α entropy %.2f  expected %s  derived %s", p.Epoch, p.LossTrain, p.AlphaEntropy,
 				milliseconds(p.ExpectedLatencyS), milliseconds(p.DerivedLatencyS)))
 			warning = p.Warning
@@ -126,13 +128,15 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	return a, a.WriteFile(j.dir.path(architectureFile))
 }
 
+// maxPoints is how many lines of history a search leaves, roughly: one a step,
+// unless it is long.
+const maxPoints = 2000
+
 // newSearch prepares the search. Weights and α learn from a half of the
 // training images each.
 func (j *job) newSearch() (*search.Search, error) {
 	r := j.request
-	proxy := r.Size
-	proxy.Cells, proxy.Channels = min(r.SearchCells, proxy.Cells), min(r.SearchChannels, proxy.Channels)
-	supernet, err := arch.NewSpace(r.Space, proxy)
+	supernet, err := arch.NewSpace(r.Space, r.supernet())
 	if err != nil {
 		return nil, dataError{fmt.Errorf("%s: %w", j.dir.path(requestFile), err)}
 	}

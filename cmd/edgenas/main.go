@@ -59,7 +59,7 @@ type app struct {
 	checkpointEvery time.Duration // the most work that a crash can lose
 
 	pool   *kernels.Pool
-	spaces map[string]*networks // of spaces that were enumerated
+	spaces map[string]*networks // of the spaces so far
 }
 
 func newApp(args []string, stdout, stderr io.Writer) *app {
@@ -130,7 +130,7 @@ operations there, searches, trains, exports ONNX and verifies it there.
 		return nil
 	}
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
-		a.predictCommand(), a.lutCommand(), a.dataCommand(), a.reportCommand(), a.versionCommand())
+		a.predictCommand(), a.lutCommand(), a.dataCommand(), a.benchCommand(), a.reportCommand(), a.versionCommand())
 	return root
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/edgenas/edgenas/internal/hostinfo"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -158,7 +159,7 @@ func fixture(t *testing.T, name string) string {
 		}
 		fixtures.dir, fixtures.spaces = dir, map[string]*networks{}
 		writeTiny(t, filepath.Join(dir, "tiny"))
-		board := tinyProfile(t)
+		board := tinyProfile(t, "nb201", tinySize)
 		save(t, board, filepath.Join(dir, "board.json"))
 		board.Device = latency.ThisDevice()
 		save(t, board, filepath.Join(dir, "here.json"))
@@ -239,9 +240,9 @@ func idxHeader(dims ...int) []byte {
 }
 
 // tinyProfile makes up the times of a board, by the work of each operation.
-func tinyProfile(t *testing.T) *profiles.Profile {
+func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 	t.Helper()
-	s, err := arch.NewSpace("nb201", tinySize)
+	s, err := arch.NewSpace(space, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +271,7 @@ func tinyProfile(t *testing.T) *profiles.Profile {
 	}
 	for _, w := range whole {
 		counts, sum := map[string]int{}, 2e-6
-		for k, c := range n.counts[w.Arch] {
+		for k, c := range ops.Keys(w.Graph) {
 			counts[k.String()] = c
 		}
 		for _, k := range slices.Sorted(maps.Keys(counts)) {

@@ -21,8 +21,9 @@ import (
 
 // spaceFlags are the parameters of a space on the command line.
 type spaceFlags struct {
-	name string
-	size arch.Size
+	name    string
+	size    arch.Size // as given: see sized
+	command *cobra.Command
 }
 
 func (f *spaceFlags) add(c *cobra.Command) {
@@ -30,10 +31,19 @@ func (f *spaceFlags) add(c *cobra.Command) {
 	for _, s := range arch.Spaces {
 		names = append(names, s.Name)
 	}
-	d := arch.Spaces[0].Default
+	f.command = c
 	c.Flags().StringVar(&f.name, "space", arch.Spaces[0].Name, "search space: "+strings.Join(names, ", "))
-	c.Flags().IntVar(&f.size.Cells, "cells", d.Cells, "cells a stage")
-	c.Flags().IntVar(&f.size.Channels, "channels", d.Channels, "channels of the first stage")
+	c.Flags().IntVar(&f.size.Cells, "cells", 0, "cells: of nb201 in a stage, of darts in all"+eachDefault(func(s arch.Size) int { return s.Cells }))
+	c.Flags().IntVar(&f.size.Channels, "channels", 0, "channels of the first stage"+eachDefault(func(s arch.Size) int { return s.Channels }))
+}
+
+// eachDefault tells the default of every space.
+func eachDefault(of func(arch.Size) int) string {
+	var each []string
+	for _, s := range arch.Spaces {
+		each = append(each, fmt.Sprintf("%s %d", s.Name, of(s.Default)))
+	}
+	return " (default " + strings.Join(each, ", ") + ")"
 }
 
 // addImage adds the flags for commands that have no images to take them from.
@@ -44,42 +54,68 @@ func (f *spaceFlags) addImage(c *cobra.Command) {
 	c.Flags().IntVar(&f.size.Classes, "classes", d.Classes, "number of classes")
 }
 
+// usualSize is the default size of a space; of an unknown one, the first's.
+func usualSize(space string) arch.Size {
+	for _, s := range arch.Spaces {
+		if s.Name == space {
+			return s.Default
+		}
+	}
+	return arch.Spaces[0].Default
+}
+
+// sized is the size with the space's defaults for the flags that were not given.
+func (f *spaceFlags) sized() arch.Size {
+	size, usual := f.size, usualSize(f.name)
+	if !f.command.Flags().Changed("cells") {
+		size.Cells = usual.Cells
+	}
+	if !f.command.Flags().Changed("channels") {
+		size.Channels = usual.Channels
+	}
+	return size
+}
+
 func (f *spaceFlags) space() (arch.Space, error) {
-	s, err := arch.NewSpace(f.name, f.size)
+	s, err := arch.NewSpace(f.name, f.sized())
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return s, nil
 }
 
-// spaceFor is the space for these images: flags that make no sense are a usage
-// error, images that do not suit it a data error.
-func (f *spaceFlags) spaceFor(set *dataset.Set) (arch.Space, error) {
-	usual := arch.Spaces[0].Default
-	usual.Cells, usual.Channels = f.size.Cells, f.size.Channels
-	if _, err := arch.NewSpace(f.name, usual); err != nil {
+// spaceFor is the space for these images: cells and channels that make no sense
+// are a usage error, images that do not suit it a data error.
+func spaceFor(name string, size arch.Size, set *dataset.Set) (arch.Space, error) {
+	usual := usualSize(name)
+	usual.Cells, usual.Channels = size.Cells, size.Channels
+	if _, err := arch.NewSpace(name, usual); err != nil {
 		return nil, usageError{err}
 	}
-	size, err := fit(f.size, set)
+	size, err := fit(size, set)
 	if err != nil {
 		return nil, err
 	}
-	s, err := arch.NewSpace(f.name, size)
+	s, err := arch.NewSpace(name, size)
 	if err != nil {
 		return nil, dataError{fmt.Errorf("%s: %w", set.Name, err)}
 	}
 	return s, nil
 }
 
-// networks knows which fused operations each network of a space is made of.
+// networks knows which fused operations the networks of a space are made of.
+// It builds a network for each option of each group of decisions: with several
+// groups those are few of the space's networks, but have all its operations.
+// Others are built when they are asked for.
 type networks struct {
-	space   arch.Space
-	choices []arch.Choice // every network once, canonical
-	counts  map[string]map[ops.Key]int
-	keys    []ops.Key // of all networks, sorted by text
+	space  arch.Space
+	groups []arch.Group               // those options that are networks, each network once
+	start  arch.Choice                // the first options of all groups
+	known  map[string]map[ops.Key]int // notation → operations; nil: no network
+	keys   []ops.Key                  // of all networks, sorted by text
 }
 
-// networks builds every network of the space, once in a process.
+// networks builds what there is to know of the space, once in a process.
 func (a *app) networks(space arch.Space) (*networks, error) {
 	name := fmt.Sprint(space.Name(), space.Size())
 	if n := a.spaces[name]; n != nil {
@@ -92,46 +128,39 @@ func (a *app) networks(space arch.Space) (*networks, error) {
 	return n, err
 }
 
-// newNetworks builds every network of the space once.
 func newNetworks(space arch.Space) (*networks, error) {
-	n := &networks{space: space, counts: map[string]map[ops.Key]int{}}
-	var names []string
+	n := &networks{space: space, start: make(arch.Choice, len(space.Alphas())), known: map[string]map[ops.Key]int{}}
+	for i, a := range space.Alphas() {
+		n.start[i] = make([]int, len(a.Rows))
+	}
+	groups := space.Groups()
+	for _, g := range groups {
+		g.Set(n.start, 0)
+	}
 	var all []arch.Choice
-	for c := range arch.All(space) {
-		c = space.Canonical(c)
-		name := space.Notation(c)
-		if _, seen := n.counts[name]; !seen {
-			n.counts[name] = nil
-			names, all = append(names, name), append(all, c)
-		}
+	for i := range groups {
+		all = append(append(all, n.options(groups[i])...), n.sole(groups, i)...)
 	}
-	counts, errs := make([]map[ops.Key]int, len(all)), make([]error, len(all))
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(all); i += workers {
-				g, err := space.Network(all[i], 1)
-				if err != nil {
-					errs[i] = err
-					continue
-				}
-				counts[i] = ops.Keys(ops.Fuse(g))
+	if err := n.build(all); err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		live := arch.Group{Alpha: g.Alpha, Rows: g.Rows}
+		for _, c := range n.options(g) {
+			if n.known[space.Notation(c)] == nil {
+				continue
 			}
-		})
-	}
-	wg.Wait()
-	seen := map[ops.Key]bool{}
-	for i, name := range names {
-		switch {
-		case errors.Is(errs[i], arch.ErrDead):
-			continue
-		case errs[i] != nil:
-			return nil, errs[i]
+			option := make([]int, len(g.Rows))
+			for j, row := range g.Rows {
+				option[j] = c[g.Alpha][row]
+			}
+			live.Options = append(live.Options, option)
 		}
-		n.counts[name] = counts[i]
-		n.choices = append(n.choices, all[i])
-		for k := range counts[i] {
+		n.groups = append(n.groups, live)
+	}
+	seen := map[ops.Key]bool{}
+	for _, counts := range n.known {
+		for k := range counts {
 			if !seen[k] {
 				seen[k] = true
 				n.keys = append(n.keys, k)
@@ -142,17 +171,140 @@ func newNetworks(space arch.Space) (*networks, error) {
 	return n, nil
 }
 
-// sample draws n different networks by the seed, for measuring them whole.
+// options are the different choices that a group's options make of the start.
+func (n *networks) options(g arch.Group) []arch.Choice {
+	var choices []arch.Choice
+	seen := map[string]bool{}
+	for o := range g.Options {
+		c := n.start.Clone()
+		g.Set(c, o)
+		c = n.space.Canonical(c)
+		if name := n.space.Notation(c); !seen[name] {
+			seen[name] = true
+			choices = append(choices, c)
+		}
+	}
+	return choices
+}
+
+// sole gives, for each option of group i, the choices in which no other group
+// reads one of the inputs that it reads. What makes the input may then be
+// merged with the option's sum, which is an operation of its own.
+func (n *networks) sole(groups []arch.Group, i int) []arch.Choice {
+	var choices []arch.Choice
+	cell := n.space.Cells()[groups[i].Alpha]
+	for input := range cell.Inputs {
+		start, possible := n.start.Clone(), true
+		for j, g := range groups {
+			if j == i || g.Alpha != groups[i].Alpha {
+				continue
+			}
+			o := slices.IndexFunc(g.Options, func(option []int) bool { return !n.reads(g, option, input) })
+			if possible = o >= 0; !possible {
+				break
+			}
+			g.Set(start, o)
+		}
+		for o, option := range groups[i].Options {
+			if possible && n.reads(groups[i], option, input) {
+				c := start.Clone()
+				groups[i].Set(c, o)
+				choices = append(choices, n.space.Canonical(c))
+			}
+		}
+	}
+	return choices
+}
+
+// reads says whether an option of a group takes an operation on this node.
+func (n *networks) reads(g arch.Group, option []int, node int) bool {
+	names, edges := n.space.Alphas()[g.Alpha].Ops, n.space.Cells()[g.Alpha].Edges
+	for j, row := range g.Rows {
+		if edges[row].From == node && names[option[j]] != ops.None {
+			return true
+		}
+	}
+	return false
+}
+
+// build fills in the operations of those choices of which they are not known.
+func (n *networks) build(choices []arch.Choice) error {
+	asked := map[string]bool{}
+	choices = slices.DeleteFunc(choices, func(c arch.Choice) bool {
+		name := n.space.Notation(c)
+		_, known := n.known[name]
+		again := known || asked[name]
+		asked[name] = true
+		return again
+	})
+	counts, errs := make([]map[ops.Key]int, len(choices)), make([]error, len(choices))
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(choices); i += workers {
+				g, err := n.space.Network(choices[i], 1)
+				if err != nil {
+					errs[i] = err
+					continue
+				}
+				counts[i] = ops.Keys(ops.Fuse(g))
+			}
+		})
+	}
+	wg.Wait()
+	for i, c := range choices {
+		if errs[i] != nil && !errors.Is(errs[i], arch.ErrDead) {
+			return errs[i]
+		}
+		n.known[n.space.Notation(c)] = counts[i]
+	}
+	return nil
+}
+
+// counts are the operations of the network of a choice.
+func (n *networks) counts(c arch.Choice) (map[ops.Key]int, error) {
+	c = n.space.Canonical(c)
+	name := n.space.Notation(c)
+	if err := n.build([]arch.Choice{c}); err != nil {
+		return nil, err
+	}
+	if counts := n.known[name]; counts != nil {
+		return counts, nil
+	}
+	return nil, arch.ErrDead
+}
+
+// sample draws different networks by the seed, for measuring them whole: as
+// many, or all. It shuffles the options of each group and goes through them, so
+// that a few networks have as many different options as can be.
 func (n *networks) sample(count int, rng *rand.Rand) ([]latency.Network, error) {
+	order, period := make([][]int, len(n.groups)), 1 // after which the networks come again
+	for i, g := range n.groups {
+		order[i] = rng.Perm(len(g.Options))
+		period = leastCommonMultiple(period, len(g.Options))
+	}
 	var out []latency.Network
-	for _, i := range rng.Perm(len(n.choices))[:min(count, len(n.choices))] {
-		g, err := n.space.Network(n.choices[i], 1)
+	for i := range min(count, period) {
+		c := n.start.Clone()
+		for j, g := range n.groups {
+			g.Set(c, order[j][i%len(order[j])])
+		}
+		g, err := n.space.Network(c, 1)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, latency.Network{Arch: n.space.Notation(n.choices[i]), Graph: ops.Fuse(g)})
+		out = append(out, latency.Network{Arch: n.space.Notation(c), Graph: ops.Fuse(g)})
 	}
 	return out, nil
+}
+
+func leastCommonMultiple(a, b int) int {
+	x, y := a, b
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
 }
 
 // priced are the networks with a table of latencies: what the search asks for.
@@ -162,9 +314,9 @@ type priced struct {
 }
 
 func (p priced) estimate(c arch.Choice) (latency.Estimate, error) {
-	counts := p.counts[p.space.Notation(p.space.Canonical(c))]
-	if counts == nil {
-		return latency.Estimate{}, arch.ErrDead
+	counts, err := p.counts(c)
+	if err != nil {
+		return latency.Estimate{}, err
 	}
 	e, err := p.table.EstimateCounts(counts)
 	if err != nil {

@@ -63,6 +63,14 @@ func (r *request) check() error {
 	return checkRecipe(r.Train, r.Cutout)
 }
 
+// supernet is the size of the space that is trained to search in: no larger
+// than what is searched for.
+func (r *request) supernet() arch.Size {
+	size := r.Size
+	size.Cells, size.Channels = min(r.SearchCells, size.Cells), min(r.SearchChannels, size.Channels)
+	return size
+}
+
 // target is what the run searches for. Once there is a profile in its folder,
 // that is the one.
 func (r *request) target(dir runDir) *targetFlags {

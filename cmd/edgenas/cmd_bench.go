@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgenas/edgenas/internal/bench"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Time training steps, single operations and this machine's limits",
+		Long: `bench times what training is made of, on synthetic images. Results are in Go's
+benchmark format, which benchstat compares; with --json they are lines with the
+fields of the PyTorch programs that edgenas is compared with.`,
+		Example: "  edgenas bench step --space darts",
+		Args:    subcommand,
+		RunE:    showHelp,
+	}
+	c.AddCommand(a.benchStepCommand(), a.benchOpsCommand(), a.benchLimitsCommand())
+	return c
+}
+
+func (a *app) benchStepCommand() *cobra.Command {
+	var s bench.Step
+	c := &cobra.Command{
+		Use:   "step",
+		Short: "Time a training step: forward, backward, clipping, SGD",
+		Long: `step trains a supernet (--path mixture: all operations; gdas: one operation an
+edge) or a derived network (retrain) on synthetic images and times each step but
+the first.`,
+		Example: `  edgenas bench step --space darts --path mixture --batch 64 --steps 5 --json
+  edgenas bench step --space darts --path gdas --paths 50
+  edgenas bench step --space nb201 --path retrain`,
+		Args: arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			s.Seed = a.seed
+			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) { return s.Run(ctx, a.workers()) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.Space, "space", "darts", "search space: darts or nb201")
+	f.StringVar(&s.Path, "path", bench.Mixture, "what is trained: mixture, gdas or retrain")
+	f.StringVar(&s.Arch, "arch", "", "network to retrain, in the space's notation (default the published DARTS_V2; three 3×3 convolutions in nb201)")
+	f.IntVar(&s.Batch, "batch", 64, "images a step")
+	f.IntVar(&s.Channels, "channels", 0, "channels of the first stage; 0: as in the literature")
+	f.IntVar(&s.Cells, "cells", 0, "cells (nb201: of a stage); 0: as in the literature")
+	f.IntVar(&s.Image, "image", 32, "rows and columns of an image")
+	f.IntVar(&s.Steps, "steps", 5, "steps that are timed")
+	f.IntVar(&s.Paths, "paths", 0, "gdas: time so many steps, each with a path drawn at random")
+	return c
+}
+
+func (a *app) benchOpsCommand() *cobra.Command {
+	var match string
+	var seconds float64
+	c := &cobra.Command{
+		Use:     "ops",
+		Short:   "Time single operations, forward and forward with backward",
+		Example: "  edgenas bench ops --match conv3x3/n=32 --json",
+		Args:    arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			during, err := benchTime(seconds)
+			if err != nil {
+				return err
+			}
+			chosen := bench.Match(bench.Ops(), match)
+			if len(chosen) == 0 {
+				return usagef("--match %q: there is no such operation", match)
+			}
+			return a.benchmarks(c.Context(), len(chosen), func(ctx context.Context, i int) (benchResult, error) {
+				return chosen[i].Run(ctx, a.workers(), during)
+			})
+		},
+	}
+	c.Flags().StringVar(&match, "match", "", "only operations with this in their name, which is like conv3x3/n=32/c=32/size=32")
+	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each measurement")
+	return c
+}
+
+func (a *app) benchLimitsCommand() *cobra.Command {
+	var seconds float64
+	c := &cobra.Command{
+		Use:     "limits",
+		Short:   "Measure what this machine can do at most: arithmetic and memory",
+		Example: "  edgenas bench limits --threads 1",
+		Args:    arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			during, err := benchTime(seconds)
+			if err != nil {
+				return err
+			}
+			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) {
+				return bench.MeasureLimits(ctx, a.workers(), during)
+			})
+		},
+	}
+	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each measurement")
+	return c
+}
+
+// benchTime is how long a measurement takes.
+func benchTime(seconds float64) (time.Duration, error) {
+	if !(seconds > 0 && seconds <= 3600) {
+		return 0, usagef("--seconds %v: want more than 0, up to 3600", seconds)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+// benchResult is what a benchmark gives.
+type benchResult interface{ Benchmark() string }
+
+// benchmarks runs n of them and writes each result as soon as it is there.
+func (a *app) benchmarks(ctx context.Context, n int, run func(ctx context.Context, i int) (benchResult, error)) error {
+	for i := range n {
+		r, err := run(ctx, i)
+		if spec := (*bench.SpecError)(nil); errors.As(err, &spec) {
+			return usageError{err}
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case a.json:
+			err = json.NewEncoder(a.stdout).Encode(r)
+		case i == 0:
+			_, err = fmt.Fprint(a.stdout, bench.Header(), r.Benchmark())
+		default:
+			_, err = fmt.Fprint(a.stdout, r.Benchmark())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

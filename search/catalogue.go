@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
+)
+
+// Catalogue lists what the networks of a space are put together of, with
+// prices: for each group of decisions its options. The latency of a network is
+// the sum over the groups; where runtimes merge operations of different groups,
+// it is a little off, so that what is found is priced as a whole, too.
+type Catalogue struct {
+	space  arch.Space
+	costs  Costs
+	groups []catalogueGroup
+	start  arch.Choice // any choice: every group sets its own rows
+}
+
+type catalogueGroup struct {
+	arch.Group           // those options that are networks, each network once
+	seconds    []float64 // of each option: in the first group all that the network takes, in the others what it takes beyond their first option
+	none       int       // column of the α, or -1
+	keep       int       // of the α's cell
+}
+
+// NewCatalogue prices every option of every group, beside the first options of
+// the other groups: if there are several, these must be a network.
+func NewCatalogue(space arch.Space, costs Costs) (*Catalogue, error) {
+	c := &Catalogue{space: space, costs: costs, start: make(arch.Choice, len(space.Alphas()))}
+	for i, a := range space.Alphas() {
+		c.start[i] = make([]int, len(a.Rows))
+	}
+	groups := space.Groups()
+	for _, g := range groups {
+		g.Set(c.start, 0)
+	}
+	for i, g := range groups {
+		base := 0.0
+		if i > 0 {
+			base = c.groups[0].seconds[0] // the first options of all groups
+		}
+		priced := catalogueGroup{Group: arch.Group{Alpha: g.Alpha, Rows: g.Rows},
+			none: slices.Index(space.Alphas()[g.Alpha].Ops, ops.None), keep: space.Cells()[g.Alpha].Keep}
+		seen := map[string]bool{}
+		for o := range g.Options {
+			choice := c.start.Clone()
+			g.Set(choice, o)
+			choice = space.Canonical(choice)
+			option := make([]int, len(g.Rows))
+			for j, row := range g.Rows {
+				option[j] = choice[g.Alpha][row]
+			}
+			if name := fmt.Sprint(option); seen[name] {
+				continue
+			} else {
+				seen[name] = true
+			}
+			s, err := costs.Latency(choice)
+			if errors.Is(err, arch.ErrDead) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			priced.Options, priced.seconds = append(priced.Options, option), append(priced.seconds, s-base)
+		}
+		c.groups = append(c.groups, priced)
+	}
+	return c, nil
+}
+
+// score is Σ ln p of an option's operations. Where every edge is decided by
+// itself, a dead edge may stand for any operation: its weight is the greatest.
+// Where nodes keep two edges, only those count: the greatest score is then that
+// of the two edges with the greatest weights beside none, each with that
+// operation, which is what DARTS derives (Liu et al. 2019, §2.4).
+func (g *catalogueGroup) score(option []int, p []float64, cols int) float64 {
+	total := 0.0
+	for j, row := range g.Rows {
+		weights := p[row*cols:][:cols]
+		v := weights[option[j]]
+		if option[j] == g.none {
+			if g.keep > 0 {
+				continue
+			}
+			v = slices.Max(weights)
+		}
+		total += math.Log(max(v, least))
+	}
+	return total
+}
+
+// network is the candidate with these options.
+func (c *Catalogue) network(options []int) (Candidate, error) {
+	choice := c.start.Clone()
+	for i, g := range c.groups {
+		g.Set(choice, options[i])
+	}
+	s, err := c.costs.Latency(choice)
+	return Candidate{Choice: choice, LatencyS: s, Loss: math.NaN()}, err
+}
+
+// fastest takes the fastest option of each group.
+func (c *Catalogue) fastest() (Candidate, error) {
+	options := make([]int, len(c.groups))
+	for i, g := range c.groups {
+		options[i] = slices.Index(g.seconds, slices.Min(g.seconds))
+	}
+	return c.network(options)
+}
