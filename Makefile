@@ -14,7 +14,7 @@ FUZZTIME = 3s
 QEMU     = qemu-aarch64-static
 CPUS     = cortex-a53 max
 
-.PHONY: all build dist test race noasm test-arm64 fuzz bench lint layers notice generate onnx check clean
+.PHONY: all build dist test race noasm test-arm64 fuzz bench peers lint layers notice generate onnx check clean
 
 all: build
 
@@ -55,8 +55,22 @@ fuzz: ## each fuzz target for FUZZTIME
 	[ -n "$$targets" ] || { echo "no fuzz target was found" >&2; exit 1; }; \
 	for t in $$targets; do go test -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) $${t%:*}; done
 
-bench: ## all benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: COUNT     = 6
+bench: BENCH     = .
+bench: PACKAGES  = ./...
+bench: BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+bench: ## BENCH in PACKAGES, COUNT times in turn with the last commit (the one before it if nothing has changed)
+	@set -e; tmp=$$(mktemp -d); trap 'rm -rf $$tmp; git worktree prune' EXIT; \
+	base=HEAD; [ -n "$$(git status --porcelain)" ] || base=HEAD~; git worktree add --quiet --detach $$tmp/old $$base; \
+	for i in $$(seq $(COUNT)); do for tree in $$tmp/old .; do \
+		out=$$tmp/new.txt; [ $$tree = . ] || out=$$tmp/old.txt; \
+		echo "round $$i: $$([ $$tree = . ] && echo this tree || echo $$base)" >&2; \
+		(cd $$tree && go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)) >>$$out; \
+	done; done; \
+	(cd $$tmp && go run $(BENCHSTAT) old.txt new.txt)
+
+peers: ## edgenas beside PyTorch on this machine, into docs/PERFORMANCE.md; goes on where it was interrupted
+	go run ./peers $(PEERS)
 
 lint: ## gofmt, vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt'ed:" $$bad >&2; exit 1; }

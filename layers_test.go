@@ -38,29 +38,38 @@ var layers = []struct{ pkg, may string }{
 	{"profiles", "internal/stats internal/atomicfile"},
 	{"internal/infer", "ops internal/kernels"},
 	{"internal/autodiff", "ops internal/kernels"},
+	{"internal/bench", "ops arch internal/kernels internal/autodiff internal/stats internal/hostinfo internal/version"},
+	{"internal/memory", "ops"},
+	{"peers", "internal/stats internal/hostinfo internal/atomicfile internal/bench"},
 	{"latency", "ops arch profiles internal/stats internal/hostinfo"},
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
 	{"search", "ops arch internal/autodiff internal/kernels"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
 	{"report", "ops arch profiles internal/stats internal/atomicfile"},
+	{"devices", ""},
+	{"devices/devicestest", "devices"},
 	{"cmd/edgenas-agent", "ops arch profiles latency internal/kernels internal/native internal/onnx internal/version"},
+	{"examples/betadecay", ""},
 	{"cmd/edgenas", "*"},
 }
 
 // confined names the packages that may import each third-party module; a
 // module that is not here is in nobody's plan.
 var confined = map[string]string{
-	"gorgonia.org/gorgonia":         "internal/autodiff",
-	"gorgonia.org/tensor":           "internal/autodiff export", // onnx-go's interfaces speak tensor
-	"github.com/owulveryck/onnx-go": "export",
-	"google.golang.org/protobuf":    "internal/onnx",
-	"github.com/klauspost/cpuid/v2": "internal/kernels internal/hostinfo",
-	"golang.org/x/sys":              "internal/kernels internal/hostinfo latency",
-	"github.com/chewxy/hm":          "internal/autodiff",     // Gorgonia's operations speak its types
-	"gonum.org/v1/gonum":            "internal/stats export", // onnx-go's graphs are gonum's
-	"github.com/spf13/cobra":        "cmd/edgenas",
-	"github.com/vbauerster/mpb/v8":  "cmd/edgenas",
+	"gorgonia.org/gorgonia":            "internal/autodiff",
+	"gorgonia.org/tensor":              "internal/autodiff export", // onnx-go's interfaces speak tensor
+	"github.com/owulveryck/onnx-go":    "export",
+	"google.golang.org/protobuf":       "internal/onnx",
+	"github.com/klauspost/cpuid/v2":    "internal/kernels internal/hostinfo",
+	"golang.org/x/crypto":              "devices devices/devicestest",
+	"github.com/pkg/sftp":              "devices devices/devicestest",
+	"github.com/kevinburke/ssh_config": "devices",
+	"golang.org/x/sys":                 "internal/kernels internal/hostinfo latency internal/bench",
+	"github.com/chewxy/hm":             "internal/autodiff",     // Gorgonia's operations speak its types
+	"gonum.org/v1/gonum":               "internal/stats export", // onnx-go's graphs are gonum's
+	"github.com/spf13/cobra":           "cmd/edgenas",
+	"github.com/vbauerster/mpb/v8":     "cmd/edgenas",
 }
 
 // source is a Go file of the module that is no test.

@@ -45,6 +45,9 @@ func trainFlags(c *cobra.Command, t *train.Config, cutout *int) {
 // maxEpochs is more than anybody waits for.
 const maxEpochs = 10_000
 
+// maxBatch is more images than a step makes sense of.
+const maxBatch = 1 << 16
+
 // checkRecipe is a usage error where a flag of trainFlags makes no sense.
 func checkRecipe(c train.Config, cutout int) error {
 	switch {

@@ -108,6 +108,9 @@ func TestJSON(t *testing.T) {
 		{"data check idx:@tiny", "classes"},
 		{"data info idx:@tiny", "digest"},
 		{"report " + copyRun(t), "reports"},
+		{"bench step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 1", "median_s"},
+		{"bench ops --match relu/n=32 --seconds 0.001", "both_ms"},
+		{"bench limits --seconds 0.001", "conv_gflops"},
 		{"version", "version"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {

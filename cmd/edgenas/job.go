@@ -140,6 +140,9 @@ func (j *job) newSearch() (*search.Search, error) {
 	if err != nil {
 		return nil, dataError{fmt.Errorf("%s: %w", j.dir.path(requestFile), err)}
 	}
+	if err := j.checkMemory(supernet, r.Search, j.set); err != nil {
+		return nil, err
+	}
 	half := func(images []int, stream uint64) source {
 		return source{dataset.NewLoader(j.set, &j.set.Train, images, augment(j.set, float64(r.Search.Epochs), 0), rand.NewPCG(r.Seed, stream))}
 	}

@@ -57,6 +57,8 @@ func (r *request) check() error {
 		return usagef("--search-channels %d: want at least 1", r.SearchChannels)
 	case r.Search.Epochs < 1 || r.Search.Epochs > maxEpochs:
 		return usagef("--search-epochs %d: want 1 to %d", r.Search.Epochs, maxEpochs)
+	case r.Search.Batch < 1 || r.Search.Batch > maxBatch:
+		return usagef("--search-batch %d: want 1 to %d", r.Search.Batch, maxBatch)
 	case !(r.Search.BetaDecay >= 0 && r.Search.BetaDecay <= 1e6):
 		return usagef("--beta-decay %g: want 0 to 1e6", r.Search.BetaDecay)
 	}

@@ -25,15 +25,14 @@ func (a span) exclusive(b span) bool {
 	return a.owner != nil && b.owner != nil && a.owner != b.owner && a.owner.row == b.owner.row
 }
 
-// plan gives every value without memory its place in one arena. Values whose
-// times overlap get different places; with paths, those of different gates of
-// a row may share one. It places the largest first, each as low as it fits.
-func (p *program[T]) plan(paths bool) (arena []T) {
+// plan gives every value without memory its place in one arena, and the arena's
+// size. Values whose times overlap get different places; with paths, those of
+// different gates of a row may share one. It places the largest first, each as
+// low as it fits.
+func (p *program[T]) plan(paths bool) (placed []span, total int) {
 	spans := p.spans(paths)
 	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(p.values[b.value].size, p.values[a.value].size) })
 	size := func(s span) int { return (p.values[s.value].size + lines - 1) / lines * lines }
-	var placed []span // by offset
-	total := 0
 	for _, s := range spans {
 		for _, o := range placed {
 			if o.first > s.last || s.first > o.last || s.exclusive(o) || o.offset+size(o) <= s.offset {
@@ -48,6 +47,11 @@ func (p *program[T]) plan(paths bool) (arena []T) {
 		placed = slices.Insert(placed, at, s)
 		total = max(total, s.offset+size(s))
 	}
+	return placed, total
+}
+
+// allocate makes the arena and gives values their memory.
+func (p *program[T]) allocate(placed []span, total int) (arena []T) {
 	arena = make([]T, total)
 	for _, s := range placed {
 		v := &p.values[s.value]

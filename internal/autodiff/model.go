@@ -77,6 +77,28 @@ type reference struct {
 // an error for what cannot be trained: zeros as a value, grouped convolutions
 // that are not depthwise.
 func Compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
+	m, err := compile[T](g, o)
+	if err != nil {
+		return nil, err
+	}
+	m.arena = m.program.allocate(m.program.plan(o.Paths))
+	m.program.bind()
+	return m, nil
+}
+
+// Plan is the size of the arena that Compile would allocate.
+func Plan[T kernels.Float](g *ops.Graph, o Options) (arenaBytes int, err error) {
+	m, err := compile[T](g, o)
+	if err != nil {
+		return 0, err
+	}
+	_, total := m.program.plan(o.Paths)
+	var zero T
+	return total * int(unsafe.Sizeof(zero)), nil
+}
+
+// compile makes a model without its arena.
+func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	if o.Pool == nil {
 		o.Pool = kernels.NewPool(1)
 	}
@@ -124,8 +146,6 @@ func Compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	if m.program, err = translate(m.pool, root, grads, l.inputs, pinned, l.running); err != nil {
 		return nil, err
 	}
-	m.arena = m.program.plan(o.Paths)
-	m.program.bind()
 	for _, p := range m.params {
 		if p.Learn {
 			m.learn = append(m.learn, p)

@@ -679,7 +679,7 @@ boxEnd:
 	VZEROUPPER
 	RET
 
-// AVX-512: the two loops that are bound by arithmetic. A register holds a
+// AVX-512: dense convolutions. A register holds a
 // pixel's 16 sums, and the multiply-add broadcasts its element from memory.
 
 // ADDRESS512 turns the offset at (AX) into the address of a pixel at CX.

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/memory"
+	"github.com/edgenas/edgenas/search"
+)
+
+// TestCheckMemory plans a search that fits any machine, and one for which none
+// has the memory: that is refused, with a batch that would fit.
+func TestCheckMemory(t *testing.T) {
+	if _, known := memory.Available(); !known {
+		t.Log("this system does not say how much memory there is: nothing is refused")
+		return
+	}
+	supernet, err := arch.NewSpace("nb201", arch.Size{Cells: 1, Channels: 64, Image: 128, Colours: 3, Classes: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newApp(nil, io.Discard, io.Discard)
+	config := search.DefaultConfig()
+	config.Batch = 1
+	if err := a.checkMemory(supernet, config, &dataset.Set{}); err != nil {
+		t.Errorf("batch 1: %v", err)
+	}
+	config.Batch = maxBatch
+	err = a.checkMemory(supernet, config, &dataset.Set{})
+	if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--search-batch ") {
+		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", config.Batch, err)
+	}
+}
