@@ -50,7 +50,7 @@ var layers = []struct{ pkg, may string }{
 	{"devices", ""},
 	{"devices/devicestest", "devices"},
 	{"cmd/edgenas-agent", "ops arch profiles latency internal/kernels internal/native internal/onnx internal/version"},
-	{"examples/betadecay", ""},
+	{"examples/betadecay", "internal/dataset"},
 	{"cmd/edgenas", "*"},
 }
 

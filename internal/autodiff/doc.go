@@ -11,6 +11,12 @@
 // used. Where Gorgonia sums gradients, kernels add in place. Gorgonia's tape
 // machine runs the same graph in tests, as the reference.
 //
+// # Fusion
+//
+// Chains of ReLU, depthwise and pointwise convolution, with the batch norms
+// between them, are one operation; mixtures take in the batch norms of their
+// terms, and hand gradients on as coefficients (docs/adr/0003).
+//
 // # Gates
 //
 // Every mixture weight has a gate. What only serves closed gates does not run:

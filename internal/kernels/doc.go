@@ -34,7 +34,8 @@
 //
 // Windowed kernels share gather.go, which describes what each output reads,
 // pads the input and cuts the work; dense.go turns that into an implicit
-// matrix product for [Conv] and [ConvBackwardData] alike.
+// matrix product for [Conv] and [ConvBackwardData] alike. [Separable] and its
+// gradient take an image through several layers at once (docs/adr/0003).
 package kernels
 
 // Float is the element type of a kernel.
