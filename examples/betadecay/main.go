@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command betadecay shows what β-decay is for: it searches nb201 with plain
-// DARTS, without a latency term to speak of (a budget of an hour), once without
-// and once with β-decay, for several seeds, and prints how many edges end as
-// skip connections. There are few images (of the embedded ones) and many epochs:
+// DARTS, without a latency term to speak of (a budget of an hour), without
+// β-decay and with two strengths of it, for several seeds, and prints how many
+// edges end as skip connections. There are few images (of the embedded ones) and many epochs:
 // the convolutions learn their half of the images by heart, and on the other
 // half whatever has no weights looks good. From the root of the repository:
 //
@@ -88,7 +88,7 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 	}
 	var missing []run
 	for seed := 1; seed <= seeds; seed++ {
-		for _, beta := range []float64{0, 1} {
+		for _, beta := range []float64{0, 1, 10} {
 			r := run{Seed: seed, BetaDecay: beta, Epochs: epochs}
 			if !slices.ContainsFunc(done, func(d run) bool { return d.name() == r.name() }) {
 				missing = append(missing, r)
@@ -104,6 +104,9 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 		wg.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
+			if ctx.Err() != nil {
+				return
+			}
 			err := search(ctx, program, out, &r)
 			lock.Lock()
 			defer lock.Unlock()

@@ -57,7 +57,11 @@ func checkGradients(t *testing.T, m *Model[float64]) {
 		}
 		check(fmt.Sprintf("p%d", i), a.P, append([]float64(nil), a.DP...))
 	}
-	every := max(1, len(m.Params())/200) // of a large network a part
+	most := 200 // of a large network a part
+	if testing.Short() {
+		most = 25
+	}
+	every := max(1, len(m.Params())/most)
 	for i, p := range m.Params() {
 		if p.Active() && i%every == 0 {
 			check(p.Name, p.W, append([]float64(nil), p.G...))

@@ -117,7 +117,7 @@ func TestSameBitsForAnyThreads(t *testing.T) {
 		size  arch.Size
 	}{
 		{"nb201", arch.Size{Cells: 1, Channels: 8, Image: 16, Colours: 3, Classes: 10}},
-		{"darts", arch.Size{Cells: 3, Channels: 8, Image: 16, Colours: 3, Classes: 10}},
+		{"darts", arch.Size{Cells: 3, Channels: 8, Image: 8, Colours: 3, Classes: 10}},
 	} {
 		t.Run(tt.space, func(t *testing.T) { testSameBits(t, tt.space, tt.size) })
 	}

@@ -18,6 +18,8 @@ const (
 
 // tailMask has, four bytes a channel, the masks of the AVX2 loops that work on
 // fewer than eight channels: from element 8−n on, n are taken.
+//
+//lint:ignore U1000 the assembly reads it
 var tailMask = [16]uint32{^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0)}
 
 // native lists AVX2 with FMA, and AVX-512.
