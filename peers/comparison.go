@@ -56,7 +56,7 @@ func comparison(s settings) (jobs []job) {
 			if t.alone != nil {
 				continue
 			}
-			for _, mode := range modes {
+			for _, mode := range s.modes {
 				add(t.name, mode, append([]string{"peers/pytorch/" + t.space + ".py", "--mode", mode}, args...)...)
 			}
 		}

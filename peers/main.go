@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,6 +38,7 @@ type settings struct {
 	threads int
 	seconds float64
 	limit   time.Duration
+	modes   []string // of PyTorch
 }
 
 func main() {
@@ -48,9 +51,11 @@ func main() {
 	flag.IntVar(&s.threads, "threads", 2, "threads of all programs")
 	flag.Float64Var(&s.seconds, "seconds", 1, "time for each measurement of a single operation")
 	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "time after which a process counts as not finished")
+	only := flag.String("modes", strings.Join(modes, ","), "PyTorch's modes that are run")
 	list := flag.Bool("list", false, "print what is missing and run nothing")
 	fresh := flag.Bool("fresh", false, "forget all finished runs first")
 	flag.Parse()
+	s.modes = strings.Split(*only, ",")
 	if err := run(ctx, s, flag.Arg(0), *list, *fresh); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
@@ -58,6 +63,11 @@ func main() {
 }
 
 func run(ctx context.Context, s settings, what string, list, fresh bool) error {
+	for _, mode := range s.modes {
+		if !slices.Contains(modes, mode) {
+			return fmt.Errorf("-modes %q: want some of %q", mode, modes)
+		}
+	}
 	var jobs []job
 	var write func([]record, setup) error
 	switch what {

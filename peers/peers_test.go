@@ -22,27 +22,16 @@ import (
 
 var update = flag.Bool("update", false, "write golden files")
 
-const programEnv = "PEERS_TEST_PROGRAM" // what the test binary does as a program
-
-func TestMain(m *testing.M) {
-	switch os.Getenv(programEnv) {
-	case "":
-		os.Exit(m.Run())
-	case "prints":
-		fmt.Println(`{"median_s": 1}`)
-		fmt.Println(`{"median_s": 2}`)
-	case "nonsense":
-		fmt.Println("compiling")
-	case "fails":
-		fmt.Println(`{"median_s": 1}`)
-		fmt.Fprintln(os.Stderr, "first\nout of memory")
-		os.Exit(3)
-	case "hangs":
-		time.Sleep(time.Hour)
-	}
+// programs are what a peer may be like.
+var programs = map[string]string{
+	"prints":   `echo '{"median_s": 1}'; echo '{"median_s": 2}'`,
+	"nonsense": `echo compiling`,
+	"silent":   `:`,
+	"fails":    `echo '{"median_s": 1}'; printf 'first\nout of memory\n' >&2; exit 3`,
+	"hangs":    `sleep 3600`,
 }
 
-var usual = settings{rounds: 2, steps: 5, threads: 2, seconds: 1, limit: time.Minute}
+var usual = settings{rounds: 2, steps: 5, threads: 2, seconds: 1, limit: time.Minute, modes: modes}
 
 // Every run is there once in each round, and its mode's program is the one that is called.
 func TestJobs(t *testing.T) {
@@ -69,11 +58,8 @@ func TestJobs(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := setup{cpu: "cpu", edgenas: self, python: self, build: "b", torch: "t"}
+	script := filepath.Join(t.TempDir(), "peer")
+	u := setup{cpu: "cpu", edgenas: script, python: script, build: "b", torch: "t"}
 	for program, want := range map[string]struct {
 		failed  string // in the text
 		results int
@@ -84,7 +70,9 @@ func TestRun(t *testing.T) {
 		"fails":    {"exit status 3: out of memory", 0},
 		"hangs":    {"did not finish within", 0},
 	} {
-		t.Setenv(programEnv, program)
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n"+programs[program]+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
 		limit := time.Minute
 		if program == "hangs" {
 			limit = 100 * time.Millisecond
