@@ -4,7 +4,6 @@ package kernels
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 )
 
@@ -19,12 +18,27 @@ type Task interface {
 // Pool is a fixed set of threads that kernels run on. Its goroutines live
 // until Close. One Run or For at a time: a Pool is not for concurrent use.
 type Pool struct {
-	wake   []chan struct{} // one for each thread but the caller's
-	task   Task
-	pieces int64
-	next   atomic.Int64
-	busy   sync.WaitGroup
+	helpers []*helper // the threads but the caller's
+	task    Task
+	pieces  int64
+	next    atomic.Int64
+	busy    atomic.Int32 // helpers that have not finished
+	waiting atomic.Bool  // the caller sleeps until none is busy
+	done    chan struct{}
+	closed  bool
 }
+
+// helper is a thread that waits for its next turn: awake for a while, since
+// most kernels follow one another at once, then asleep.
+type helper struct {
+	turn   atomic.Uint32
+	asleep atomic.Bool
+	wake   chan struct{}
+}
+
+// spins is how often a thread looks for work, or for the others' end, before
+// it sleeps: about as long as it takes to wake it.
+const spins = 2000
 
 // NewPool starts a pool. threads ≤ 0 takes one thread for each CPU; with 1
 // everything runs on the caller's goroutine.
@@ -32,30 +46,32 @@ func NewPool(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
-	p := &Pool{wake: make([]chan struct{}, threads-1)}
-	for i := range p.wake {
-		p.wake[i] = make(chan struct{}, 1)
-		go p.serve(p.wake[i], i+1)
+	p := &Pool{done: make(chan struct{}, 1)}
+	for i := 1; i < threads; i++ {
+		h := &helper{wake: make(chan struct{}, 1)}
+		p.helpers = append(p.helpers, h)
+		go p.serve(h, i)
 	}
 	return p
 }
 
 // Threads is the number of threads, the caller's included.
-func (p *Pool) Threads() int { return len(p.wake) + 1 }
+func (p *Pool) Threads() int { return len(p.helpers) + 1 }
 
 // Close ends the pool's goroutines. The pool must be idle, and is not usable afterwards.
 func (p *Pool) Close() {
-	for _, w := range p.wake {
-		close(w)
+	p.closed = true
+	for _, h := range p.helpers {
+		h.start()
 	}
-	p.wake = nil
+	p.helpers = nil
 }
 
 // For runs t.Do(0…pieces−1) and returns when all are done. Threads take
 // pieces as they become free. It does not allocate.
 func (p *Pool) For(pieces int, t Task) {
-	helpers := min(len(p.wake), pieces-1)
-	if helpers <= 0 {
+	n := min(len(p.helpers), pieces-1)
+	if n <= 0 {
 		for i := range pieces {
 			t.Do(i, 0)
 		}
@@ -63,19 +79,59 @@ func (p *Pool) For(pieces int, t Task) {
 	}
 	p.task, p.pieces = t, int64(pieces)
 	p.next.Store(0)
-	p.busy.Add(helpers)
-	for _, w := range p.wake[:helpers] {
-		w <- struct{}{}
+	p.busy.Store(int32(n))
+	for _, h := range p.helpers[:n] {
+		h.start()
 	}
 	p.work(0)
-	p.busy.Wait()
+	for range spins {
+		if p.busy.Load() == 0 {
+			break
+		}
+		pause()
+	}
+	if p.busy.Load() > 0 {
+		p.waiting.Store(true)
+		if p.busy.Load() > 0 || !p.waiting.CompareAndSwap(true, false) {
+			<-p.done
+		}
+	}
 	p.task = nil
 }
 
-func (p *Pool) serve(wake <-chan struct{}, worker int) {
-	for range wake {
+// start gives h a turn.
+func (h *helper) start() {
+	h.turn.Add(1)
+	if h.asleep.CompareAndSwap(true, false) {
+		h.wake <- struct{}{}
+	}
+}
+
+// await returns when h has a turn that it has not had.
+func (h *helper) await(had uint32) {
+	for range spins {
+		if h.turn.Load() != had {
+			return
+		}
+		pause()
+	}
+	h.asleep.Store(true)
+	if h.turn.Load() == had || !h.asleep.CompareAndSwap(true, false) {
+		<-h.wake
+	}
+}
+
+func (p *Pool) serve(h *helper, worker int) {
+	for turn := uint32(0); ; {
+		h.await(turn)
+		turn++
+		if p.closed {
+			return
+		}
 		p.work(worker)
-		p.busy.Done()
+		if p.busy.Add(-1) == 0 && p.waiting.CompareAndSwap(true, false) {
+			p.done <- struct{}{}
+		}
 	}
 }
 

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !noasm
+
+#include "textflag.h"
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0-0
+	YIELD
+	YIELD
+	YIELD
+	YIELD
+	YIELD
+	YIELD
+	YIELD
+	YIELD
+	RET
