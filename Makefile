@@ -14,25 +14,32 @@ FUZZTIME = 3s
 QEMU     = qemu-aarch64-static
 CPUS     = cortex-a53 max
 
-.PHONY: all build dist test race noasm test-arm64 fuzz bench peers lint layers notice generate onnx check clean
+.PHONY: all build dist test race noasm test-arm64 test-devices fuzz bench peers lint layers notice generate onnx check clean
 
 all: build
 
 build: ## programs for this machine, into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
 
-dist: ## programs for all platforms, into dist/
-	@rm -rf dist && mkdir dist
-	@set -e; for platform in $(PLATFORMS); do for program in $(PROGRAMS); do \
-		os=$${platform%/*}; arch=$${platform#*/}; out=dist/$$program-$$os-$$arch; \
-		[ $$os != windows ] || out=$$out.exe; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=7 go build -trimpath -ldflags '-s -w' -o $$out ./cmd/$$program; \
-		echo "$$out $$(wc -c < $$out) bytes"; \
-	done; done
-	@for arch in arm64 arm; do \
-		size=$$(wc -c < dist/edgenas-agent-linux-$$arch); \
-		[ $$size -le $(AGENT_MAX) ] || { echo "dist/edgenas-agent-linux-$$arch: $$size bytes, want at most $(AGENT_MAX)" >&2; exit 1; }; \
+EMBEDDED = internal/agent/embedded
+
+dist: ## programs for all platforms, into dist/; edgenas has the agents for boards and phones in it
+	@rm -rf dist $(EMBEDDED) && mkdir dist $(EMBEDDED)
+	@set -e; for program in edgenas-agent edgenas; do \
+		for platform in $(PLATFORMS); do \
+			os=$${platform%/*}; arch=$${platform#*/}; out=dist/$$program-$$os-$$arch; \
+			[ $$os != windows ] || out=$$out.exe; \
+			CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=7 go build -tags release -trimpath -ldflags '-s -w' -o $$out ./cmd/$$program; \
+			echo "$$out $$(wc -c < $$out) bytes"; \
+		done; \
+		[ $$program = edgenas-agent ] || continue; \
+		for arch in arm64 arm; do \
+			agent=edgenas-agent-linux-$$arch; size=$$(wc -c < dist/$$agent); \
+			[ $$size -le $(AGENT_MAX) ] || { echo "dist/$$agent: $$size bytes, want at most $(AGENT_MAX)" >&2; exit 1; }; \
+			gzip -9nc dist/$$agent > $(EMBEDDED)/$$agent.gz; \
+		done; \
 	done
+	go test -count 1 -tags release -run Embedded ./internal/agent
 
 test: ## all tests, on this machine
 	go test ./...
@@ -49,6 +56,10 @@ test-arm64: ## all tests as arm64 programs, emulated; -short leaves out only rep
 	@set -e; for cpu in $(CPUS); do echo "cpu $$cpu"; \
 		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 20m -exec $(QEMU) ./...; \
 	done
+
+test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
+	EDGENAS_CI=1 go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
+	EDGENAS_CI=1 go test -count 1 -run Device ./cmd/edgenas
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; targets=$$(grep -rn --include '*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]*:func (.*)|\1:\2|'); \
@@ -98,4 +109,4 @@ onnx: ## an exported model, by the checker and the runtime that others use
 check: lint layers notice generate noasm onnx fuzz dist test-arm64
 
 clean:
-	rm -rf bin dist
+	rm -rf bin dist $(EMBEDDED)

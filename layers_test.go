@@ -49,7 +49,9 @@ var layers = []struct{ pkg, may string }{
 	{"report", "ops arch profiles internal/stats internal/atomicfile"},
 	{"devices", ""},
 	{"devices/devicestest", "devices"},
-	{"cmd/edgenas-agent", "ops arch profiles latency internal/kernels internal/native internal/onnx internal/version"},
+	{"internal/wire", "ops arch profiles latency internal/hostinfo"},
+	{"internal/agent", ""},
+	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version internal/wire"},
 	{"examples/betadecay", "internal/dataset"},
 	{"cmd/edgenas", "*"},
 }
@@ -68,6 +70,7 @@ var confined = map[string]string{
 	"golang.org/x/sys":                 "internal/kernels internal/hostinfo latency internal/bench",
 	"github.com/chewxy/hm":             "internal/autodiff",     // Gorgonia's operations speak its types
 	"gonum.org/v1/gonum":               "internal/stats export", // onnx-go's graphs are gonum's
+	"golang.org/x/term":                "cmd/edgenas",
 	"github.com/spf13/cobra":           "cmd/edgenas",
 	"github.com/vbauerster/mpb/v8":     "cmd/edgenas",
 }

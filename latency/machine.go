@@ -3,6 +3,7 @@
 package latency
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -17,17 +18,37 @@ import (
 
 // ThisDevice is this machine as profiles describe it.
 func ThisDevice() profiles.Device {
-	h := hostinfo.Local()
-	soc := h.SoC
-	if soc == "" {
-		soc = h.CPU
-	}
-	state := hostinfo.ReadState(hostinfo.Root(), hostinfo.FastestCore(hostinfo.Root(), nil))
+	return Describe(hostinfo.Local(), hostinfo.ReadState(hostinfo.Root(), hostinfo.FastestCore(hostinfo.Root(), nil)))
+}
+
+// Describe is a machine as profiles describe it.
+func Describe(h hostinfo.Host, s hostinfo.State) profiles.Device {
 	return profiles.Device{
-		Model: h.Model, SoC: soc, CPU: h.CPU, Cores: h.Cores, MemoryBytes: h.MemoryBytes,
+		Model: h.Model, SoC: cmp.Or(h.SoC, h.CPU), CPU: h.CPU, Cores: h.Cores, MemoryBytes: h.MemoryBytes,
 		L1DBytes: h.L1DBytes, L2Bytes: h.L2Bytes, L3Bytes: h.L3Bytes,
-		OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, Governor: state.Governor, Emulation: string(h.Emulation),
+		OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, Governor: s.Governor, Emulation: string(h.Emulation),
 	}
+}
+
+// Confine keeps this process on the processors that cluster names: big,
+// little, or a mask such as 0xf0; empty: those that it has. It is seen to be
+// kept there, or else an error. Release lets it go.
+func Confine(cluster string) (release func(), err error) {
+	if cluster == "" {
+		return func() {}, nil
+	}
+	before, err := hostinfo.ProcessAffinity()
+	if err != nil {
+		return nil, err
+	}
+	list, err := hostinfo.SelectCPUs(cluster, hostinfo.Clusters(hostinfo.Root()))
+	if err == nil {
+		err = hostinfo.SetProcessAffinity(list)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { hostinfo.SetProcessAffinity(before) }, nil // it was so before
 }
 
 // machine is what measures: a core and its sensors.
@@ -47,6 +68,9 @@ func occupy(threads int) (m machine, release func()) {
 	allowed, err := hostinfo.Affinity()
 	m.core = hostinfo.FastestCore(m.root, allowed)
 	if threads > 1 { // they would share the core
+		if list, e := hostinfo.ProcessAffinity(); e == nil && confined(m.root, list) {
+			m.affinity = list
+		}
 		return m, func() {}
 	}
 	runtime.LockOSThread()
@@ -63,6 +87,13 @@ func occupy(threads int) (m machine, release func()) {
 			runtime.UnlockOSThread()
 		}
 	}
+}
+
+// confined says whether the machine has other processors than those.
+func confined(root fs.FS, list []int) bool {
+	return slices.ContainsFunc(hostinfo.Clusters(root), func(c hostinfo.Cluster) bool {
+		return slices.ContainsFunc(c.CPUs, func(cpu int) bool { return !slices.Contains(list, cpu) })
+	})
 }
 
 // hot is the temperature from which boards slow down (Raspberry Pi: 80 °C).
@@ -131,6 +162,15 @@ func (s *session) describe(before hostinfo.State, earlier float64) {
 		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: warmUp.Seconds(), Rounds: s.options.Rounds,
 		SamplesPerRound: samplesPerRound, MinSampleS: s.least.Seconds(), Copies: minCopies,
 		Cache: "weights cold, activations warm", Sentinel: sentinel.String(), Extra: p.Protocol.Extra,
+		MaxTemperatureCelsius: s.options.MaxCelsius,
+	}
+	process := hostinfo.ReadProcess(s.machine.root)
+	p.Protocol.Cpuset = process.Cpuset
+	if process.Uclamp != nil {
+		p.Protocol.UclampMax = process.Uclamp.Max
+	}
+	if _, ok := after.Hottest(); s.options.MaxCelsius > 0 && !ok {
+		s.warn("rounds were to wait for a temperature, but none can be read")
 	}
 	if s.machine.warning != "" {
 		s.warn(s.machine.warning)

@@ -17,10 +17,13 @@ import (
 	"github.com/edgenas/edgenas/profiles"
 )
 
+// DefaultRounds is how many rounds an entry gets at least: the bounds of its
+// median are then the 4th and the 12th of them.
+const DefaultRounds = 15
+
 // The protocol's numbers. They keep a table of 35 operations and 20 networks
 // of a few milliseconds under 20 seconds where the machine is quiet.
 const (
-	defaultRounds   = 15   // the bounds of the median are then the 4th and the 12th of them
 	moreRounds      = 2    // unsteady entries get up to this many times the rounds
 	samplesPerRound = 5    // at most: a batch ends when batchTime is used up
 	fewestSamples   = 3    // in a batch, so that its median survives an interruption
@@ -56,6 +59,10 @@ type Network struct {
 type Options struct {
 	Seed   uint64 // of the order of measurement and of random weights
 	Rounds int    // fewest rounds for an entry; 0: 15
+
+	// MaxCelsius is a temperature: no round begins while the processor is
+	// hotter. 0: rounds do not wait.
+	MaxCelsius float64
 
 	// Record takes in what a round has added, for example Journal.Append of
 	// the profile that is measured; nil: it is only merged into the profile.
@@ -110,7 +117,7 @@ type session struct {
 
 func (s *session) measure(ctx context.Context) error {
 	if s.options.Rounds == 0 {
-		s.options.Rounds = defaultRounds
+		s.options.Rounds = DefaultRounds
 	}
 	s.collect()
 	if len(s.items) == 0 {
@@ -197,11 +204,35 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		if len(todo) == 0 {
 			return nil
 		}
+		if err := s.cool(ctx); err != nil {
+			return err
+		}
 		roundErr := s.round(ctx, todo)
 		if err := errors.Join(roundErr, s.record(todo)); err != nil {
 			return err
 		}
 	}
+}
+
+// coolingStep is the time between two looks at the temperature.
+const coolingStep = time.Second
+
+// cool waits until the processor is as cool as it must be, and shows that.
+func (s *session) cool(ctx context.Context) error {
+	limit := s.options.MaxCelsius
+	for limit > 0 {
+		z, ok := s.machine.state().Hottest()
+		if !ok || z.Celsius <= limit {
+			return nil
+		}
+		s.progress(fmt.Sprintf("waiting for %.0f °C: %s is at %.0f °C", limit, z.Name, z.Celsius))
+		select {
+		case <-time.After(coolingStep):
+		case <-ctx.Done():
+			return fmt.Errorf("latency: interrupted: %w", ctx.Err())
+		}
+	}
+	return nil
 }
 
 // round measures each item once, in random order, between two looks at the
@@ -308,9 +339,13 @@ func (s *session) timing(it *item) profiles.Timing {
 	return t
 }
 
-// step reports progress.
+// step counts what was done and reports progress.
 func (s *session) step(it *item) {
 	s.done++
+	s.progress(it.label)
+}
+
+func (s *session) progress(label string) {
 	if s.options.Progress == nil {
 		return
 	}
@@ -324,8 +359,8 @@ func (s *session) step(it *item) {
 		}
 	}
 	elapsed := s.now()
-	s.options.Progress(Progress{Label: it.label, Done: s.done, Total: s.done + left, Elapsed: elapsed,
-		Remaining: time.Duration(float64(elapsed) / float64(s.done) * float64(left))})
+	s.options.Progress(Progress{Label: label, Done: s.done, Total: s.done + left, Elapsed: elapsed,
+		Remaining: time.Duration(float64(elapsed) / float64(max(1, s.done)) * float64(left))})
 }
 
 func (s *session) warn(text string) { s.warnings = append(s.warnings, text) }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/edgenas/edgenas/internal/hostinfo"
@@ -104,7 +105,7 @@ func TestRestless(t *testing.T) {
 	p := measured(t, f, Work{Keys: someKeys()}, Options{})
 	doubted := 0
 	for _, e := range p.Entries {
-		if e.Status != profiles.OK || len(e.SamplesS) > moreRounds*defaultRounds {
+		if e.Status != profiles.OK || len(e.SamplesS) > moreRounds*DefaultRounds {
 			t.Errorf("%s: %s after %d rounds", e.Key, e.Status, len(e.SamplesS))
 		}
 		if strings.Contains(strings.Join(e.Warnings, " "), "the sentinel moved") {
@@ -128,9 +129,9 @@ func TestUnsteadyGetsMoreRounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rounds, warned := defaultRounds, false
+		rounds, warned := DefaultRounds, false
 		if i == 1 {
-			rounds, warned = moreRounds*defaultRounds, true
+			rounds, warned = moreRounds*DefaultRounds, true
 		}
 		if len(e.SamplesS) != rounds || strings.Contains(strings.Join(e.Warnings, " "), "unsteady") != warned {
 			t.Errorf("%s: %d rounds, warnings %q; want %d", k, len(e.SamplesS), e.Warnings, rounds)
@@ -238,7 +239,7 @@ func TestCancelAndResume(t *testing.T) {
 		t.Fatalf("%d entries and %d networks", len(done.Entries), len(done.Networks))
 	}
 	for _, e := range done.Entries {
-		if len(e.SamplesS) != defaultRounds || !reflect.DeepEqual(e.SamplesS[0], first[e.Key]) {
+		if len(e.SamplesS) != DefaultRounds || !reflect.DeepEqual(e.SamplesS[0], first[e.Key]) {
 			t.Errorf("%s: %d rounds; starts with %v, was %v", e.Key, len(e.SamplesS), e.SamplesS[0], first[e.Key])
 		}
 	}
@@ -299,7 +300,7 @@ func TestProgress(t *testing.T) {
 	f := newFake(11)
 	var all []Progress
 	measured(t, f, Work{Keys: someKeys(), Networks: someNetworks(1)}, Options{Progress: func(p Progress) { all = append(all, p) }})
-	if want := 9 * (1 + defaultRounds); len(all) != want {
+	if want := 9 * (1 + DefaultRounds); len(all) != want {
 		t.Fatalf("%d steps, want %d", len(all), want)
 	}
 	for i, p := range all {
@@ -366,3 +367,48 @@ func (spin) Run() error {
 }
 
 func (spin) Close() {}
+
+// Rounds wait until the processor is cool, show that, and end with the context.
+func TestCool(t *testing.T) {
+	zone := &fstest.MapFile{Data: []byte("72000\n")}
+	root := fstest.MapFS{"sys/class/thermal/thermal_zone0/temp": zone, "sys/class/thermal/thermal_zone0/type": {Data: []byte("cpu-thermal\n")}}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var said []string
+	look := func(label string) func(Progress) {
+		return func(p Progress) {
+			if strings.HasPrefix(p.Label, "waiting") {
+				said = append(said, p.Label)
+				switch label {
+				case "cool":
+					zone.Data = []byte("60000\n")
+				case "stop":
+					cancel()
+				}
+			}
+		}
+	}
+	f := newFake(40)
+	p := &profiles.Profile{}
+	s := f.session(Work{Keys: someKeys()[:1]}, p, Options{Rounds: 1, MaxCelsius: 60, Progress: look("cool")})
+	s.machine.root = root
+	if err := s.measure(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(said) != 1 || said[0] != "waiting for 60 °C: cpu-thermal is at 72 °C" || p.Protocol.MaxTemperatureCelsius != 60 || len(p.Entries) != 1 {
+		t.Errorf("%q, %+v", said, p.Protocol)
+	}
+	zone.Data = []byte("72000\n")
+	s = f.session(Work{Keys: someKeys()[:1]}, &profiles.Profile{}, Options{Rounds: 1, MaxCelsius: 60, Progress: look("stop")})
+	s.machine.root = root
+	if err := s.measure(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v: want the interruption", err)
+	}
+	p = &profiles.Profile{}
+	if err := f.session(Work{Keys: someKeys()[:1]}, p, Options{Rounds: 1, MaxCelsius: 60}).measure(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(p.Warnings, "rounds were to wait for a temperature, but none can be read") {
+		t.Errorf("%q", p.Warnings)
+	}
+}

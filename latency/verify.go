@@ -49,7 +49,7 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, m machine, now
 	if err == nil {
 		err = it.calibrate(now, readable(now), verifyBatchTime, verifySamples)
 	}
-	for range defaultRounds {
+	for range DefaultRounds {
 		var samples []float64
 		if err == nil {
 			err = ctx.Err()

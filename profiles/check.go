@@ -13,7 +13,7 @@ const memoryTolerance = 0.05
 
 // Check says whether the profile is for this device and this runtime. It
 // returns a *MismatchError if model, chip, cores or memory of the device, or
-// name, version, threads, dtype or layout of the runtime differ, and warnings
+// name, version, threads, cluster, dtype or layout of the runtime differ, and warnings
 // if only kernel, governor, emulation or build do. A zero field of what is
 // asked for is not compared.
 func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
@@ -43,6 +43,7 @@ func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
 		{FieldDiff{"runtime.version", p.Runtime.Version, r.Version}, false},
 		{FieldDiff{"runtime.build", p.Runtime.Build, r.Build}, true},
 		{FieldDiff{"runtime.threads", num(int64(p.Runtime.Threads)), num(int64(r.Threads))}, false},
+		{FieldDiff{"runtime.cluster", p.Runtime.Cluster, r.Cluster}, false},
 		{FieldDiff{"runtime.dtype", p.Runtime.DType, r.DType}, false},
 		{FieldDiff{"runtime.layout", p.Runtime.Layout, r.Layout}, false},
 	} {
@@ -58,4 +59,13 @@ func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
 		return warnings, &MismatchError{Fields: refused}
 	}
 	return warnings, nil
+}
+
+// SameCores is a *MismatchError if the runtime was asked to run on other cores
+// than the profile's. Unlike in Check, an empty cluster is one, too.
+func (p *Profile) SameCores(r Runtime) error {
+	if p.Runtime.Cluster == r.Cluster {
+		return nil
+	}
+	return &MismatchError{Fields: []FieldDiff{{"runtime.cluster", p.Runtime.Cluster, r.Cluster}}}
 }

@@ -22,8 +22,9 @@ type Journal struct {
 }
 
 // OpenJournal opens the journal of the profile file path, or starts it. What
-// an interrupted run left there is merged into p. It returns a *MismatchError
-// if that run measured another device or runtime than p names, and an
+// an interrupted run left there is merged into p; one that measured nothing
+// left nothing. It returns a *MismatchError if that run measured another
+// device, runtime or cores than p names, and an
 // *InvalidError if the journal is broken before its last line.
 func OpenJournal(path string, p *Profile) (*Journal, error) {
 	j := &Journal{path: path, profile: p}
@@ -61,6 +62,9 @@ func (j *Journal) resume() (size int64, err error) {
 		return 0, err
 	}
 	data = data[:bytes.LastIndexByte(data, '\n')+1]
+	if bytes.Count(data, []byte("\n")) < 2 { // a head alone: nothing was measured
+		return 0, nil
+	}
 	keys := map[string]bool{}
 	line := 0
 	for text := range bytes.Lines(data) {
@@ -89,6 +93,9 @@ func (j *Journal) read(text []byte, line int, keys map[string]bool) error {
 		if err != nil {
 			return err
 		}
+		if err := head.SameCores(j.profile.Runtime); err != nil {
+			return err
+		}
 		_, err = head.Check(j.profile.Device, j.profile.Runtime)
 		return err
 	}
@@ -112,7 +119,7 @@ func (j *Journal) read(text []byte, line int, keys map[string]bool) error {
 			return err
 		}
 	}
-	if err := one.validate(); err != nil {
+	if err := one.Validate(); err != nil {
 		return err
 	}
 	for _, e := range one.Entries {
@@ -128,7 +135,7 @@ func (j *Journal) Resumed() int { return j.resumed }
 // Append merges finished entries and networks into the profile and writes them
 // to the journal, synced once.
 func (j *Journal) Append(entries []Entry, networks []Network) error {
-	if err := (&Profile{Entries: entries, Networks: networks}).validate(); err != nil {
+	if err := (&Profile{Entries: entries, Networks: networks}).Validate(); err != nil {
 		return err
 	}
 	j.profile.Merge(entries, networks)

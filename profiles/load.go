@@ -82,7 +82,7 @@ func Decode(data []byte) (*Profile, error) {
 	if len(members) > 0 {
 		p.Extra = members
 	}
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -68,6 +68,7 @@ type Runtime struct {
 	Build    string `json:"build"`
 	Threads  int    `json:"threads"`  // inference threads
 	Affinity []int  `json:"affinity"` // processors that it was kept on; nil: any
+	Cluster  string `json:"cluster"`  // cores that were asked for; empty: the fastest that could be used
 	DType    string `json:"dtype"`    // f32
 	Layout   string `json:"layout"`   // nhwc, nchw
 
@@ -85,6 +86,10 @@ type Protocol struct {
 	Copies          int     `json:"copies"`
 	Cache           string  `json:"cache"`
 	Sentinel        string  `json:"sentinel"`
+
+	MaxTemperatureCelsius float64 `json:"max_temperature_celsius"` // that each round waited for; 0: none
+	Cpuset                string  `json:"cpuset"`                  // the scheduler's group of the process; empty: unknown
+	UclampMax             int     `json:"uclamp_max"`              // how busy the scheduler took it at most, of 1024; 0: unknown
 
 	Extra map[string]json.RawMessage `json:"-"`
 }

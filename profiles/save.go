@@ -17,7 +17,7 @@ import (
 // Encode is the text of the profile's file: the same bytes for the same
 // content. It returns an *InvalidError if a value is against FORMAT.md.
 func (p *Profile) Encode() ([]byte, error) {
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer

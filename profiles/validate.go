@@ -44,9 +44,9 @@ func checkPresent(data []byte, status string) error {
 	return nil
 }
 
-// validate checks the values of a profile (FORMAT.md) and returns an
+// Validate checks the values of a profile (FORMAT.md) and returns an
 // *InvalidError for the first that is wrong.
-func (p *Profile) validate() error {
+func (p *Profile) Validate() error {
 	if c := p.ConstantS; c != nil && !isFinite(*c) {
 		return &InvalidError{In: "constant_s", Err: fmt.Errorf("is %v: want a finite number", *c)}
 	}

@@ -9,58 +9,90 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"time"
 
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/internal/version"
+	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
-// info writes what this machine is and what it can measure with.
-func info(stdout io.Writer) error {
-	return write(stdout, struct {
-		Version  string             `json:"version"` // of this program
-		Device   profiles.Device    `json:"device"`
-		Runtimes []profiles.Runtime `json:"runtimes"`
-	}{version.String(), latency.ThisDevice(), []profiles.Runtime{native.Info(1)}})
+// info writes what this machine is, in what state, and what it can measure with.
+func info(ctx context.Context, stdout io.Writer) error {
+	return write(stdout, wire.Here(ctx, version.String(), native.Info(1)))
 }
 
 // profile measures a request into the file out, or to stdout.
 func profile(ctx context.Context, out string, stdin io.Reader, stdout, stderr io.Writer) error {
-	q, err := readRequest(stdin)
+	encoder := json.NewEncoder(stderr)
+	s, err := newSession(stdin, func(p *wire.Progress) {
+		// A reader that has gone away is no reason to stop measuring.
+		_ = encoder.Encode(p)
+	})
 	if err != nil {
-		return failure{err, exitUsage}
+		return err
 	}
-	work, err := q.work()
-	if err != nil {
-		return failure{err, exitUsage}
-	}
-	pool := kernels.NewPool(max(1, q.Threads))
-	defer pool.Close()
-	rt := native.Runtime{Pool: pool}
-	p := &profiles.Profile{Device: latency.ThisDevice(), Runtime: rt.Info()}
-	options := latency.Options{Seed: q.Seed, Rounds: q.Rounds, Progress: progress(stderr)}
+	defer s.close()
 	if out == "" {
-		if err := latency.Measure(ctx, rt, work, p, options); err != nil {
+		s.profile.Merge(s.request.Measured.Entries, s.request.Measured.Networks)
+		if err := s.measure(ctx, nil); err != nil {
 			return err
 		}
-		return write(stdout, p)
+		return write(stdout, s.profile)
 	}
-	if p, err = loadInto(out, p); err != nil {
+	if s.profile, err = loadInto(out, s.profile); err != nil {
 		return failure{err, exitProfile}
 	}
-	journal, err := profiles.OpenJournal(out, p)
+	journal, err := profiles.OpenJournal(out, s.profile)
 	if err != nil {
 		return journalFailure(err)
 	}
-	options.Record = journal.Append
-	if err := latency.Measure(ctx, rt, work, p, options); err != nil {
+	if err := s.measure(ctx, journal.Append); err != nil {
 		return errors.Join(err, journal.Close())
 	}
 	return journal.Commit()
+}
+
+// session is a request that is measured into a profile.
+type session struct {
+	request  wire.Request
+	work     latency.Work
+	pool     *kernels.Pool
+	profile  *profiles.Profile
+	release  func()
+	progress func(*wire.Progress)
+}
+
+// newSession reads a request and gets this process ready for it.
+func newSession(stdin io.Reader, progress func(*wire.Progress)) (*session, error) {
+	q, err := wire.ReadRequest(stdin)
+	if err != nil {
+		return nil, failure{err, exitUsage}
+	}
+	s := &session{request: q, progress: progress}
+	if s.work, err = q.Work(); err != nil {
+		return nil, failure{err, exitUsage}
+	}
+	if s.release, err = latency.Confine(q.Cluster); err != nil {
+		return nil, failure{err, exitUsage}
+	}
+	s.pool = kernels.NewPool(max(1, q.Threads))
+	s.profile = &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Runtime{Pool: s.pool}.Info()}
+	s.profile.Runtime.Cluster = q.Cluster
+	return s, nil
+}
+
+func (s *session) close() {
+	s.pool.Close()
+	s.release()
+}
+
+func (s *session) measure(ctx context.Context, record func([]profiles.Entry, []profiles.Network) error) error {
+	q := s.request
+	return latency.Measure(ctx, native.Runtime{Pool: s.pool}, s.work, s.profile, latency.Options{Seed: q.Seed, Rounds: q.Rounds, MaxCelsius: q.MaxCelsius,
+		Record: record, Progress: func(p latency.Progress) { s.progress(wire.NewProgress(p)) }})
 }
 
 // loadInto is the profile file at path if there is one, of p's device and
@@ -74,6 +106,9 @@ func loadInto(path string, p *profiles.Profile) (*profiles.Profile, error) {
 		return nil, err
 	}
 	if _, err := old.Check(p.Device, p.Runtime); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := old.SameCores(p.Runtime); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	old.Device.Kernel, old.Runtime.Build = p.Device.Kernel, p.Runtime.Build
@@ -92,9 +127,9 @@ func journalFailure(err error) error {
 }
 
 // verify times a model and writes the latency.Verification.
-func verify(ctx context.Context, path string, threads int, stdout io.Writer) error {
-	if threads < 1 || threads > maxThreads {
-		return failure{fmt.Errorf("verify: %d threads: want 1 to %d", threads, maxThreads), exitUsage}
+func verify(ctx context.Context, path string, threads int, cluster string, seed uint64, stdout io.Writer) error {
+	if threads < 1 || threads > wire.MaxThreads {
+		return failure{fmt.Errorf("verify: %d threads: want 1 to %d", threads, wire.MaxThreads), exitUsage}
 	}
 	bad := func(err error) error { return failure{fmt.Errorf("%s: %w", path, err), exitModel} }
 	m, err := onnx.ReadFile(path)
@@ -105,32 +140,19 @@ func verify(ctx context.Context, path string, threads int, stdout io.Writer) err
 	if err != nil {
 		return bad(err)
 	}
+	release, err := latency.Confine(cluster)
+	if err != nil {
+		return failure{err, exitUsage}
+	}
+	defer release()
 	pool := kernels.NewPool(threads)
 	defer pool.Close()
-	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, 1)
+	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, seed)
 	if err != nil {
 		return bad(err)
 	}
 	return write(stdout, v)
 }
-
-// progress writes a JSON object a line.
-func progress(w io.Writer) func(latency.Progress) {
-	encoder := json.NewEncoder(w)
-	return func(p latency.Progress) {
-		// A reader that has gone away is no reason to stop measuring.
-		_ = encoder.Encode(struct {
-			Label      string  `json:"label"`
-			Done       int     `json:"done"`
-			Total      int     `json:"total"`
-			ElapsedS   float64 `json:"elapsed_s"`
-			RemainingS float64 `json:"remaining_s"`
-		}{p.Label, p.Done, p.Total, seconds(p.Elapsed), seconds(p.Remaining)})
-	}
-}
-
-// seconds rounds to milliseconds.
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 // write writes v as indented JSON with a line end.
 func write(w io.Writer, v any) error {

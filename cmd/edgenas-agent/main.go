@@ -31,11 +31,13 @@ const usage = `edgenas-agent measures on the device that it runs on, for edgenas
 
   edgenas-agent info                                  what this device is
   edgenas-agent profile [-o FILE] < REQUEST           measure operations and networks into a profile
-  edgenas-agent verify [-infer-threads N] MODEL.onnx  time a model
+  edgenas-agent stream NAME < REQUEST                 the same, written out round by round
+  edgenas-agent verify [-infer-threads N] [-cluster C] [-seed N] MODEL.onnx
+                                                      time a model
 
 Results are JSON on standard output, or in FILE; an interrupted profile goes on
-from what FILE and FILE.partial have. Progress goes to standard error, a JSON
-object a line. Exit codes: 0 done · 1 unexpected · 2 usage or bad request · 4 FILE
+from what FILE and FILE.partial have. Its progress goes to standard error, a
+JSON object a line. Exit codes: 0 done · 1 unexpected · 2 usage or bad request · 4 FILE
 is no profile of this device · 7 bad model · 130 interrupted
 `
 
@@ -85,17 +87,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	case "info":
 		if err = parse(flags, args[1:], 0); err == nil {
-			err = info(stdout)
+			err = info(ctx, stdout)
 		}
 	case "profile":
 		out := flags.String("o", "", "")
 		if err = parse(flags, args[1:], 0); err == nil {
 			err = profile(ctx, *out, stdin, stdout, stderr)
 		}
-	case "verify":
-		threads := flags.Int("infer-threads", 1, "")
+	case "stream":
 		if err = parse(flags, args[1:], 1); err == nil {
-			err = verify(ctx, flags.Arg(0), *threads, stdout)
+			err = stream(ctx, flags.Arg(0), stdin, stdout)
+		}
+	case "verify":
+		threads, cluster, seed := flags.Int("infer-threads", 1, ""), flags.String("cluster", "", ""), flags.Uint64("seed", 1, "")
+		if err = parse(flags, args[1:], 1); err == nil {
+			err = verify(ctx, flags.Arg(0), *threads, *cluster, *seed, stdout)
 		}
 	default:
 		err = failure{fmt.Errorf("unknown command %q; see edgenas-agent -h", args[0]), exitUsage}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/onnx"
+	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -43,7 +44,7 @@ func ask(t *testing.T, keys ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := json.Marshal(request{Format: requestFormat, Seed: 1, Rounds: 1, Keys: keys, Networks: []arch.Architecture{{Space: s, Choice: c}}})
+	data, err := json.Marshal(wire.Request{Format: wire.Format, Seed: 1, Rounds: 1, Keys: keys, Networks: []arch.Architecture{{Space: s, Choice: c}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,7 @@ func TestErrors(t *testing.T) {
 	if err := other.Save(foreign); err != nil {
 		t.Fatal(err)
 	}
-	header := `{"format":"` + requestFormat + `",`
+	header := `{"format":"` + wire.Format + `",`
 	for _, tt := range []struct {
 		name   string
 		args   string
@@ -213,13 +214,13 @@ func TestErrors(t *testing.T) {
 		{"no JSON", "profile", "<html>", exitUsage, "request: byte"},
 		{"half a request", "profile", header + `"keys":[`, exitUsage, "request: byte"},
 		{"two requests", "profile", header + `"seed":1}{}`, exitUsage, "more than one value"},
-		{"newer request", "profile", `{"format":"edgenas-request/2"}`, exitUsage, "edgenas-request/2"},
+		{"newer request", "profile", `{"format":"edgenas-agent/2"}`, exitUsage, "edgenas-agent/2"},
 		{"unknown field", "profile", header + `"energy":true}`, exitUsage, "energy"},
 		{"unknown key", "profile", header + `"keys":["conv3d/k=3"]}`, exitUsage, "conv3d"},
 		{"unknown network", "profile", header + `"networks":[{"format":"edgenas-architecture/1","space":"nb301"}]}`, exitUsage, "nb301"},
 		{"too many threads", "profile", header + `"threads":100000}`, exitUsage, "100000 threads"},
 		{"negative rounds", "profile", header + `"rounds":-1}`, exitUsage, "-1 rounds"},
-		{"large request", "profile", strings.Repeat(" ", maxRequest+1), exitUsage, "larger than"},
+		{"large request", "profile", strings.Repeat(" ", wire.MaxRequest+1), exitUsage, "larger than"},
 		{"profile of another device", "profile -o " + foreign, header + `"seed":1}`, exitProfile, `runtime.version is "0", want "1"`},
 		{"not a profile", "profile -o " + file("{}"), header + `"seed":1}`, exitProfile, "file"},
 		{"missing folder", "profile -o " + filepath.Join(t.TempDir(), "missing", "file"), header + `"seed":1}`, exitUnexpected, "missing"},

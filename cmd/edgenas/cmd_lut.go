@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
@@ -26,7 +28,7 @@ func (a *app) lutCommand() *cobra.Command {
 		Args:    subcommand,
 		RunE:    showHelp,
 	}
-	c.AddCommand(a.lutShowCommand(), a.lutCheckCommand(), a.lutValidateCommand())
+	c.AddCommand(a.lutShowCommand(), a.lutCheckCommand(), a.lutMergeCommand(), a.lutDiffCommand(), a.lutValidateCommand())
 	return c
 }
 
@@ -111,7 +113,7 @@ func (a *app) lutValidateCommand() *cobra.Command {
 		Use:   "validate",
 		Short: "Measure random networks whole and compare them with their prediction",
 		Long: `validate draws networks that the profile does not know, measures them whole on
-this device and compares: bias, mean absolute percentage error, share within
+the device and compares: bias, mean absolute percentage error, share within
 ±5 % and ±10 %, rank correlation, and the worst cases. Missing entries are
 measured first.`,
 		Example: "  edgenas lut validate --space nb201 --n 50",
@@ -131,8 +133,8 @@ measured first.`,
 			if err != nil {
 				return err
 			}
-			target.device = "local" // validation is measuring
-			p, err := a.loadProfile(&target)
+			target.device = cmp.Or(target.device, string(devices.Local)) // validation is measuring
+			p, err := a.loadProfile(c.Context(), &target)
 			if err != nil {
 				return err
 			}
@@ -154,7 +156,7 @@ measured first.`,
 			})
 			drawn = drawn[:min(n, len(drawn))]
 			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime}
-			if err := a.measure(c.Context(), "validate", latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
+			if err := a.measure(c.Context(), "validate", s, latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
 				return err
 			}
 			cases, err := validationCases(table, drawn, measured.Networks)

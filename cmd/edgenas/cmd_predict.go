@@ -23,7 +23,7 @@ func (a *app) predictCommand() *cobra.Command {
 		Short:   "Predict a network's latency from a profile, measuring nothing",
 		Example: "  edgenas predict out/first/model.onnx --profile out/first/profile.json",
 		Args:    arguments(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(target.profiles) != 1 {
 				return usagef("--profile is needed: one profile file")
 			}
@@ -32,7 +32,7 @@ func (a *app) predictCommand() *cobra.Command {
 				return err
 			}
 			target.runtime, target.inferThreads = native.Info(1).Name, 1
-			p, err := a.loadProfile(&target)
+			p, err := a.loadProfile(c.Context(), &target)
 			if err != nil {
 				return err
 			}

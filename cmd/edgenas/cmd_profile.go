@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/edgenas/edgenas/internal/native"
-	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -23,11 +21,16 @@ func (a *app) profileCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "profile",
-		Short: "Measure a space's operations on this device into a latency table",
+		Short: "Measure a space's operations on a device into a latency table",
 		Long: `profile measures every fused operation that a network of the space can be made
 of, and some whole networks, which give the constant and the guard band. An
-interrupted measurement goes on from where it was with the same command.`,
-		Example: `  edgenas profile --space nb201 -o pi5.json
+interrupted measurement goes on from where it was with the same command.
+
+With --device it measures on a board over ssh or on a phone over adb. Nothing
+has to be installed there, and nothing is left there.`,
+		Example: `  edgenas profile --space nb201 -o here.json
+  edgenas profile --device ssh://pi@raspberrypi.local --space nb201 -o pi5.json
+  edgenas profile --device adb --space nb201 -o phone.json
   edgenas profile --space nb201 --channels 32 -o pi5.json --only-missing`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,17 +41,24 @@ interrupted measurement goes on from where it was with the same command.`,
 			if err != nil {
 				return err
 			}
-			p := &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Info(target.inferThreads)}
 			_, err = os.Stat(out)
-			switch exists := err == nil; {
-			case exists && !onlyMissing:
+			exists := err == nil
+			if exists && !onlyMissing {
 				return usagef("-o %s: is there already: --only-missing adds to it, or choose another file", out)
-			case exists:
+			}
+			p, err := a.describe(c.Context(), &target)
+			if err != nil {
+				return err
+			}
+			if exists {
 				old, err := profiles.Load(out)
 				if err != nil {
 					return profileError{err}
 				}
 				if _, err := old.Check(p.Device, p.Runtime); err != nil {
+					return fmt.Errorf("%s: %w", out, err)
+				}
+				if err := old.SameCores(p.Runtime); err != nil {
 					return fmt.Errorf("%s: %w", out, err)
 				}
 				p = old

@@ -87,6 +87,7 @@ and the command that verifies the result there is printed.`,
 			r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
 			r.Dataset, r.DataDigest = data, set.Digest
 			r.Device, r.Runtime, r.InferThreads, r.Rounds = target.device, target.runtime, target.inferThreads, target.rounds
+			r.Cluster, r.DeviceDir, r.Keep, r.MaxTemp = target.cluster, target.dir, target.keep, target.maxTemp
 			r.Profile, r.AllowEmulated = target.profile(), target.allowEmulated
 			if r.Folder, err = os.Getwd(); err != nil {
 				return err
@@ -137,7 +138,7 @@ func (a *app) newSearch(ctx context.Context, dir runDir, r request, set *dataset
 	if err := enough(set, r.Train); err != nil {
 		return err
 	}
-	p, err := a.loadProfile(target)
+	p, err := a.loadProfile(ctx, target)
 	if err != nil {
 		return err
 	}

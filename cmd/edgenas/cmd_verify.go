@@ -3,23 +3,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/export"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/native"
@@ -54,7 +51,11 @@ when the model was made.`,
 			if err != nil {
 				return dataError{err}
 			}
-			v, err := a.verify(c.Context(), m, target.inferThreads)
+			verify := a.target(&target).verify
+			if target.device == "" || target.device == string(devices.Local) { // here, in this process of its own
+				verify = func(ctx context.Context, _ string) (latency.Verification, error) { return a.verify(ctx, m, &target) }
+			}
+			v, err := verify(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -117,42 +118,21 @@ func parsePercent(text string) (float64, error) {
 }
 
 // verify measures a model in this process.
-func (a *app) verify(ctx context.Context, m *onnx.Model, threads int) (latency.Verification, error) {
+func (a *app) verify(ctx context.Context, m *onnx.Model, f *targetFlags) (latency.Verification, error) {
 	g, w, err := m.Graph(1)
 	if err != nil {
 		return latency.Verification{}, dataError{err}
 	}
-	pool := kernels.NewPool(threads)
+	release, err := latency.Confine(f.cluster)
+	if err != nil {
+		return latency.Verification{}, usageError{err}
+	}
+	defer release()
+	pool := kernels.NewPool(f.inferThreads)
 	defer pool.Close()
 	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, a.seed)
 	if err != nil {
 		return v, dataError{err}
-	}
-	return v, nil
-}
-
-// verifyElsewhere measures a model file in a fresh process: this program's own
-// verify command, so that nothing which happened here can flatter it.
-func (a *app) verifyElsewhere(ctx context.Context, path string, threads int) (latency.Verification, error) {
-	args := append(slices.Clone(a.self), "verify", path, "--json", "--quiet", "--infer-threads", strconv.Itoa(threads))
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitInterrupted { // a terminal tells both
-			return latency.Verification{}, context.Canceled
-		}
-		if ctx.Err() != nil {
-			return latency.Verification{}, ctx.Err()
-		}
-		return latency.Verification{}, verifyError{fmt.Errorf("verify %s in a process of its own: %w: %s", path, err, strings.TrimSpace(stderr.String()))}
-	}
-	var v latency.Verification
-	if err := json.Unmarshal(stdout.Bytes(), &v); err != nil {
-		return v, fmt.Errorf("verify %s: its output: %w", path, err)
-	}
-	if !(v.MedianS > 0) {
-		return v, errors.New("verify: no median")
 	}
 	return v, nil
 }
@@ -177,5 +157,5 @@ func (j *job) measureUntrained(ctx context.Context, c arch.Choice) (latency.Veri
 	if err := errors.Join(err, f.Close()); err != nil {
 		return latency.Verification{}, err
 	}
-	return j.verifyElsewhere(ctx, f.Name(), j.request.InferThreads)
+	return j.target.verify(ctx, f.Name())
 }

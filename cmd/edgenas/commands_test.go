@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,8 +85,31 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 }
 
+// noPhones is an adb server that knows none, for the time of a test.
+func noPhones(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	t.Setenv("ADB_SERVER_SOCKET", "tcp:"+l.Addr().String())
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.ReadFull(conn, make([]byte, len("000ehost:devices-l")))
+			io.WriteString(conn, "OKAY0000") // a list of no bytes
+			conn.Close()
+		}
+	}()
+}
+
 // With --json each command writes one object to stdout.
 func TestJSON(t *testing.T) {
+	noPhones(t)
 	dir := t.TempDir()
 	here := filepath.Join(dir, "here.json")
 	write(t, here, read(t, fixture(t, "here.json")))
@@ -103,7 +127,12 @@ func TestJSON(t *testing.T) {
 		{"predict @run/model.onnx --profile @board.json", "latency_predicted_s"},
 		{"lut show @board.json", "entries"},
 		{"lut check " + here, "warnings"},
+		{"lut merge @board.json @board.json -o " + filepath.Join(dir, "merged.json"), "networks"},
+		{"lut diff @board.json @here.json", "ratio"},
 		{"lut validate --n 2 --rounds 1 @allow --profile " + here + tiny, "within_10pct"},
+		{"devices list", "devices"},
+		{"devices info local", "facts"},
+		{"devices doctor local", "findings"},
 		{"data list", "kinds"},
 		{"data check idx:@tiny", "classes"},
 		{"data info idx:@tiny", "digest"},

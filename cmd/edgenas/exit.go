@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/export"
+	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/search"
 )
@@ -18,6 +21,7 @@ const (
 	exitDone        = 0
 	exitUnexpected  = 1
 	exitUsage       = 2
+	exitDevice      = 3
 	exitProfile     = 4
 	exitInfeasible  = 5
 	exitVerify      = 6
@@ -41,6 +45,11 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 type profileError struct{ error }
 
 func (e profileError) Unwrap() error { return e.error }
+
+// deviceError is a device that cannot do what is asked of it.
+type deviceError struct{ error }
+
+func (e deviceError) Unwrap() error { return e.error }
 
 // dataError is a data set or model file that cannot be used.
 type dataError struct{ error }
@@ -74,12 +83,18 @@ func exitCode(err error) int {
 		infeasible *search.InfeasibleError
 		verify     verifyError
 		data       dataError
+		device     deviceError
+		address    *devices.AddressError
 	)
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &address):
+		return exitUsage
+	case errors.As(err, &device), slices.ContainsFunc(deviceErrors, func(e error) bool { return errors.Is(err, e) }):
+		return exitDevice
 	case errors.As(err, &infeasible):
 		return exitInfeasible
 	case errors.As(err, &verify), errors.Is(err, export.ErrMismatch):
@@ -94,9 +109,13 @@ func exitCode(err error) int {
 	return exitUnexpected
 }
 
+// deviceErrors are those of a device that was not reached, was lost, or does
+// not give what it should.
+var deviceErrors = []error{devices.ErrUnreachable, devices.ErrLost, devices.ErrCorrupt, devices.ErrTooMuch, wire.ErrUntrusted}
+
 // oneLine is an error's text on one line.
 func oneLine(err error) string {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") { // errors.Join's
 		var parts []string
 		for _, err := range joined.Unwrap() {
 			parts = append(parts, oneLine(err))

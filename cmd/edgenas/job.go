@@ -29,6 +29,7 @@ type job struct {
 	costs   priced
 	guard   latency.Guard
 	live    bool
+	target  target // where live
 }
 
 // search does the whole job, from wherever the folder says it is.
@@ -50,14 +51,17 @@ func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Se
 		return err
 	}
 	target := r.target(dir)
-	j.live = target.live()
-	if j.profile, err = a.loadProfile(target); err != nil {
+	if j.live = target.live(); j.live {
+		j.target = a.target(target)
+	}
+	if j.profile, err = a.loadProfile(ctx, target); err != nil {
 		return err
 	}
 	table, err := a.table(ctx, j.profile, nets, target, dir.path(profileFile))
 	if err != nil {
 		return err
 	}
+	j.leave()
 	j.costs, j.guard = priced{nets, table}, table.Guard(r.Confidence)
 	a.note("%s, %s runtime, %d thread(s): guard band %.1f %% (%s)", j.profile.Device.Name(), j.profile.Runtime.Name, j.profile.Runtime.Threads,
 		100*j.guard.Relative, j.guard.Basis)
@@ -66,6 +70,7 @@ func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Se
 	if err != nil {
 		return err
 	}
+	j.leave()
 	weights, err := a.train(ctx, dir, architecture, set, r.Train, r.Cutout)
 	if err != nil {
 		return err
@@ -75,6 +80,16 @@ func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Se
 		return err
 	}
 	return a.tell(dir, res)
+}
+
+// leave gives the device back while this machine works alone.
+func (j *job) leave() {
+	if !j.live {
+		return
+	}
+	if err := j.target.leave(); err != nil {
+		j.note("warning: %s", oneLine(err))
+	}
 }
 
 // architecture is the network that the search finds, or found before it was
@@ -243,7 +258,7 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		return nil, err
 	}
 	if j.live {
-		v, err := j.verifyElsewhere(ctx, j.dir.path(modelFile), r.InferThreads)
+		v, err := j.target.verify(ctx, j.dir.path(modelFile))
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/internal/agent"
 	"github.com/edgenas/edgenas/internal/kernels"
 )
 
@@ -58,8 +59,13 @@ type app struct {
 	lineEvery       time.Duration // between two plain lines of progress
 	checkpointEvery time.Duration // the most work that a crash can lose
 
-	pool   *kernels.Pool
-	spaces map[string]*networks // of the spaces so far
+	agent    func(context.Context, agent.Platform) ([]byte, error) // the program for devices
+	patience time.Duration                                         // with a device that was lost
+	pause    time.Duration                                         // before the second attempt
+
+	pool    *kernels.Pool
+	spaces  map[string]*networks // of the spaces so far
+	targets []placed             // those used so far
 }
 
 func newApp(args []string, stdout, stderr io.Writer) *app {
@@ -67,8 +73,10 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 	if err != nil {
 		self = os.Args[0]
 	}
-	return &app{args: args, stdout: stdout, stderr: stderr, self: []string{self},
-		lineEvery: 5 * time.Second, checkpointEvery: 10 * time.Second, spaces: map[string]*networks{}}
+	a := &app{args: args, stdout: stdout, stderr: stderr, self: []string{self}, lineEvery: 5 * time.Second, checkpointEvery: 10 * time.Second,
+		patience: 5 * time.Minute, pause: time.Second, spaces: map[string]*networks{}}
+	a.agent = a.findAgent
+	return a
 }
 
 func (a *app) run(ctx context.Context) int {
@@ -81,6 +89,11 @@ func (a *app) run(ctx context.Context) int {
 		err = usageError{fmt.Errorf("%w; see %s -h", err, root.Name())}
 	} else {
 		err = root.ExecuteContext(ctx)
+	}
+	for _, t := range a.targets {
+		if e := t.leave(); e != nil {
+			a.note("warning: %s", oneLine(e))
+		}
 	}
 	if a.pool != nil {
 		a.pool.Close()
@@ -97,6 +110,12 @@ func (a *app) workers() *kernels.Pool {
 		a.pool = kernels.NewPool(a.threads)
 	}
 	return a.pool
+}
+
+// findAgent is the agent for a device.
+func (a *app) findAgent(ctx context.Context, p agent.Platform) ([]byte, error) {
+	program, _, err := agent.Find(ctx, p)
+	return program, err
 }
 
 func (a *app) command() *cobra.Command {
@@ -130,7 +149,7 @@ operations there, searches, trains, exports ONNX and verifies it there.
 		return nil
 	}
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
-		a.predictCommand(), a.lutCommand(), a.dataCommand(), a.benchCommand(), a.reportCommand(), a.versionCommand())
+		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(), a.reportCommand(), a.versionCommand())
 	return root
 }
 

@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/agent"
 	"github.com/edgenas/edgenas/internal/hostinfo"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
@@ -30,6 +31,7 @@ import (
 const (
 	programEnv = "EDGENAS_TEST_PROGRAM" // the test binary is to be edgenas itself
 	killEnv    = "EDGENAS_TEST_KILL"    // "search 3": SIGKILL at the third line of progress that begins so
+	agentEnv   = "EDGENAS_TEST_AGENT"   // file of the agent for devices
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +53,9 @@ func program() int {
 	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
 	a.self = self()
 	a.lineEvery, a.checkpointEvery = 0, 0
+	if path := os.Getenv(agentEnv); path != "" {
+		a.agent = func(context.Context, agent.Platform) ([]byte, error) { return os.ReadFile(path) }
+	}
 	if prefix, count, ok := strings.Cut(os.Getenv(killEnv), " "); ok {
 		n, _ := strconv.Atoi(count)
 		a.stderr = &watcher{w: os.Stderr, prefix: prefix, n: n, then: func() {

@@ -33,12 +33,16 @@ type request struct {
 	Dataset        string    `json:"dataset"`
 	DataDigest     string    `json:"dataset_digest"`
 
-	Device        string `json:"device"` // as asked for; empty: none, or this machine without a profile
-	Runtime       string `json:"runtime"`
-	InferThreads  int    `json:"infer_threads"`
-	Rounds        int    `json:"rounds"`  // of measurement; 0: as many as usual
-	Profile       string `json:"profile"` // as given: the run has its own copy
-	AllowEmulated bool   `json:"allow_emulated"`
+	Device        string  `json:"device"` // as asked for; empty: none, or this machine without a profile
+	Runtime       string  `json:"runtime"`
+	InferThreads  int     `json:"infer_threads"`
+	Cluster       string  `json:"cluster"`          // processors to measure on; empty: the fastest
+	DeviceDir     string  `json:"device_dir"`       // folder on the device; empty: the usual ones
+	Keep          bool    `json:"keep"`             // the agent on the device
+	MaxTemp       float64 `json:"max_temp_celsius"` // that measurements wait for; 0: none
+	Rounds        int     `json:"rounds"`           // of measurement; 0: as many as usual
+	Profile       string  `json:"profile"`          // as given: the run has its own copy
+	AllowEmulated bool    `json:"allow_emulated"`
 
 	Search search.Config `json:"search"`
 	Train  train.Config  `json:"train"`
@@ -76,7 +80,7 @@ func (r *request) supernet() arch.Size {
 // target is what the run searches for. Once there is a profile in its folder,
 // that is the one.
 func (r *request) target(dir runDir) *targetFlags {
-	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, rounds: r.Rounds, allowEmulated: r.AllowEmulated}
+	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, cluster: r.Cluster, dir: r.DeviceDir, keep: r.Keep, maxTemp: r.MaxTemp, rounds: r.Rounds, allowEmulated: r.AllowEmulated}
 	if r.Device == "" && r.Profile == "" {
 		t.device = "local"
 	}

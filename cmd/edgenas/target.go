@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/infer"
-	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -22,20 +25,28 @@ type targetFlags struct {
 	device        string // empty: the profile's, or this machine without one
 	runtime       string
 	inferThreads  int
+	cluster       string // processors to measure on; empty: the fastest
+	keep          bool   // leave the agent on the device
+	dir           string // for the agent on the device; empty: the usual ones
+	maxTemp       float64
 	rounds        int // of measurement; 0: as many as usual
 	profiles      []string
 	allowEmulated bool
 }
 
 func (f *targetFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.device, "device", "", "where to measure: local; without it and with --profile, nothing is measured")
+	c.Flags().StringVar(&f.device, "device", "", "where to measure: local, ssh://[user@]host[:port], adb or adb:SERIAL; without it and with --profile, nothing is measured")
 	c.Flags().StringVar(&f.runtime, "runtime", infer.Name, "what runs the network: native")
 	c.Flags().IntVar(&f.inferThreads, "infer-threads", 1, "threads of the measured runtime")
+	c.Flags().StringVar(&f.cluster, "cluster", "", "cores to measure on: big, little or a mask such as 0xf0; without it, the fastest that may be used")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the agent on the device, so that it need not be copied again")
+	c.Flags().StringVar(&f.dir, "device-dir", "", "folder on the device for the agent, if the usual one cannot hold programs")
 }
 
 // addRounds adds the flag for commands that measure a table.
 func (f *targetFlags) addRounds(c *cobra.Command) {
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "rounds in which each operation is measured, at least; 0: as many as the 95 % bounds need")
+	c.Flags().Float64Var(&f.maxTemp, "max-temp", 0, "begin no round of measurement while the processor is hotter, in degrees Celsius; 0: do not wait")
 }
 
 func (f *targetFlags) addProfile(c *cobra.Command) {
@@ -43,15 +54,25 @@ func (f *targetFlags) addProfile(c *cobra.Command) {
 	c.Flags().BoolVar(&f.allowEmulated, "allow-emulated", false, "take timings that were measured under emulation, which are not valid")
 }
 
+var clusterSyntax = regexp.MustCompile(`^(big|little|0x[0-9A-Fa-f]{1,64})$`)
+
 func (f *targetFlags) check() error {
-	if f.device != "" && f.device != "local" {
-		return usagef("--device %q: unknown; known is \"local\" (run edgenas profile on the other device and bring the file here with --profile)", f.device)
+	if f.device != "" {
+		if err := checkAddress("--device", f.device); err != nil {
+			return err
+		}
 	}
-	if f.inferThreads < 1 || f.inferThreads > 64 {
-		return usagef("--infer-threads %d: want 1 to 64", f.inferThreads)
+	if f.cluster != "" && !clusterSyntax.MatchString(f.cluster) {
+		return usagef("--cluster %q: want big, little or a mask of processors such as 0xf0", f.cluster)
 	}
-	if f.rounds < 0 || f.rounds > 10_000 {
-		return usagef("--rounds %d: want 0 to 10000", f.rounds)
+	if f.inferThreads < 1 || f.inferThreads > wire.MaxThreads {
+		return usagef("--infer-threads %d: want 1 to %d", f.inferThreads, wire.MaxThreads)
+	}
+	if f.rounds < 0 || f.rounds > wire.MaxRounds {
+		return usagef("--rounds %d: want 0 to %d", f.rounds, wire.MaxRounds)
+	}
+	if !(f.maxTemp == 0 || f.maxTemp >= 20 && f.maxTemp <= 120) {
+		return usagef("--max-temp %g: want 20 to 120, in degrees Celsius", f.maxTemp)
 	}
 	if len(f.profiles) > 1 {
 		return usagef("--profile: %d files: want one", len(f.profiles))
@@ -60,6 +81,73 @@ func (f *targetFlags) check() error {
 		return usagef("--runtime %q: unknown; known is %q", f.runtime, infer.Name)
 	}
 	return nil
+}
+
+// checkAddress refuses an address that cannot be meant.
+func checkAddress(what, address string) error {
+	_, err := devices.Parse(address)
+	var wrong *devices.AddressError
+	if errors.As(err, &wrong) {
+		return usagef("%s %q: %s", what, wrong.Address, wrong.Reason)
+	}
+	return err
+}
+
+// target measures: this machine, or a device.
+type target interface {
+	// report says what it is, in what state, and what runtimes it has.
+	report(ctx context.Context) (wire.Report, error)
+	// measure is latency.Measure there; the networks are of the space.
+	measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, o latency.Options) error
+	// verify times a model file in a process of its own.
+	verify(ctx context.Context, path string) (latency.Verification, error)
+	// leave ends what the target holds; it can be used again.
+	leave() error
+}
+
+// target is what the flags name, for as long as the program runs.
+func (a *app) target(f *targetFlags) target {
+	for _, t := range a.targets {
+		if t.flags == f.place() {
+			return t.target
+		}
+	}
+	var t target = &local{app: a, flags: f.place()}
+	if f.device != "" && f.device != string(devices.Local) {
+		t = &remote{app: a, flags: f.place()}
+	}
+	a.targets = append(a.targets, placed{f.place(), t})
+	return t
+}
+
+// place is what of the flags says where and on what to measure.
+type place struct {
+	device, runtime, cluster, dir string
+	threads                       int
+	keep                          bool
+}
+
+type placed struct {
+	flags place
+	target
+}
+
+func (f *targetFlags) place() place {
+	return place{device: f.device, runtime: f.runtime, cluster: f.cluster, dir: f.dir, threads: f.inferThreads, keep: f.keep}
+}
+
+// describe is what profiles say of a target.
+func (a *app) describe(ctx context.Context, f *targetFlags) (*profiles.Profile, error) {
+	r, err := a.target(f).report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := r.Runtime(f.runtime, f.inferThreads)
+	if err != nil {
+		return nil, err
+	}
+	rt.Cluster = f.cluster
+	return &profiles.Profile{Device: r.Device, Runtime: rt}, nil
 }
 
 // live says whether the target is at hand, so that it can be measured.
@@ -74,12 +162,17 @@ func (f *targetFlags) profile() string {
 }
 
 // loadProfile reads and checks the --profile file; without one it is a new
-// profile of this machine.
-func (a *app) loadProfile(f *targetFlags) (*profiles.Profile, error) {
-	here, rt := latency.ThisDevice(), native.Info(f.inferThreads)
-	fresh := &profiles.Profile{Device: here, Runtime: rt}
-	if f.live() && fresh.Emulated() && !f.allowEmulated {
-		return nil, profileError{errors.New("this program runs under emulation, where times are not valid: measure on the device itself (or --allow-emulated)")}
+// profile of the target.
+func (a *app) loadProfile(ctx context.Context, f *targetFlags) (*profiles.Profile, error) {
+	fresh := &profiles.Profile{Runtime: native.Info(f.inferThreads)}
+	if f.live() {
+		var err error
+		if fresh, err = a.describe(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	if fresh.Emulated() && !f.allowEmulated {
+		return nil, profileError{errors.New("the device runs under emulation, where times are not valid: measure on the device itself (or --allow-emulated)")}
 	}
 	path := f.profile()
 	if path == "" {
@@ -93,13 +186,13 @@ func (a *app) loadProfile(f *targetFlags) (*profiles.Profile, error) {
 	if err != nil {
 		return nil, profileError{err}
 	}
-	want := profiles.Device{}
-	if f.live() {
-		want = here
+	rt := fresh.Runtime
+	warnings, err := p.Check(fresh.Device, profiles.Runtime{Name: rt.Name, Threads: rt.Threads, DType: rt.DType, Layout: rt.Layout, Cluster: f.cluster})
+	if err == nil && f.live() {
+		err = p.SameCores(rt)
 	}
-	warnings, err := p.Check(want, profiles.Runtime{Name: rt.Name, Threads: rt.Threads, DType: rt.DType, Layout: rt.Layout})
 	if err != nil && f.live() {
-		err = fmt.Errorf("%w; measure this device with edgenas profile, or leave --device out to search for that one", err)
+		err = fmt.Errorf("%w; measure the device with edgenas profile, or leave --device out to search for that one", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -159,7 +252,7 @@ func (a *app) table(ctx context.Context, p *profiles.Profile, n *networks, f *ta
 // the constant and the guard band.
 const validationNetworks = 20
 
-// complete measures on this machine what p lacks of the networks' operations,
+// complete measures on the target what p lacks of the networks' operations,
 // and of whole networks. The result is saved at path; an interrupted
 // measurement goes on from what is beside it.
 func (a *app) complete(ctx context.Context, p *profiles.Profile, n *networks, f *targetFlags, path string) (err error) {
@@ -180,7 +273,7 @@ func (a *app) complete(ctx context.Context, p *profiles.Profile, n *networks, f 
 		a.note("continuing the measurement in %s.partial: %d measured already", path, journal.Resumed())
 	}
 	done := fmt.Sprintf("%d operations and %d networks of %s", len(n.keys), len(p.Networks)+len(whole), p.Device.Name())
-	if err := a.measure(ctx, "measure", latency.Work{Keys: n.keys, Networks: whole}, p, f, journal.Append, done); err != nil {
+	if err := a.measure(ctx, "measure", n.space, latency.Work{Keys: n.keys, Networks: whole}, p, f, journal.Append, done); err != nil {
 		return err
 	}
 	for _, w := range p.Warnings {
@@ -189,13 +282,11 @@ func (a *app) complete(ctx context.Context, p *profiles.Profile, n *networks, f 
 	return journal.Commit()
 }
 
-// measure measures with the native runtime and shows how far it is.
-func (a *app) measure(ctx context.Context, name string, w latency.Work, p *profiles.Profile, f *targetFlags, record func([]profiles.Entry, []profiles.Network) error, done string) error {
-	pool := kernels.NewPool(f.inferThreads)
-	defer pool.Close()
+// measure measures on the target and shows how far it is.
+func (a *app) measure(ctx context.Context, name string, space arch.Space, w latency.Work, p *profiles.Profile, f *targetFlags, record func([]profiles.Entry, []profiles.Network) error, done string) error {
 	bar := a.stage(name, len(w.Keys)+len(w.Networks))
 	defer bar.stop()
-	err := latency.Measure(ctx, native.Runtime{Pool: pool}, w, p, latency.Options{Seed: a.seed, Rounds: f.rounds, Record: record,
+	err := a.target(f).measure(ctx, space, w, p, latency.Options{Seed: a.seed, Rounds: f.rounds, MaxCelsius: f.maxTemp, Record: record,
 		Progress: func(pr latency.Progress) {
 			bar.resize(pr.Total)
 			bar.update(pr.Done, pr.Label)

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package devices
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrUnreachable is a device that could not be opened.
+	ErrUnreachable = errors.New("device unreachable")
+	// ErrLost is a connection that broke. What the device holds is still
+	// there; open it again to go on.
+	ErrLost = errors.New("device lost")
+	// ErrClosed is a device that was closed before.
+	ErrClosed = errors.New("device closed")
+	// ErrCorrupt is a file that arrived otherwise than it was sent.
+	ErrCorrupt = errors.New("corrupted in transfer")
+	// ErrNoSpace is a device without room for a file.
+	ErrNoSpace = errors.New("no space on the device")
+	// ErrTooMuch is output, or a file, larger than it may be.
+	ErrTooMuch = errors.New("more than allowed")
+)
+
+// AddressError is an address that cannot be meant: a mistake on the command
+// line.
+type AddressError struct {
+	Address string
+	Reason  string // what is wrong, and what to write instead
+}
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("devices: address %q: %s", e.Address, e.Reason)
+}
+
+// ExitError is a program that ended with a status other than 0.
+type ExitError struct {
+	Name string
+	// Code is the exit status; 128 and the signal's number for a program that
+	// a signal killed; 126 or 127 for one that could not be started. As a
+	// shell has it.
+	Code int
+	// Stderr is the end of what it wrote there, at most 1 KiB, without
+	// control characters.
+	Stderr string
+}
+
+func (e *ExitError) Error() string {
+	s := fmt.Sprintf("devices: %s: exit status %d", e.Name, e.Code)
+	switch {
+	case e.Code == 128+9:
+		s += " (killed: out of memory?)"
+	case e.Code > 128 && e.Code < 128+65:
+		s += fmt.Sprintf(" (signal %d)", e.Code-128)
+	case e.Code == 126 || e.Code == 127:
+		s += " (it could not be started)"
+	}
+	if e.Stderr != "" {
+		s += ": " + strings.ReplaceAll(e.Stderr, "\n", "; ")
+	}
+	return s
+}
+
+// BusyError is a device that another host, or another process of this one, is
+// using. It is [ErrUnreachable].
+type BusyError struct {
+	Address string
+	Owner   string // who uses it, since when
+	Lock    string // the file that says so
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("devices: %s: in use by %s; if that is no longer so, remove %s there", e.Address, e.Owner, e.Lock)
+}
+
+func (e *BusyError) Unwrap() error { return ErrUnreachable }
+
+// printable is text of a device without control characters, for messages.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '\n' || r >= ' ' && r < 0x7f || r >= 0xa0 && r != '\ufffd' && !isFormat(r) {
+			return r
+		}
+		return -1
+	}, s))
+}
+
+// isFormat finds what reorders or hides text on a terminal.
+func isFormat(r rune) bool {
+	return r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff
+}
