@@ -732,8 +732,11 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 	if target.Cut == nil {
 		return
 	}
-	const entries, cuts = 40, 20
-	script := []byte("#!/bin/sh\n" + `for e; do echo "$e" >>entries; echo "$e"; sleep 0.02; done` + "\n" + strings.Repeat("# padding\n", 2000))
+	entries, cuts := 30, 20
+	if testing.Short() {
+		cuts = 5
+	}
+	script := []byte("#!/bin/sh\n" + `for e; do echo "$e" >>entries; echo "$e"; sleep 0.01; done` + "\n" + strings.Repeat("# padding\n", 2000))
 	rng := rand.New(rand.NewPCG(20, 6))
 	var d devices.Device
 	defer func() {
@@ -748,7 +751,7 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 			d = target.reopen(t)
 		}
 		if lost < cuts {
-			timer := time.AfterFunc(time.Duration(rng.IntN(150))*time.Millisecond, target.Cut)
+			timer := time.AfterFunc(time.Duration(rng.IntN(100))*time.Millisecond, target.Cut)
 			defer timer.Stop()
 		}
 		err := collect(timed(t), d, script, entries, have)
