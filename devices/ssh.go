@@ -191,10 +191,13 @@ type sshSession struct {
 	in io.WriteCloser
 }
 
-// start opens a session and starts a command in it.
-func (c *sshConn) start(ctx context.Context, line string, stdout, stderr io.Writer) (*sshSession, error) {
-	var s sshSession
-	err := c.await(ctx, func() (err error) {
+// sessionPause is waited, longer each time, when the server refuses a session:
+// it allows some at a time, and frees one only after it has cleaned up.
+const sessionPause = 20 * time.Millisecond
+
+// open opens a session.
+func (c *sshConn) open(ctx context.Context, s *sshSession) error {
+	return c.await(ctx, func() (err error) {
 		s.Session, err = c.client.NewSession()
 		var refused *ssh.OpenChannelError
 		if err != nil && !errors.As(err, &refused) {
@@ -202,6 +205,21 @@ func (c *sshConn) start(ctx context.Context, line string, stdout, stderr io.Writ
 		}
 		return err
 	})
+}
+
+// start opens a session and starts a command in it.
+func (c *sshConn) start(ctx context.Context, line string, stdout, stderr io.Writer) (*sshSession, error) {
+	var s sshSession
+	err := c.open(ctx, &s)
+	for pause := sessionPause; err != nil && pause < 50*sessionPause; pause *= 2 {
+		if refused := (*ssh.OpenChannelError)(nil); !errors.As(err, &refused) {
+			break
+		}
+		if c.await(ctx, func() error { time.Sleep(pause); return nil }) != nil {
+			break
+		}
+		err = c.open(ctx, &s)
+	}
 	if err != nil {
 		return nil, err
 	}
