@@ -145,7 +145,8 @@ type Space interface {
 	// have the same names in both.
 	Training(c Choice, batch int) (*ops.Graph, error)
 	// Groups lists the parts that a choice is made of: one option of each.
-	// What the options of different groups cost adds up.
+	// What the options of different groups cost adds up, but for what runtimes
+	// merge across them.
 	Groups() []Group
 	// Cells gives, for each α, the cell whose edges its rows stand for.
 	Cells() []Cell
