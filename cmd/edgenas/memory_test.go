@@ -30,7 +30,7 @@ func TestCheckMemory(t *testing.T) {
 	if err := a.checkMemory(supernet, config, &dataset.Set{}); err != nil {
 		t.Errorf("batch 1: %v", err)
 	}
-	config.Batch = maxBatch
+	config.Batch = 4096 // half a terabyte; the images alone are less than one gigabyte
 	err = a.checkMemory(supernet, config, &dataset.Set{})
 	if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--search-batch ") {
 		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", config.Batch, err)
