@@ -149,7 +149,7 @@ func (d mixGrad[T]) compile(c *compiler[T], in, out []value) {
 		x := c.add(k).read(&p, in[n]).readIf(t.gate, &statistics, mix[T](d).statisticsOf(i, in, in[len(in)-2])).grad(&k.DY, in[len(in)-1])
 		x.near = readers
 		x.readIf(t.gate, &term.X, in[i]).offerIf(t.gate, &term.DX, out[i], &term.AddDX)
-		x.offer(&k.dp, out[n], &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+		x.offerIf(t.gate, &k.dp, out[n], &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 		x.ready = func() { mix[T](d).hand(term, t, p, statistics) }
 	}
 }

@@ -2,7 +2,10 @@
 
 package kernels
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // MixTerm is one term of a mixture, P·f(X), where f(x) = x, or, if Norm,
 // (x−mean)·invstd: a batch norm without affine, whose statistics [Mix] takes
@@ -182,7 +185,9 @@ func (x *MixBackward[T]) Run(p *Pool) {
 			copy(t.Coefs, x.coefficients(i))
 		}
 	}
-	p.For(r.count(), (*mixGradient[T])(x))
+	if slices.ContainsFunc(x.Terms, func(t MixTerm[T]) bool { return t.open() && t.DX != nil }) {
+		p.For(r.count(), (*mixGradient[T])(x))
+	}
 }
 
 // solve turns a term's sums into DP and into the coefficients of DX.
