@@ -90,19 +90,24 @@ type Cell struct {
 	Keep int
 }
 
+// First is the choice of each group's first option.
+func First(s Space) Choice {
+	c := make(Choice, len(s.Alphas()))
+	for i, a := range s.Alphas() {
+		c[i] = make([]int, len(a.Rows))
+	}
+	for _, g := range s.Groups() {
+		g.Set(c, 0)
+	}
+	return c
+}
+
 // All yields every choice of a space once, in a fixed order: the last group
 // changes fastest.
 func All(s Space) iter.Seq[Choice] {
 	return func(yield func(Choice) bool) {
-		groups := s.Groups()
-		c := make(Choice, len(s.Alphas()))
-		for i, a := range s.Alphas() {
-			c[i] = make([]int, len(a.Rows))
-		}
+		groups, c := s.Groups(), First(s)
 		at := make([]int, len(groups))
-		for _, g := range groups {
-			g.Set(c, 0)
-		}
 		for {
 			if !yield(c.Clone()) {
 				return

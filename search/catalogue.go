@@ -33,15 +33,8 @@ type catalogueGroup struct {
 // NewCatalogue prices every option of every group, beside the first options of
 // the other groups: if there are several, these must be a network.
 func NewCatalogue(space arch.Space, costs Costs) (*Catalogue, error) {
-	c := &Catalogue{space: space, costs: costs, start: make(arch.Choice, len(space.Alphas()))}
-	for i, a := range space.Alphas() {
-		c.start[i] = make([]int, len(a.Rows))
-	}
-	groups := space.Groups()
-	for _, g := range groups {
-		g.Set(c.start, 0)
-	}
-	for i, g := range groups {
+	c := &Catalogue{space: space, costs: costs, start: arch.First(space)}
+	for i, g := range space.Groups() {
 		base := 0.0
 		if i > 0 {
 			base = c.groups[0].seconds[0] // the first options of all groups

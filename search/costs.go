@@ -4,6 +4,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/ops"
@@ -106,12 +107,7 @@ func (r reader) with(i int, columns map[int]int) (float64, error) {
 // readEdges reads the entries of an α whose edges are decided one by one.
 // skip_connect is the operation that adds nothing.
 func (m *Matrix) readEdges(i, working int, a arch.Alpha, r reader) error {
-	zero := -1
-	for col, op := range a.Ops {
-		if op == skip {
-			zero = col
-		}
-	}
+	zero := slices.Index(a.Ops, skip)
 	if zero < 0 {
 		return fmt.Errorf("search: α %s: want skip_connect among %q", a.Name, a.Ops)
 	}

@@ -129,14 +129,8 @@ func (a *app) networks(space arch.Space) (*networks, error) {
 }
 
 func newNetworks(space arch.Space) (*networks, error) {
-	n := &networks{space: space, start: make(arch.Choice, len(space.Alphas())), known: map[string]map[ops.Key]int{}}
-	for i, a := range space.Alphas() {
-		n.start[i] = make([]int, len(a.Rows))
-	}
+	n := &networks{space: space, start: arch.First(space), known: map[string]map[ops.Key]int{}}
 	groups := space.Groups()
-	for _, g := range groups {
-		g.Set(n.start, 0)
-	}
 	var all []arch.Choice
 	for i := range groups {
 		all = append(append(all, n.options(groups[i])...), n.sole(groups, i)...)

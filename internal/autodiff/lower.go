@@ -162,6 +162,9 @@ func physical(s ops.Shape) tensor.Shape { return tensor.Shape{s.N, s.H, s.W, s.C
 
 // lower adds node i to the Gorgonia graph, unless it is part of another one.
 func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
+	if l.absorbed[i] {
+		return nil
+	}
 	var x *gorgonia.Node
 	var in ops.Shape
 	if len(n.In) > 0 {
@@ -169,9 +172,6 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	}
 	maps := []tensor.Shape{physical(n.Shape)}
 	windows := kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: n.Window.Kernel, Stride: n.Window.Stride, Pad: n.Window.Pad}
-	if l.absorbed[i] {
-		return nil
-	}
 	switch n.Kind {
 	case ops.Zero:
 		return nil

@@ -45,17 +45,25 @@ func (b *BatchNorm[T]) Run(p *Pool) {
 		if !b.Given {
 			b.statistics(r, ch)
 		}
-		mean, inverse := float64(b.Mean[ch]), float64(b.InvStd[ch])
-		gamma, beta := 1.0, 0.0
-		if b.Gamma != nil {
-			gamma = float64(b.Gamma[ch])
-		}
-		if b.Beta != nil {
-			beta = float64(b.Beta[ch])
-		}
-		scale[ch], shift[ch] = T(gamma*inverse), T(beta-gamma*inverse*mean)
 	}
+	normMap(scale, shift, b.Gamma, b.Beta, b.Mean, b.InvStd)
 	p.For(r.count(), (*batchNormApply[T])(b))
+}
+
+// normMap is a batch norm as an affine map of each channel. gamma and beta nil
+// is 1 and 0.
+func normMap[T Float](scale, shift, gamma, beta, mean, invstd []T) {
+	for ch := range scale {
+		g, b := 1.0, 0.0
+		if gamma != nil {
+			g = float64(gamma[ch])
+		}
+		if beta != nil {
+			b = float64(beta[ch])
+		}
+		g *= float64(invstd[ch])
+		scale[ch], shift[ch] = T(g), T(b-g*float64(mean[ch]))
+	}
 }
 
 // statistics sets a channel's mean and inverse deviation, and moves the running ones.

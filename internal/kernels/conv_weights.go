@@ -96,7 +96,7 @@ func (c *outerTask[T]) Do(chunk, worker int) {
 	work := c.Scratch[p.chunks*p.partial+worker*p.workLen():][:p.workLen()]
 	for piece := chunk * p.images * g.bands(); piece < min((chunk+1)*p.images, c.N)*g.bands(); piece++ {
 		image, _, unit, units := g.at(piece)
-		x := load(g, m, piece, c.X, work, c.ReLUIn)
+		x := load(g, m, piece, c.X, work, entry[T]{relu: c.ReLUIn})
 		dy := c.DY[(image*g.rows.units+unit)*g.cols.units*c.Out:]
 		if p.dyCopy > 0 {
 			wide := work[g.workLen()+p.slack:]

@@ -128,7 +128,7 @@ func runDense[T Float](d *dense, piece, worker int, a *denseArgs[T]) {
 	m, g := loops[T](), &d.g
 	work := a.work[worker*d.workLen():][:d.workLen()]
 	image, images, unit, units := g.at(piece)
-	x := load(g, m, piece, a.x, work, a.reluIn)
+	x := load(g, m, piece, a.x, work, entry[T]{relu: a.reluIn})
 	start := (image*g.rows.dest + unit*g.rows.every) * g.cols.dest * d.out
 	y, mask, residual := a.y[start:], tail(a.mask, start), tail(a.residual, start)
 	tile := work[g.workLen():][:d.rows*panel]

@@ -147,7 +147,7 @@ type depthwiseTask[T Float] Depthwise[T]
 func (c *depthwiseTask[T]) Do(piece, worker int) {
 	d, m := c.plan, loops[T]()
 	g := &d.g
-	x := load(g, m, piece, c.X, c.Scratch[worker*g.workLen():], c.ReLUIn)
+	x := load(g, m, piece, c.X, c.Scratch[worker*g.workLen():], entry[T]{relu: c.ReLUIn})
 	width := g.cols.dest * g.c
 	g.eachRow(piece, func(row, phase, source int) {
 		y := c.Y[row*width:][:width]
@@ -217,7 +217,7 @@ func (c *depthwiseBackwardDataTask[T]) Do(piece, worker int) {
 	d, m := c.plan, loops[T]()
 	g := &d.g
 	width := g.cols.dest * g.c
-	dy := load(g, m, piece, c.DY, c.Scratch[worker*g.workLen():], false)
+	dy := load(g, m, piece, c.DY, c.Scratch[worker*g.workLen():], entry[T]{})
 	g.eachRow(piece, func(row, phase, source int) {
 		dx := c.DX[row*width:][:width]
 		var mask, before []T
@@ -292,7 +292,7 @@ func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
 	xRow, dyRow := g.rows.step*g.width*g.c, g.cols.dest*g.c
 	for piece := part * images * g.bands(); piece < min((part+1)*images, c.N)*g.bands(); piece++ {
 		image, _, unit, units := g.at(piece)
-		x := load(g, m, piece, c.X, work, c.ReLUIn)
+		x := load(g, m, piece, c.X, work, entry[T]{relu: c.ReLUIn})
 		m.tapsGrad(dw, o.w, x, xRow, g.cols.step*g.c, o.x, c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow, g.c, units, g.cols.dest, g.c)
 	}
 }

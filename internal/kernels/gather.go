@@ -131,10 +131,17 @@ func (g *gather) workLen() int {
 	return g.images * g.imageLen()
 }
 
-// load makes a piece's working copy in work, with ReLU applied if relu, zeros
-// around it, and returns where its reading starts: element 0 is what unit 0
-// of the piece reads at q = lo.
-func load[T Float](g *gather, m *micro[T], piece int, x, work []T, relu bool) []T {
+// entry is what happens to a source as it is copied: x·scale + shift in each
+// channel, unless they are nil, then a ReLU if relu.
+type entry[T Float] struct {
+	relu         bool
+	scale, shift []T
+}
+
+// load makes a piece's working copy in work, with e applied, zeros around it,
+// and returns where its reading starts: element 0 is what unit 0 of the piece
+// reads at q = lo.
+func load[T Float](g *gather, m *micro[T], piece int, x, work []T, e entry[T]) []T {
 	image, images, unit, units := g.at(piece)
 	top := unit*g.rows.step + g.rows.lo
 	if g.inPlace {
@@ -153,10 +160,13 @@ func load[T Float](g *gather, m *micro[T], piece int, x, work []T, relu bool) []
 			}
 			src := x[(((image+i)*g.rows.source+row)*g.cols.source+skip)*g.c:][:cols*g.c]
 			clear(dst[:left*g.c])
-			if relu {
-				m.relu(dst[left*g.c:][:len(src)], src)
-			} else {
-				copy(dst[left*g.c:], src)
+			switch in := dst[left*g.c:][:len(src)]; {
+			case e.scale != nil:
+				m.affine(in, src, e.scale, e.shift, floorOf[T](e.relu), cols, g.c, g.c, false)
+			case e.relu:
+				m.relu(in, src)
+			default:
+				copy(in, src)
 			}
 			clear(dst[left*g.c+len(src):])
 		}

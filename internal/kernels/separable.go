@@ -40,13 +40,6 @@ type Separable[T Float] struct {
 	X, Scale, Shift, Depth, Point, Y, Mean, InvStd, Scratch []T
 
 	plan *separable
-	key  separableKey
-}
-
-// separableKey is what a plan depends on.
-type separableKey struct {
-	SeparableShape
-	backward bool
 }
 
 // separable is the plan of a separable convolution, forward or backward.
@@ -95,15 +88,15 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 
 // pointwise is a 1×1 convolution of a block of pixels, rows × cols.
 type pointwise struct {
-	in, out    int
-	tile, cols int // pixels of a tile of micro.conv, and of a row
-	x, y       [][]int
-	place      []int // of a tile's pixels in a tile of its own
+	in, out int
+	tile    int     // pixels of a tile of micro.conv
+	x, y    [][]int // of the pixels of 1, 2, … rows
+	place   []int   // of a tile's pixels in a tile of its own
 }
 
 // newPointwise tabulates the pixels of 1…rows rows.
 func newPointwise(in, out, tile, rows, cols, xCol, xRow, yCol, yRow int) pointwise {
-	p := pointwise{in: in, out: out, tile: tile, cols: cols}
+	p := pointwise{in: in, out: out, tile: tile}
 	for n := 1; n <= rows; n++ {
 		var x, y []int
 		for r := range n {
@@ -157,28 +150,6 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, x, packed, tile, zero [
 	}
 }
 
-// loadNormal makes the working copy of image x: max(0, x·scale + shift), or
-// max(0, x) if scale is nil, with zeros around it.
-func loadNormal[T Float](g *gather, m *micro[T], x, scale, shift, work []T) {
-	left, width := max(0, -g.cols.lo), g.width*g.c
-	cols := min(g.width-left, g.cols.source)
-	for r := range g.rows.span(g.units) {
-		dst, row := work[r*width:][:width], r+g.rows.lo
-		if row < 0 || row >= g.rows.source {
-			clear(dst)
-			continue
-		}
-		src, in := x[row*g.cols.source*g.c:][:cols*g.c], dst[left*g.c:][:cols*g.c]
-		clear(dst[:left*g.c])
-		if scale == nil {
-			m.relu(in, src)
-		} else {
-			m.affine(in, src, scale, shift, 0, cols, g.c, g.c, false)
-		}
-		clear(dst[left*g.c+len(in):])
-	}
-}
-
 // depthRows writes rows of the depthwise output from the working copy x.
 func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, rows int) {
 	g, c := &p.depth.g, p.C
@@ -187,12 +158,12 @@ func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, row
 	}
 }
 
-// moments of an image's output: mean, squared deviations, and working memory.
-const momentParts = 3
+// momentParts are the moments of an image's output: mean, squared deviations.
+const momentParts = 2
 
 func (s *Separable[T]) planned() *separable {
-	if key := (separableKey{s.SeparableShape, false}); s.plan == nil || key != s.key {
-		s.plan, s.key = planSeparable[T](s.SeparableShape, false), key
+	if s.plan == nil || s.plan.SeparableShape != s.SeparableShape {
+		s.plan = planSeparable[T](s.SeparableShape, false)
 	}
 	return s.plan
 }
@@ -260,7 +231,7 @@ func (s *separableTask[T]) Do(image, worker int) {
 	work := s.Scratch[panel+len(packed)+len(partial)+worker*size:][:size]
 	x, rest := work[:p.depth.g.imageLen()], work[p.depth.g.imageLen():]
 	z, tile := rest[:p.rows*p.OutW()*p.C], rest[p.rows*p.OutW()*p.C:]
-	loadNormal(&p.depth.g, m, s.X[image*p.H*p.W*p.C:], s.Scale, s.Shift, x)
+	x = load(&p.depth.g, m, 0, s.X[image*p.H*p.W*p.C:], x, entry[T]{true, s.Scale, s.Shift})
 	y := s.Y[image*p.OutH()*p.OutW()*p.Out:][:p.OutH()*p.OutW()*p.Out]
 	sums := partial[image*momentParts*p.Out:][:momentParts*p.Out]
 	sum, dot := sums[:p.Out], sums[p.Out:2*p.Out]
@@ -295,12 +266,11 @@ type SeparableBackward[T Float] struct {
 	X, Scale, Shift, Mean, Depth, Point, DY, A, B, D, Y, DDepth, DPoint, DX, Sum, Dot, Scratch []T
 
 	plan *separable
-	key  separableKey
 }
 
 func (s *SeparableBackward[T]) planned() *separable {
-	if key := (separableKey{s.SeparableShape, true}); s.plan == nil || key != s.key {
-		s.plan, s.key = planSeparable[T](s.SeparableShape, true), key
+	if s.plan == nil || s.plan.SeparableShape != s.SeparableShape {
+		s.plan = planSeparable[T](s.SeparableShape, true)
 	}
 	return s.plan
 }
@@ -424,7 +394,7 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 	size := p.OutH() * p.OutW() * p.Out
 	for image := part * images; image < min((part+1)*images, p.N); image++ {
 		in := s.X[image*p.H*p.W*p.C:][:p.H*p.W*p.C]
-		loadNormal(f, m, in, s.Scale, s.Shift, x)
+		x = load(f, m, 0, in, x, entry[T]{true, s.Scale, s.Shift})
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
 			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()

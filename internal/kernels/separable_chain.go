@@ -20,24 +20,9 @@ type ChainNorm[T Float] struct{ Gamma, Beta, DGamma, DBeta []T }
 func (s *SeparableChain[T]) Run(p *Pool) {
 	for i := range s.Stages {
 		if k := &s.Stages[i]; i > 0 {
-			s.Norms[i-1].apply(k.Scale[:k.C], k.Shift[:k.C], s.Stages[i-1].Mean, s.Stages[i-1].InvStd)
+			normMap(k.Scale[:k.C], k.Shift, s.Norms[i-1].Gamma, s.Norms[i-1].Beta, s.Stages[i-1].Mean, s.Stages[i-1].InvStd)
 		}
 		s.Stages[i].Run(p)
-	}
-}
-
-// apply is the affine map of the batch norm.
-func (n *ChainNorm[T]) apply(scale, shift, mean, invstd []T) {
-	for ch := range scale {
-		gamma, beta := 1.0, 0.0
-		if n.Gamma != nil {
-			gamma = float64(n.Gamma[ch])
-		}
-		if n.Beta != nil {
-			beta = float64(n.Beta[ch])
-		}
-		gamma *= float64(invstd[ch])
-		scale[ch], shift[ch] = T(gamma), T(beta-gamma*float64(mean[ch]))
 	}
 }
 
@@ -58,7 +43,7 @@ func (s *SeparableChainBackward[T]) Run(p *Pool) {
 	for i := len(s.Stages) - 1; i >= 0; i-- {
 		k := &s.Stages[i]
 		if i > 0 {
-			s.Norms[i-1].apply(k.Scale[:k.C], k.Shift[:k.C], k.Mean, s.InvStd[i])
+			normMap(k.Scale[:k.C], k.Shift, s.Norms[i-1].Gamma, s.Norms[i-1].Beta, k.Mean, s.InvStd[i])
 		}
 		k.Run(p)
 		if i == 0 {
