@@ -25,6 +25,7 @@ type Pool struct {
 	busy    atomic.Int32 // helpers that have not finished
 	waiting atomic.Bool  // the caller sleeps until none is busy
 	done    chan struct{}
+	patient atomic.Bool // every thread has a processor, so that waiting awake keeps nobody from working
 	closed  bool
 }
 
@@ -78,19 +79,14 @@ func (p *Pool) For(pieces int, t Task) {
 		return
 	}
 	p.task, p.pieces = t, int64(pieces)
+	p.patient.Store(runtime.GOMAXPROCS(0) > len(p.helpers))
 	p.next.Store(0)
 	p.busy.Store(int32(n))
 	for _, h := range p.helpers[:n] {
 		h.start()
 	}
 	p.work(0)
-	for range spins {
-		if p.busy.Load() == 0 {
-			break
-		}
-		pause()
-	}
-	if p.busy.Load() > 0 {
+	if !p.spin(func() bool { return p.busy.Load() == 0 }) {
 		p.waiting.Store(true)
 		if p.busy.Load() > 0 || !p.waiting.CompareAndSwap(true, false) {
 			<-p.done
@@ -107,13 +103,24 @@ func (h *helper) start() {
 	}
 }
 
-// await returns when h has a turn that it has not had.
-func (h *helper) await(had uint32) {
+// spin waits awake for something to come, and says whether it has.
+func (p *Pool) spin(here func() bool) bool {
 	for range spins {
-		if h.turn.Load() != had {
-			return
+		if here() {
+			return true
+		}
+		if !p.patient.Load() {
+			break
 		}
 		pause()
+	}
+	return here()
+}
+
+// await returns when h has a turn that it has not had.
+func (p *Pool) await(h *helper, had uint32) {
+	if p.spin(func() bool { return h.turn.Load() != had }) {
+		return
 	}
 	h.asleep.Store(true)
 	if h.turn.Load() == had || !h.asleep.CompareAndSwap(true, false) {
@@ -123,7 +130,7 @@ func (h *helper) await(had uint32) {
 
 func (p *Pool) serve(h *helper, worker int) {
 	for turn := uint32(0); ; {
-		h.await(turn)
+		p.await(h, turn)
 		turn++
 		if p.closed {
 			return
