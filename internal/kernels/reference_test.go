@@ -116,7 +116,7 @@ func promises[K Kernel, T Float](t *testing.T, build func(threads int) (k K, res
 				first = append(first, clone(r))
 			}
 		}
-		if n := testing.AllocsPerRun(2, func() { k.Run(p) }); n != 0 {
+		if n := testing.AllocsPerRun(5, func() { k.Run(p) }); n != 0 {
 			t.Errorf("%d threads: Run allocates %v times", threads, n)
 		}
 		p.Close()
