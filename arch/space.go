@@ -12,7 +12,7 @@ import (
 
 // Size holds the parameters that every space has.
 type Size struct {
-	Cells    int `json:"cells"`    // nb201: cells a stage; darts: cells in all
+	Cells    int `json:"cells"`    // nb201: cells a stage; darts: cells in all; mbconv: blocks a stage
 	Channels int `json:"channels"` // of the first stage
 	Image    int `json:"image"`    // rows and columns of a square image
 	Colours  int `json:"colours"`  // channels of an image: 1 or 3
@@ -171,6 +171,7 @@ var Spaces = []struct {
 }{
 	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201},
 	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS},
+	{"mbconv", Size{Cells: 3, Channels: 12, Image: 28, Colours: 1, Classes: 10}, newMBConv},
 }
 
 // NewSpace makes the space with this name.

@@ -31,6 +31,12 @@ var Catalog = []Op{
 	sepConv{kernel: 5},
 	dilConv{kernel: 3},
 	dilConv{kernel: 5},
+	mbConv{kernel: 3, expansion: 3},
+	mbConv{kernel: 3, expansion: 6},
+	mbConv{kernel: 5, expansion: 3},
+	mbConv{kernel: 5, expansion: 6},
+	mbConv{kernel: 7, expansion: 3},
+	mbConv{kernel: 7, expansion: 6},
 }
 
 // ByName finds an operation of the catalog, or nil.

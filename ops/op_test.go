@@ -16,7 +16,8 @@ import (
 // Files and α's columns depend on this order: append, change nothing.
 func TestCatalogOrder(t *testing.T) {
 	want := []string{"none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3",
-		"max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"}
+		"max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
+		"mbconv_3x3_e3", "mbconv_3x3_e6", "mbconv_5x5_e3", "mbconv_5x5_e6", "mbconv_7x7_e3", "mbconv_7x7_e6"}
 	var got []string
 	for _, op := range ops.Catalog {
 		got = append(got, op.Name())
@@ -65,6 +66,11 @@ func TestOperations(t *testing.T) {
 		return fmt.Sprintf("%srelu=relu(%s) %sdepthwise=conv(%srelu)%sg6 %spointwise=conv(%sdepthwise)k1s1p0d1g1 %sbn=batchnorm(%spointwise)",
 			prefix, reads, prefix, prefix, window, prefix, prefix, prefix, prefix)
 	}
+	inverted := func(window string, hidden int) string {
+		return "expand.conv=conv(input)k1s1p0d1g1 expand.bn=batchnorm(expand.conv) expand.relu=relu(expand.bn) " +
+			fmt.Sprintf("depthwise.conv=conv(expand.relu)%sg%d depthwise.bn=batchnorm(depthwise.conv) depthwise.relu=relu(depthwise.bn) ", window, hidden) +
+			"project.conv=conv(depthwise.relu)k1s1p0d1g1 project.bn=batchnorm(project.conv)"
+	}
 	for _, tt := range []struct{ op, want string }{
 		{"none", "zero=zero(input)"},
 		{"skip_connect", "relu=relu(input) even=conv(relu)k1s2p0d1g1 odd=conv(relu)k1s2p0d1c1g1 concat=concat(even,odd) bn=batchnorm(concat)"},
@@ -76,6 +82,12 @@ func TestOperations(t *testing.T) {
 		{"sep_conv_5x5", separable("first.", "input", "k5s2p2d1") + " " + separable("second.", "first.bn", "k5s1p2d1")},
 		{"dil_conv_3x3", separable("", "input", "k3s2p2d2")},
 		{"dil_conv_5x5", separable("", "input", "k5s2p4d2")},
+		{"mbconv_3x3_e3", inverted("k3s2p1d1", 18)},
+		{"mbconv_3x3_e6", inverted("k3s2p1d1", 36)},
+		{"mbconv_5x5_e3", inverted("k5s2p2d1", 18)},
+		{"mbconv_5x5_e6", inverted("k5s2p2d1", 36)},
+		{"mbconv_7x7_e3", inverted("k7s2p3d1", 18)},
+		{"mbconv_7x7_e6", inverted("k7s2p3d1", 36)},
 	} {
 		b, x := ops.NewBuilder(ops.Shape{N: 1, C: 6, H: 8, W: 8})
 		g, err := b.Finish(ops.ByName(tt.op).Build(b, x, ops.Config{Channels: 6, Stride: 2, Affine: true}))
@@ -85,6 +97,51 @@ func TestOperations(t *testing.T) {
 		}
 		if got := outline(g); got != tt.want {
 			t.Errorf("%s records\n%s: want\n%s", tt.op, got, tt.want)
+		}
+	}
+}
+
+// An inverted residual block adds its input where the shape stays, does not
+// expand by one, and hands Affine to all its batch norms.
+func TestInvertedResidual(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		expansion, stride int
+		channels          int
+		want              string // last node
+		macs, params      int64  // by hand, for 6 channels of 8×8
+	}{
+		{"residual", 3, 1, 6, "add=add(input,project.bn)", 64 * (6*18 + 25*18 + 18*6), 6*18 + 25*18 + 18*6 + 2*(18+18+6)},
+		{"stride", 3, 2, 6, "project.bn=batchnorm(project.conv)", 64*6*18 + 16*(25*18+18*6), 6*18 + 25*18 + 18*6 + 2*(18+18+6)},
+		{"more channels", 6, 1, 7, "project.bn=batchnorm(project.conv)", 64 * (6*36 + 25*36 + 36*7), 6*36 + 25*36 + 36*7 + 2*(36+36+7)},
+		{"expansion 1", 1, 1, 4, "project.bn=batchnorm(project.conv)", 64 * (25*6 + 6*4), 25*6 + 6*4 + 2*(6+4)},
+	} {
+		for _, affine := range []bool{true, false} {
+			b, x := ops.NewBuilder(ops.Shape{N: 1, C: 6, H: 8, W: 8})
+			g, err := b.Finish(ops.InvertedResidual(b, x, 5, tt.expansion, ops.Config{Channels: tt.channels, Stride: tt.stride, Affine: affine}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, norms := tt.params, 0
+			for _, n := range g.Nodes {
+				if n.Kind == ops.BatchNorm {
+					if norms += 2 * n.Shape.C; n.Affine != affine {
+						t.Errorf("%s: %s: affine %t", tt.name, n.Name, n.Affine)
+					}
+				}
+			}
+			if !affine {
+				want -= int64(norms)
+			}
+			if got := g.Count(); got.MACs != tt.macs || got.Params != want {
+				t.Errorf("%s: %d MACs, %d parameters: want %d and %d", tt.name, got.MACs, got.Params, tt.macs, want)
+			}
+			if got := outline(g); !strings.HasSuffix(got, " "+tt.want) {
+				t.Errorf("%s records\n%s: want %s at its end", tt.name, got, tt.want)
+			}
+			if expands := strings.Contains(outline(g), "expand"); expands != (tt.expansion > 1) {
+				t.Errorf("%s: expands: %t", tt.name, expands)
+			}
 		}
 	}
 }

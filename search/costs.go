@@ -4,6 +4,7 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
@@ -105,14 +106,22 @@ func (r reader) with(i int, columns map[int]int) (float64, error) {
 }
 
 // readEdges reads the entries of an α whose edges are decided one by one.
-// skip_connect is the operation that adds nothing.
+// skip_connect adds nothing, or where it is not among the operations, the one
+// of the reference. An edge that is always there may add less than nothing,
+// since the constant makes up for it.
 func (m *Matrix) readEdges(i, working int, a arch.Alpha, r reader) error {
-	zero := slices.Index(a.Ops, skip)
-	if zero < 0 {
+	zero, least := slices.Index(a.Ops, skip), 0.0
+	if m.noneCol[i] < 0 {
+		least = math.Inf(-1)
+	}
+	switch {
+	case zero < 0 && m.noneCol[i] >= 0:
 		return fmt.Errorf("search: α %s: want skip_connect among %q", a.Name, a.Ops)
+	case zero < 0:
+		zero = working
 	}
 	for row, t := range m.PerOpS[i] {
-		least, err := r.with(i, map[int]int{row: zero})
+		base, err := r.with(i, map[int]int{row: zero})
 		if err != nil {
 			return err
 		}
@@ -124,7 +133,7 @@ func (m *Matrix) readEdges(i, working int, a arch.Alpha, r reader) error {
 			if err != nil {
 				return err
 			}
-			t[col] = max(0, s-least)
+			t[col] = max(least, s-base)
 		}
 		m.FixedS -= t[working]
 	}

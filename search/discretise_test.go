@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // instance is a space with made-up costs and mixture weights.
@@ -28,6 +29,11 @@ func nb201Instance(t *testing.T, seed uint64) instance {
 func toyInstance(t *testing.T, seed uint64) instance {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	return instance{toy{}, newEdgeCosts(toy{}, rng), mixtures(toy{}, rng)}
+}
+
+func mbconvInstance(t *testing.T, seed uint64) instance {
+	space, rng := newMBConv(t, 1), rand.New(rand.NewPCG(seed, 3))
+	return instance{space, newEdgeCosts(space, rng), mixtures(space, rng)}
 }
 
 // exhaustive prices and scores every network of the space, the best first as
@@ -51,7 +57,7 @@ func (in instance) exhaustive(t *testing.T, budgetS float64) []Candidate {
 			for row, col := range c[i] {
 				weights := in.p[i][row*len(a.Ops):][:len(a.Ops)]
 				switch {
-				case col > 0:
+				case a.Ops[col] != ops.None:
 					score += math.Log(weights[col])
 				case in.space.Cells()[i].Keep == 0: // dead: may stand for any operation
 					score += math.Log(slices.Max(weights))
@@ -83,6 +89,7 @@ func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
 	}{
 		{"nb201", nb201Instance, []float64{2e-4, 1.5e-3, 1}, 1},
 		{"edge selection", toyInstance, []float64{1.05e-3, 2e-3, 3.5e-3, 1}, 2},
+		{"mbconv", mbconvInstance, []float64{1.3e-3, 3e-3, 5e-3, 1}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for seed := range tc.seeds {
@@ -132,8 +139,8 @@ func TestCatalogueOfNB201(t *testing.T) {
 
 // Where the budget is no matter, the first network is the one that the
 // literature derives.
-func TestFirstOfEdgeSelectionIsDerived(t *testing.T) {
-	for _, space := range []arch.Space{toy{}, newDARTS(t)} {
+func TestFirstIsDerived(t *testing.T) {
+	for _, space := range []arch.Space{toy{}, newDARTS(t), newMBConv(t, 3)} {
 		for seed := range uint64(5) {
 			rng := rand.New(rand.NewPCG(seed, 2))
 			p := mixtures(space, rng)
@@ -153,9 +160,15 @@ func TestFirstOfEdgeSelectionIsDerived(t *testing.T) {
 }
 
 // Networks of a space too large to try: each fits, they are in order, none
-// comes twice, and no change of one node makes a better one that is left out.
-func TestDiscretiseDARTS(t *testing.T) {
-	space, rng := newDARTS(t), rand.New(rand.NewPCG(4, 0))
+// comes twice, and no change of one group makes a better one that is left out.
+func TestDiscretiseLargeSpaces(t *testing.T) {
+	for _, space := range []arch.Space{newDARTS(t), newMBConv(t, 4)} {
+		t.Run(space.Name(), func(t *testing.T) { testDiscretise(t, space) })
+	}
+}
+
+func testDiscretise(t *testing.T, space arch.Space) {
+	rng := rand.New(rand.NewPCG(4, 0))
 	costs, p := newEdgeCosts(space, rng), mixtures(space, rng)
 	c, err := NewCatalogue(space, costs)
 	if err != nil {
@@ -201,10 +214,10 @@ func TestDiscretiseDARTS(t *testing.T) {
 					continue
 				}
 				score := 0.0
-				for i, rows := range near {
-					for row, col := range rows {
-						if col > 0 {
-							score += math.Log(p[i][row*8+col])
+				for i, a := range space.Alphas() {
+					for row, col := range near[i] {
+						if a.Ops[col] != ops.None {
+							score += math.Log(p[i][row*len(a.Ops)+col])
 						}
 					}
 				}
@@ -217,7 +230,7 @@ func TestDiscretiseDARTS(t *testing.T) {
 }
 
 func TestDiscretiseInfeasible(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 2), "edge selection": toyInstance(t, 2)} {
+	for name, in := range map[string]instance{"nb201": nb201Instance(t, 2), "edge selection": toyInstance(t, 2), "mbconv": mbconvInstance(t, 2)} {
 		c, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
 			t.Fatal(err)
@@ -243,7 +256,7 @@ type failing struct{ Costs }
 func (failing) Latency(arch.Choice) (float64, error) { return 0, errors.New("not measured") }
 
 func TestCatalogueFails(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 3), "edge selection": toyInstance(t, 3)} {
+	for name, in := range map[string]instance{"nb201": nb201Instance(t, 3), "edge selection": toyInstance(t, 3), "mbconv": mbconvInstance(t, 3)} {
 		if _, err := NewCatalogue(in.space, failing{}); err == nil {
 			t.Errorf("%s: costs that fail were taken", name)
 		}

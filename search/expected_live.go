@@ -13,16 +13,17 @@ import "github.com/edgenas/edgenas/arch"
 //
 // R_e does not depend on q_e and is linear in every other q, so its derivative
 // is a difference of two expectations. All sums run over the 2^edges patterns
-// of present edges, tabulated once.
+// of present edges, tabulated once. Without none every edge is alive: R_e is 1.
 type liveCell struct {
 	t    [][]float64 // row, column
 	none int         // column, or -1
 	live []uint32    // bit e of live[s] is set if edge e would be alive in the pattern s, were it present there
 	prob []float64   // scratch
+	sum  []float64   // scratch: Σ_{o≠none} p·t of each edge
 }
 
 func newLiveCell(edges []arch.Edge, t [][]float64, none int) *liveCell {
-	c := &liveCell{t: t, none: none}
+	c := &liveCell{t: t, none: none, sum: make([]float64, len(t))}
 	if none < 0 {
 		return c
 	}
@@ -48,9 +49,9 @@ func newLiveCell(edges []arch.Edge, t [][]float64, none int) *liveCell {
 }
 
 func (c *liveCell) value(p, grad []float64, scale float64) float64 {
-	cols := len(c.t[0])
-	var sum [32]float64 // Σ_{o≠none} p·t of each edge
+	cols, sum := len(c.t[0]), c.sum
 	for row, t := range c.t {
+		sum[row] = 0
 		for col, s := range t {
 			if col != c.none {
 				sum[row] += p[row*cols+col] * s
@@ -69,8 +70,11 @@ func (c *liveCell) value(p, grad []float64, scale float64) float64 {
 				grad[row*cols+col] += scale * alive * s
 			}
 		}
+		if c.none < 0 {
+			continue
+		}
 		for other := range c.t {
-			if other != row && c.none >= 0 {
+			if other != row {
 				with := c.alive(row, other, true, p)
 				without := c.alive(row, other, false, p)
 				grad[other*cols+c.none] += scale * sum[row] * (without - with)

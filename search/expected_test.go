@@ -121,6 +121,7 @@ func TestExpectedLatencyGradient(t *testing.T) {
 		{"edge selection", toy{}, func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 2},
 		{"edge selection, decided", toy{}, func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 6},
 		{"darts", newDARTS(t), func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 2},
+		{"mbconv", newMBConv(t, 9), func(s arch.Space, rng *rand.Rand) Costs { return newEdgeCosts(s, rng) }, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 0))
@@ -151,10 +152,10 @@ func TestExpectedLatencyGradient(t *testing.T) {
 	}
 }
 
-// Additive costs of kept edges are read off exactly, though any single entry
-// could as well be another.
-func TestMatrixOfEdgeSelection(t *testing.T) {
-	for _, space := range []arch.Space{toy{}, newDARTS(t)} {
+// Additive costs of kept edges, and of edges that are always there, are read
+// off exactly, though any single entry could as well be another.
+func TestMatrixOfEdgeCosts(t *testing.T) {
+	for _, space := range []arch.Space{toy{}, newDARTS(t), newMBConv(t, 1), newMBConv(t, 3)} {
 		rng := rand.New(rand.NewPCG(5, 0))
 		costs := newEdgeCosts(space, rng)
 		m, err := NewMatrix(space, costs)
@@ -231,6 +232,49 @@ func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
 	}
 }
 
+// The operations of a chain are drawn by their weights, block by block: the mean
+// of the costs is E within three standard errors. All blocks count, with or
+// without skip_connect.
+func TestExpectedLatencyOfChainByMonteCarlo(t *testing.T) {
+	space := newMBConv(t, 8) // more blocks than a cell could have edges
+	rng := rand.New(rand.NewPCG(8, 0))
+	costs := newEdgeCosts(space, rng)
+	m, err := NewMatrix(space, costs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, alphas := NewExpected(space, m), space.Alphas()
+	for range 5 {
+		p := mixtures(space, rng)
+		const draws = 20_000
+		sum, squares := 0.0, 0.0
+		for range draws {
+			var c arch.Choice
+			for i, a := range alphas {
+				var columns []int
+				for row := range a.Rows {
+					at, col := rng.Float64(), 0
+					for ; col < len(a.Ops)-1 && at >= p[i][row*len(a.Ops)+col]; col++ {
+						at -= p[i][row*len(a.Ops)+col]
+					}
+					columns = append(columns, col)
+				}
+				c = append(c, columns)
+			}
+			s, err := costs.Latency(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum, squares = sum+s, squares+s*s
+		}
+		mean := sum / draws
+		deviation := math.Sqrt((squares/draws - mean*mean) / draws)
+		if got := e.Value(p, nil, 0); math.Abs(got-mean) > 3*deviation {
+			t.Errorf("E = %g s: the mean of %d draws is %g ± %g", got, draws, mean, deviation)
+		}
+	}
+}
+
 // Every node keeps two edges, however the weights stand: where each edge costs
 // one second, so does each of the two.
 func TestEdgesKeptAreTwo(t *testing.T) {
@@ -270,8 +314,8 @@ func TestEdgesKeptAreTwo(t *testing.T) {
 }
 
 func TestNewMatrixRefuses(t *testing.T) {
-	for name, space := range map[string]arch.Space{"three edges": keepsThree{}, "nothing that works": idle{}} {
-		if _, err := NewMatrix(space, edgeCosts{}); err == nil {
+	for name, space := range map[string]arch.Space{"three edges": keepsThree{}, "nothing that works": idle{}, "none without skip": noSkip{}} {
+		if _, err := NewMatrix(space, newEdgeCosts(space, rand.New(rand.NewPCG(1, 0)))); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -290,6 +334,20 @@ type idle struct{ toy }
 func (idle) Alphas() []arch.Alpha {
 	a := toy{}.Alphas()
 	a[0].Ops = []string{"none", "skip_connect"}
+	return a
+}
+
+type noSkip struct{ toy }
+
+func (noSkip) Cells() []arch.Cell {
+	c := toy{}.Cells()
+	c[0].Keep = 0
+	return c
+}
+
+func (noSkip) Alphas() []arch.Alpha {
+	a := toy{}.Alphas()
+	a[0].Ops = []string{"none", "sep_conv_3x3"}
 	return a
 }
 

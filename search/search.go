@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
@@ -100,7 +101,7 @@ type Problem struct {
 type Search struct {
 	config    Config
 	problem   Problem
-	method    Method
+	methods   []Method // of each α: they remember their last Forward
 	model     *autodiff.Model[float32]
 	sgd       *autodiff.SGD[float32]
 	adam      *autodiff.Adam[float64]
@@ -131,7 +132,10 @@ func New(c Config, pr Problem) (*Search, error) {
 		return nil, fmt.Errorf("search: %d epochs (%d of them warm-up), batch %d, %d candidates, budget %g s: want positive numbers",
 			c.Epochs, c.WarmupEpochs, c.Batch, c.Candidates, c.BudgetS)
 	}
-	s := &Search{config: c, problem: pr, method: method, alphas: pr.Target.Alphas()}
+	s := &Search{config: c, problem: pr, alphas: pr.Target.Alphas()}
+	if proxy := pr.Proxy.Alphas(); !reflect.DeepEqual(proxy, s.alphas) {
+		return nil, fmt.Errorf("search: the supernet decides %v: want %v, which the network does", proxy, s.alphas)
+	}
 	if s.catalogue, err = NewCatalogue(pr.Target, pr.Costs); err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func New(c Config, pr Problem) (*Search, error) {
 			p.W[i] = 1e-3 * s.rng.NormFloat64()
 		}
 		s.alpha, s.learn = append(s.alpha, p), append(s.learn, p)
-		s.p = append(s.p, make([]float64, n))
+		s.p, s.methods = append(s.p, make([]float64, n)), append(s.methods, method.New())
 	}
 	s.relax()
 	if _, err := s.catalogue.Discretise(s.p, c.BudgetS, 1); err != nil { // before any work
@@ -319,7 +323,7 @@ func (s *Search) sample() {
 	for i, a := range s.alpha {
 		m := s.model.Alpha(i)
 		p := make([]float64, len(a.W))
-		s.method.Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
+		s.methods[i].Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
 		for j, v := range p {
 			m.P[j] = float32(v)
 		}
@@ -349,7 +353,7 @@ func (s *Search) alphaGradient(dp [][]float64) {
 	for i, a := range s.alpha {
 		clear(a.G)
 		cols := len(s.alphas[i].Ops)
-		s.method.Backward(dp[i], a.G, cols)
+		s.methods[i].Backward(dp[i], a.G, cols)
 		betaDecay(a.W, s.p[i], a.G, cols, c.BetaDecay*progress)
 		latency[i] = make([]float64, len(dp[i]))
 	}

@@ -80,7 +80,7 @@ func run(t *testing.T, s *Search) ([]Point, []Candidate) {
 }
 
 func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
-	nb201, darts := newNB201(t), newDARTS(t)
+	nb201, darts, mbconv := newNB201(t), newDARTS(t), newMBConv(t, 2)
 	for _, tc := range []struct {
 		space  arch.Space
 		costs  Costs
@@ -88,6 +88,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 	}{
 		{nb201, newAdditive(nb201, rand.New(rand.NewPCG(9, 0))), 1.2e-3},
 		{darts, newEdgeCosts(darts, rand.New(rand.NewPCG(9, 0))), 8e-3},
+		{mbconv, newEdgeCosts(mbconv, rand.New(rand.NewPCG(9, 0))), 8e-3},
 	} {
 		for _, m := range Methods {
 			t.Run(tc.space.Name()+"/"+m.Name(), func(t *testing.T) {
@@ -347,52 +348,81 @@ func TestInfeasibleBudgetTrainsNothing(t *testing.T) {
 // The gradient of α's whole loss — images through a supernet, latency times λ,
 // β-decay — against central differences, all in float64.
 func TestWholeAlphaGradient(t *testing.T) {
-	s, _, _ := small(t, "darts", 1, 5e-4)
-	s.step = 9 // β-decay has strength
-	s.multiplier.Lambda = 0.7
-	graph, err := s.problem.Proxy.Supernet(3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := autodiff.Compile[float64](graph, autodiff.Options{Alphas: [][2]int{{6, 5}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(5, 0))
-	if err := model.Load(ops.InitWeights(graph, rng)); err != nil {
-		t.Fatal(err)
-	}
-	for i := range model.Input() {
-		model.Input()[i] = rng.NormFloat64()
-	}
-	copy(model.Labels(), []int32{0, 1, 2})
-	alpha := s.alpha[0].W
-	for i := range alpha {
-		alpha[i] = rng.NormFloat64()
-	}
-	decay := s.config.BetaDecay * float64(s.step) / float64(s.Steps())
-	loss := func() float64 {
-		s.relax()
-		m := model.Alpha(0)
-		s.method.Forward(alpha, m.P, m.Open, 5, 0, s.rng)
-		l, _ := model.Forward()
-		return l + s.multiplier.Lambda*(s.expected.Value(s.p, nil, 0)/s.config.BudgetS-1) + betaDecay(alpha, s.p[0], make([]float64, 30), 5, decay)
-	}
-	loss()
-	if _, correct := model.Step(autodiff.Alpha); correct < 0 {
-		t.Fatal(correct)
-	}
-	s.alphaGradient([][]float64{slices.Clone(model.Alpha(0).DP)})
-	got := slices.Clone(s.alpha[0].G)
-	want := make([]float64, 30)
-	for i := range alpha {
-		want[i] = slope(alpha, i, 1e-5, loss)
-	}
-	centre(want, 5) // the part that shifts a whole row is taken off
-	for i := range want {
-		if math.Abs(got[i]-want[i]) > 1e-7*max(1, math.Abs(want[i])) {
-			t.Errorf("dL/dα[%d] = %g: central difference %g", i, got[i], want[i])
-		}
+	rng := rand.New(rand.NewPCG(9, 0))
+	nb201, darts, mbconv := newNB201(t), newDARTS(t), newMBConv(t, 2)
+	for _, tc := range []struct {
+		space  arch.Space
+		costs  Costs
+		budget float64
+	}{
+		{nb201, newAdditive(nb201, rng), 5e-4},
+		{darts, newEdgeCosts(darts, rng), 8e-3},
+		{mbconv, newEdgeCosts(mbconv, rng), 8e-3},
+	} {
+		t.Run(tc.space.Name(), func(t *testing.T) {
+			s, _, _ := smallOf(t, tc.space, tc.costs, "darts", 1, tc.budget)
+			s.step = 9 // β-decay has strength
+			s.multiplier.Lambda = 0.7
+			graph, err := s.problem.Proxy.Supernet(3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sizes [][2]int
+			for _, a := range s.alphas {
+				sizes = append(sizes, [2]int{len(a.Rows), len(a.Ops)})
+			}
+			model, err := autodiff.Compile[float64](graph, autodiff.Options{Alphas: sizes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(5, 0))
+			if err := model.Load(ops.InitWeights(graph, rng)); err != nil {
+				t.Fatal(err)
+			}
+			for i := range model.Input() {
+				model.Input()[i] = rng.NormFloat64()
+			}
+			copy(model.Labels(), []int32{0, 1, 2})
+			for _, a := range s.alpha {
+				for i := range a.W {
+					a.W[i] = rng.NormFloat64()
+				}
+			}
+			decay := s.config.BetaDecay * float64(s.step) / float64(s.Steps())
+			loss := func() float64 {
+				s.relax()
+				total := s.multiplier.Lambda * (s.expected.Value(s.p, nil, 0)/s.config.BudgetS - 1)
+				for i, a := range s.alpha {
+					m, cols := model.Alpha(i), len(s.alphas[i].Ops)
+					s.methods[i].Forward(a.W, m.P, m.Open, cols, 0, s.rng)
+					total += betaDecay(a.W, s.p[i], make([]float64, len(a.W)), cols, decay)
+				}
+				l, _ := model.Forward()
+				return l + total
+			}
+			loss()
+			model.Step(autodiff.Alpha)
+			var dp [][]float64
+			for i := range s.alpha {
+				dp = append(dp, slices.Clone(model.Alpha(i).DP))
+			}
+			s.alphaGradient(dp)
+			for i, a := range s.alpha {
+				got, cols, rows := slices.Clone(a.G), len(s.alphas[i].Ops), len(s.alphas[i].Rows)
+				for row := 0; row < rows; row += max(1, rows/5) {
+					want := make([]float64, cols)
+					for j := range want {
+						want[j] = slope(a.W, row*cols+j, 1e-7, loss) // so near that hardly a ReLU changes sides
+					}
+					centre(want, cols) // the part that shifts a whole row is taken off
+					for j, w := range want {
+						if g := got[row*cols+j]; math.Abs(g-w) > 1e-7*max(1, math.Abs(w)) {
+							t.Errorf("dL/dα%d[%d,%d] = %g: central difference %g", i, row, j, g, w)
+						}
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -86,16 +86,16 @@ func (t toy) Derive(p [][]float64) arch.Choice {
 	return c
 }
 
-// edgeCosts price each kept edge by a table, plus a constant.
+// edgeCosts price each edge that is not none by a table, plus a constant.
 type edgeCosts struct {
-	space arch.Space
+	cells []arch.Cell
 	fixed float64
 	t     [][][]float64 // α, row, column
 }
 
 func (c edgeCosts) Latency(choice arch.Choice) (float64, error) {
 	total := c.fixed
-	for i, cell := range c.space.Cells() {
+	for i, cell := range c.cells {
 		for _, rows := range incoming(cell) {
 			kept := 0
 			for _, row := range rows {
@@ -105,7 +105,7 @@ func (c edgeCosts) Latency(choice arch.Choice) (float64, error) {
 					kept++
 				}
 			}
-			if kept != cell.Keep {
+			if cell.Keep > 0 && kept != cell.Keep {
 				return 0, fmt.Errorf("%v: a node keeps %d edges", choice, kept)
 			}
 		}
@@ -116,13 +116,17 @@ func (c edgeCosts) Latency(choice arch.Choice) (float64, error) {
 // newEdgeCosts draws times; the further an operation stands in the list, the
 // more it may take.
 func newEdgeCosts(space arch.Space, rng *rand.Rand) edgeCosts {
-	c := edgeCosts{space: space, fixed: 1e-3}
+	c := edgeCosts{cells: space.Cells(), fixed: 1e-3}
 	for _, a := range space.Alphas() {
 		var rows [][]float64
 		for range a.Rows {
 			t := make([]float64, len(a.Ops))
-			for col := 1; col < len(t); col++ {
-				t[col] = 1e-4 * float64(col*col) * rng.Float64()
+			size := 0.0
+			for col, op := range a.Ops {
+				if op != ops.None {
+					size++
+					t[col] = 1e-4 * size * size * rng.Float64()
+				}
 			}
 			rows = append(rows, t)
 		}
@@ -142,6 +146,15 @@ func mixtures(space arch.Space, rng *rand.Rand) (p [][]float64) {
 func newDARTS(t testing.TB) arch.Space {
 	t.Helper()
 	s, err := arch.NewSpace("darts", arch.Size{Cells: 3, Channels: 2, Image: 8, Colours: 1, Classes: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newMBConv(t testing.TB, cells int) arch.Space {
+	t.Helper()
+	s, err := arch.NewSpace("mbconv", arch.Size{Cells: cells, Channels: 1, Image: 8, Colours: 1, Classes: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
