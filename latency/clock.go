@@ -8,9 +8,9 @@ import "time"
 // clock's own step is no more than 0.1 % of it.
 const ticks = 1000
 
-// readable is the shortest time that the clock can tell well, up to maxSample:
-// ticks times the shortest step that is seen in a short while.
-func readable(now func() time.Duration) time.Duration {
+// clockStep is the shortest step of the clock that is seen in a short while,
+// at most maxSample.
+func clockStep(now func() time.Duration) time.Duration {
 	tick := maxSample
 	last := now()
 	for range 10_000 {
@@ -20,5 +20,9 @@ func readable(now func() time.Duration) time.Duration {
 		}
 		last = t
 	}
-	return min(maxSample, ticks*tick)
+	return tick
 }
+
+// readable is the shortest time that a clock of such steps can tell well, up
+// to maxSample.
+func readable(step time.Duration) time.Duration { return min(maxSample, ticks*step) }

@@ -14,11 +14,15 @@
 // activations are as warm and its weights as cold as in a network. The inner
 // loop repeats until a sample is long enough for the clock. All operations
 // take turns in rounds of random order, so that drift becomes noise and not
-// bias; a sentinel operation is measured at both ends of each round, and
-// rounds in which it moved are repeated. An entry is the median of its rounds'
+// bias; a sentinel operation is measured at both ends of each round, and clock
+// and temperature are watched: rounds in which the sentinel moved, or the device
+// was throttled, are repeated. An entry is the median of its rounds'
 // medians with order-statistic bounds; entries that are not steady get more
 // rounds. What stays doubtful is kept with warnings; what fails is a status
 // with its reason.
+//
+// That is a burst. Another [Mode] soaks the device first, or sleeps between
+// single runs.
 //
 // # Prediction
 //

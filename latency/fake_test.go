@@ -28,6 +28,8 @@ type fakeMachine struct {
 	order      []string                       // labels of compiled chains, in order
 	runs       map[string]int                 // of chains of this key
 	closed     int
+	slept      time.Duration
+	compiling  time.Duration // of a graph
 }
 
 const (
@@ -44,6 +46,11 @@ func newFake(seed uint64) *fakeMachine {
 func (f *fakeMachine) now() time.Duration {
 	f.at += 25 * time.Nanosecond
 	return f.at
+}
+
+func (f *fakeMachine) sleep(d time.Duration) {
+	f.at += d
+	f.slept += d
 }
 
 // truth is the true time of a key: a microsecond and a nanosecond for each 16
@@ -74,6 +81,7 @@ func (f *fakeMachine) Compile(g *ops.Graph, w ops.Weights) (Runner, error) {
 		r.key = "network"
 	}
 	f.order = append(f.order, r.key)
+	f.at += f.compiling
 	return r, f.compile[r.key]
 }
 
@@ -107,7 +115,7 @@ func (r *fakeRunner) Close() { r.machine.closed++ }
 func (f *fakeMachine) session(w Work, p *profiles.Profile, o Options) *session {
 	p.Device.Model = "fake board"
 	p.Runtime = f.Info()
-	return &session{runtime: f, work: w, profile: p, options: o, machine: machine{root: fstest.MapFS{}}, now: f.now,
+	return &session{runtime: f, work: w, profile: p, options: o, machine: machine{root: fstest.MapFS{}}, now: f.now, sleep: f.sleep,
 		date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 }
 

@@ -24,16 +24,23 @@ type item struct {
 	seed    uint64
 
 	runner  Runner
-	inner   int // runs in a sample
-	samples int // samples in a batch
+	one     time.Duration // the fastest run, which nothing has interrupted
+	inner   int           // runs in a sample
+	samples int           // samples in a batch
+	cost    time.Duration // of a batch; 0: not known yet
 	rounds  []round
 	failure string
+
+	finished bool    // needs no more rounds
+	expected float64 // rounds that it will have had then; 0: unknown
+	again    int     // rounds that it has after being repeated; 0: it is not
 }
 
-// round is what one round has measured of an item, in seconds.
+// round is what one round has measured of an item, in seconds, and the
+// conditions that it was measured under.
 type round struct {
-	sentinel float64 // the sentinel's time, at its slower end
-	samples  []float64
+	conditions
+	samples []float64
 }
 
 // newOperation measures a key in a chain.
@@ -92,7 +99,14 @@ func (s *session) open(it *item) error {
 	if it.runner, err = s.runtime.Compile(g, weights); err != nil {
 		return err
 	}
-	return it.calibrate(s.now, s.least, batchTime, samplesPerRound)
+	if err := it.calibrate(s.now, s.least(), batchTime, samplesPerRound); err != nil {
+		return err
+	}
+	if s.mode.Period > 0 { // each inference by itself
+		it.inner, it.samples = 1, pacedSamples
+	}
+	it.cost = time.Duration(it.samples+1) * max(time.Duration(it.inner)*it.one, s.mode.Period)
+	return nil
 }
 
 // calibrate warms the item up and chooses the inner loop so that a sample
@@ -102,7 +116,7 @@ func (it *item) calibrate(now func() time.Duration, least, batch time.Duration, 
 	if err := it.runner.Run(); err != nil { // the first run pages memory in
 		return err
 	}
-	one := time.Duration(math.MaxInt64) // the fastest run, which nothing has interrupted
+	one := time.Duration(math.MaxInt64)
 	for start, runs := now(), 0; runs == 0 || now()-start < calibrationTime; runs++ {
 		from := now()
 		if err := it.runner.Run(); err != nil {
@@ -115,15 +129,17 @@ func (it *item) calibrate(now func() time.Duration, least, batch time.Duration, 
 	if inner*one > slowSample {
 		fewest = 1
 	}
-	it.inner, it.samples = int(inner), max(fewest, min(most, int(batch/(inner*one))))
+	it.one, it.inner, it.samples = one, int(inner), max(fewest, min(most, int(batch/(inner*one))))
 	return nil
 }
 
 // batch takes an item's samples for one round, in seconds for one operation,
-// after a sample that does not count and brings its data into the caches.
-func (it *item) batch(now func() time.Duration) ([]float64, error) {
+// after a sample that does not count and brings its data into the caches. It
+// waits before each.
+func (it *item) batch(now func() time.Duration, wait func()) ([]float64, error) {
 	samples := make([]float64, it.samples)
 	for i := -1; i < len(samples); i++ {
+		wait()
 		from := now()
 		for range it.inner {
 			if err := it.runner.Run(); err != nil {
@@ -143,6 +159,12 @@ func (it *item) resume(t profiles.Timing) {
 		r := round{samples: samples}
 		if i < len(t.SentinelS) {
 			r.sentinel = t.SentinelS[i]
+		}
+		if i < len(t.FrequencyHz) {
+			r.hz = t.FrequencyHz[i]
+		}
+		if i < len(t.TemperatureCelsius) {
+			r.celsius, r.heat = t.TemperatureCelsius[i], true
 		}
 		it.rounds = append(it.rounds, r)
 	}
@@ -170,21 +192,29 @@ func sixDigits(x float64) float64 {
 	return r
 }
 
-// The convergence of a warm-up: windows, the difference between two of them
-// that counts as none, and the time after which it is given up.
-const (
-	settleWindow = 50 * time.Millisecond
-	settleChange = 0.01
-	settleLimit  = 3 * time.Second
-)
+// settling is the convergence of a warm-up: windows, the difference between
+// two of them that counts as none, and the time after which it is given up.
+type settling struct {
+	window, limit time.Duration
+	change        float64
+}
 
-// converge runs r for at least warmUp and until the medians of two windows in
-// a row agree. It says whether they did before the limit.
-func converge(now func() time.Duration, r Runner) (settled bool, err error) {
+var settle = settling{window: 50 * time.Millisecond, limit: 3 * time.Second, change: 0.01}
+
+// settlePaced is the same of a loop that sleeps between runs.
+func settlePaced(period time.Duration) settling {
+	return settling{window: 10 * period, limit: 60 * period, change: sentinelMovePaced / 2}
+}
+
+// converge runs r, waiting before each run, for at least warmUp and until the
+// medians of two windows in a row agree. It says whether they did before the
+// limit.
+func converge(now func() time.Duration, wait func(), r Runner, g settling) (settled bool, err error) {
 	start, last := now(), 0.0
-	for now()-start < settleLimit {
+	for now()-start < g.limit {
 		var runs []float64
-		for window := now(); len(runs) == 0 || now()-window < settleWindow; {
+		for window := now(); len(runs) == 0 || now()-window < g.window; {
+			wait()
 			from := now()
 			if err := r.Run(); err != nil {
 				return false, err
@@ -192,7 +222,7 @@ func converge(now func() time.Duration, r Runner) (settled bool, err error) {
 			runs = append(runs, (now() - from).Seconds())
 		}
 		median := stats.Median(runs)
-		if now()-start >= warmUp && math.Abs(median-last) <= settleChange*last {
+		if now()-start >= warmUp && math.Abs(median-last) <= g.change*last {
 			return true, nil
 		}
 		last = median

@@ -159,32 +159,31 @@ func (s *session) describe(before hostinfo.State, earlier float64) {
 	}
 	p.Runtime.Affinity = s.machine.affinity
 	p.Protocol = profiles.Protocol{
-		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: warmUp.Seconds(), Rounds: s.options.Rounds,
-		SamplesPerRound: samplesPerRound, MinSampleS: s.least.Seconds(), Copies: minCopies,
+		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: (warmUp + s.soaked).Seconds(), Rounds: s.options.Rounds,
+		SamplesPerRound: samplesPerRound, MinSampleS: s.least().Seconds(), Copies: minCopies,
 		Cache: "weights cold, activations warm", Sentinel: sentinel.String(), Extra: p.Protocol.Extra,
-		MaxTemperatureCelsius: s.options.MaxCelsius,
+		Mode: s.mode.String(), ClockStepS: s.tick.Seconds(), MaxTemperatureCelsius: s.options.MaxCelsius,
+	}
+	if s.mode.Period > 0 {
+		p.Protocol.SamplesPerRound, p.Protocol.MinSampleS, p.Protocol.Cache = pacedSamples, 0, "as a pause leaves them"
 	}
 	process := hostinfo.ReadProcess(s.machine.root)
-	p.Protocol.Cpuset = process.Cpuset
+	p.Protocol.Cpuset = process.Group()
 	if process.Uclamp != nil {
-		p.Protocol.UclampMax = process.Uclamp.Max
+		p.Protocol.UclampMin, p.Protocol.UclampMax = process.Uclamp.Min, process.Uclamp.Max
 	}
-	if _, ok := after.Hottest(); s.options.MaxCelsius > 0 && !ok {
+	_, ok := after.Hottest()
+	if s.mode.Sustained && !ok {
+		s.warn("no temperature can be read: the device was warmed up until its speed was steady")
+	}
+	if s.options.MaxCelsius > 0 && !ok {
 		s.warn("rounds were to wait for a temperature, but none can be read")
 	}
 	if s.machine.warning != "" {
 		s.warn(s.machine.warning)
 	}
 	s.warnings = append(s.warnings, stateWarnings(p.Device.Emulation, before, after)...)
-	if len(s.sentinels) > 0 {
-		usual := stats.Median(s.sentinels)
-		if n := len(slices.DeleteFunc(slices.Clone(s.sentinels), func(t float64) bool { return !moved(t, usual) })); n > 0 {
-			s.warn(fmt.Sprintf("the sentinel moved by more than 3 %% in %d of %d rounds, which were repeated", n, len(s.sentinels)))
-		}
-		if earlier > 0 && moved(earlier, usual) {
-			s.warn(fmt.Sprintf("the sentinel takes %.4g s in this session, %.4g s in those before", usual, earlier))
-		}
-	}
+	s.sessionDoubts(earlier)
 	for _, w := range s.warnings {
 		if !slices.Contains(p.Warnings, w) {
 			p.Warnings = append(p.Warnings, w)

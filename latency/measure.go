@@ -21,21 +21,23 @@ import (
 // median are then the 4th and the 12th of them.
 const DefaultRounds = 15
 
-// The protocol's numbers. They keep a table of 35 operations and 20 networks
-// of a few milliseconds under 20 seconds where the machine is quiet.
+// The protocol's numbers. They keep a table of 75 operations and 20 networks
+// of a millisecond at 20 to 30 seconds where the machine is quiet, half of its
+// entries known to 1 %.
 const (
-	moreRounds      = 2    // unsteady entries get up to this many times the rounds
-	samplesPerRound = 5    // at most: a batch ends when batchTime is used up
-	fewestSamples   = 3    // in a batch, so that its median survives an interruption
-	steadyWidth     = 0.02 // width of the 95 % interval, relative to the median, that needs no more rounds
-	sentinelMove    = 0.03 // distance of the sentinel from its median that makes a round worthless
-	maxOpen         = 64   // networks compiled at once, which bounds memory
-	minSample       = time.Millisecond
-	maxSample       = 20 * time.Millisecond  // even where the clock is coarse
-	slowSample      = 200 * time.Millisecond // a batch of slower ones is one sample
-	batchTime       = 10 * time.Millisecond
-	warmUp          = 200 * time.Millisecond
-	calibrationTime = 20 * time.Millisecond
+	moreRounds       = 3    // unsteady entries get up to this many times the rounds
+	samplesPerRound  = 5    // at most: a batch ends when batchTime is used up
+	fewestSamples    = 3    // in a batch, so that its median survives an interruption
+	steadyWidth      = 0.02 // width of the 95 % interval, relative to the median, that needs no more rounds
+	steadyWidthPaced = 0.05 // the same of single runs, each after a sleep
+	maxOpen          = 64   // networks compiled at once, which bounds memory
+	minSample        = time.Millisecond
+	maxSample        = 20 * time.Millisecond  // even where the clock is coarse
+	slowSample       = 200 * time.Millisecond // a batch of slower ones is one sample
+	batchTime        = 10 * time.Millisecond
+	warmUp           = 200 * time.Millisecond
+	calibrationTime  = 20 * time.Millisecond
+	pacedSamples     = 3 // in a batch of a paced loop, each a single run
 )
 
 // sentinel is the operation that is measured at both ends of each round: a
@@ -61,7 +63,7 @@ type Options struct {
 	Rounds int    // fewest rounds for an entry; 0: 15
 
 	// MaxCelsius is a temperature: no round begins while the processor is
-	// hotter. 0: rounds do not wait.
+	// hotter. 0: rounds do not wait. A soaked device does not either.
 	MaxCelsius float64
 
 	// Record takes in what a round has added, for example Journal.Append of
@@ -71,16 +73,9 @@ type Options struct {
 	Progress func(Progress)
 }
 
-// Progress is how far a measurement is.
-type Progress struct {
-	Label              string // what was measured last
-	Done, Total        int    // steps; Total grows when something must be repeated
-	Elapsed, Remaining time.Duration
-}
-
-// Measure measures the work on this machine and merges it into p, whose device
-// and runtime the caller has set (see [ThisDevice]) and checked. Protocol,
-// states and warnings are those of this session.
+// Measure measures the work on this machine and merges it into p, whose device,
+// runtime and protocol.mode ([Mode]) the caller has set (see [ThisDevice]) and
+// checked. The rest of the protocol, states and warnings are those of this session.
 //
 // What p already has of the work is kept if it has enough rounds, and goes on
 // from its rounds if it has not, so an interrupted measurement is resumed by
@@ -88,11 +83,12 @@ type Progress struct {
 //
 // A compilation or a run that fails makes a failed entry, not an error. When
 // ctx ends, Measure returns its error within one batch and p and Record have
-// all finished samples. Other errors are the sentinel's and Record's.
+// all finished samples. Other errors are the mode's, the sentinel's and
+// Record's.
 func Measure(ctx context.Context, rt Runtime, w Work, p *profiles.Profile, o Options) error {
 	m, release := occupy(rt.Info().Threads)
 	defer release()
-	s := &session{runtime: rt, work: w, profile: p, options: o, machine: m, now: newClock(), date: time.Now()}
+	s := &session{runtime: rt, work: w, profile: p, options: o, machine: m, now: newClock(), sleep: time.Sleep, date: time.Now()}
 	return s.measure(ctx)
 }
 
@@ -104,15 +100,22 @@ type session struct {
 	options Options
 	machine machine
 	now     func() time.Duration
+	sleep   func(time.Duration)
 	date    time.Time
 
-	rng       *rand.Rand
-	least     time.Duration // length of a sample
-	sentinel  *item
-	sentinels []float64 // of this session's rounds
-	items     []*item
-	done      int
-	warnings  []string
+	mode     Mode
+	pacer    pacer
+	rng      *rand.Rand
+	tick     time.Duration // of the clock
+	soaked   time.Duration // under load before the first round, in sustained mode
+	sentinel *item
+	past     []conditions // of this session's rounds
+	fastest  conditions   // the highest clock and the shortest sentinel of them
+	usual    float64      // the sentinel's time in them; 0 before the first
+	items    []*item
+	done     int
+	forecast forecast
+	warnings []string
 }
 
 func (s *session) measure(ctx context.Context) error {
@@ -123,8 +126,13 @@ func (s *session) measure(ctx context.Context) error {
 	if len(s.items) == 0 {
 		return nil
 	}
+	var err error
+	if s.mode, err = ParseMode(s.profile.Protocol.Mode); err != nil {
+		return err
+	}
+	s.pacer = pacer{period: s.mode.Period, now: s.now, sleep: s.sleep}
 	s.rng = rand.New(rand.NewPCG(s.options.Seed, 1))
-	s.least = max(minSample, readable(s.now))
+	s.tick = clockStep(s.now)
 	before, earlier := s.machine.state(), s.earlierSentinel()
 	defer func() { s.describe(before, earlier) }()
 
@@ -134,10 +142,26 @@ func (s *session) measure(ctx context.Context) error {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
 	s.sentinel.samples *= 2 // everything is compared with it
-	if settled, err := converge(s.now, s.sentinel.runner); err != nil {
+	g := settle
+	if s.mode.Period > 0 {
+		g = settlePaced(s.mode.Period)
+	}
+	if settled, err := converge(s.now, s.pacer.wait, s.sentinel.runner, g); err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	} else if !settled {
 		s.warn("times did not settle during the warm-up")
+	}
+	if s.mode.Sustained {
+		var warning string
+		s.soaked, warning, err = soak(ctx, s.sentinel.runner, s.machine, s.now, func() {
+			s.progress("warming the device up" + s.machine.temperature())
+		})
+		if err != nil {
+			return fmt.Errorf("latency: warming up: %w", err)
+		}
+		if warning != "" {
+			s.warn(warning)
+		}
 	}
 	s.rng.Shuffle(len(s.items), func(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] })
 	for block := range slices.Chunk(s.items, maxOpen) {
@@ -188,9 +212,13 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		if ctx.Err() != nil {
 			break
 		}
+		from := s.now()
 		if err := s.open(it); err != nil {
 			it.fail(err)
 		}
+		s.forecast.opened++
+		s.forecast.opening += s.now() - from
+		s.foresee()
 		s.step(it)
 	}
 	if err := s.record(slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })); err != nil {
@@ -201,9 +229,18 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 			return fmt.Errorf("latency: interrupted: %w", err)
 		}
 		todo := slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return !s.wants(it) })
+		for _, it := range block {
+			it.finished, it.again = !slices.Contains(todo, it), 0
+			if !it.finished && len(it.rounds) >= s.options.Rounds {
+				it.again = len(it.rounds) + 1
+			}
+			it.expected = s.expect(it)
+		}
 		if len(todo) == 0 {
 			return nil
 		}
+		s.foresee()
+		from := s.now()
 		if err := s.cool(ctx); err != nil {
 			return err
 		}
@@ -211,6 +248,10 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		if err := errors.Join(roundErr, s.record(todo)); err != nil {
 			return err
 		}
+		for _, it := range todo {
+			s.forecast.planned += it.cost
+		}
+		s.forecast.took += s.now() - from
 	}
 }
 
@@ -220,7 +261,7 @@ const coolingStep = time.Second
 // cool waits until the processor is as cool as it must be, and shows that.
 func (s *session) cool(ctx context.Context) error {
 	limit := s.options.MaxCelsius
-	for limit > 0 {
+	for limit > 0 && !s.mode.Sustained {
 		z, ok := s.machine.state().Hottest()
 		if !ok || z.Celsius <= limit {
 			return nil
@@ -241,17 +282,18 @@ func (s *session) cool(ctx context.Context) error {
 func (s *session) round(ctx context.Context, todo []*item) error {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	first, err := s.sentinel.batch(s.now)
+	first, err := s.sentinel.batch(s.now, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
+	seen := s.machine.watch() // from here on, since the clock is up by now
 	s.rng.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
 	var done []*item
 	for _, it := range todo {
 		if ctx.Err() != nil {
 			break
 		}
-		if samples, err := it.batch(s.now); err != nil {
+		if samples, err := it.batch(s.now, s.pacer.wait); err != nil {
 			it.fail(err)
 		} else {
 			it.rounds = append(it.rounds, round{samples: samples})
@@ -259,14 +301,15 @@ func (s *session) round(ctx context.Context, todo []*item) error {
 		}
 		s.step(it)
 	}
-	last, err := s.sentinel.batch(s.now)
+	conditions := seen()
+	last, err := s.sentinel.batch(s.now, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
-	slower := max(stats.Median(first), stats.Median(last)) // a slowdown within the round counts as well
-	s.sentinels = append(s.sentinels, slower)
+	conditions.sentinel = max(stats.Median(first), stats.Median(last)) // a slowdown within the round counts as well
+	s.saw(conditions)
 	for _, it := range done {
-		it.rounds[len(it.rounds)-1].sentinel = slower
+		it.rounds[len(it.rounds)-1].conditions = conditions
 	}
 	return nil
 }
@@ -277,21 +320,7 @@ func (s *session) wants(it *item) bool {
 		return false
 	}
 	good := s.good(it.rounds)
-	return len(good) < s.options.Rounds || width(summarize(good)) > steadyWidth
-}
-
-// good lists the rounds in which the sentinel was where it usually is.
-func (s *session) good(rounds []round) []round {
-	if len(s.sentinels) == 0 {
-		return rounds
-	}
-	usual := stats.Median(s.sentinels)
-	return slices.DeleteFunc(slices.Clone(rounds), func(r round) bool { return moved(r.sentinel, usual) })
-}
-
-// moved says whether a sentinel's time is too far from the usual one.
-func moved(sentinel, usual float64) bool {
-	return max(sentinel/usual-1, 1-sentinel/usual) > sentinelMove
+	return len(good) < s.options.Rounds || width(summarize(good, s.steady())) > s.steady()
 }
 
 // record hands over what is known of the items now.
@@ -331,36 +360,25 @@ func (s *session) timing(it *item) profiles.Timing {
 	rounds := s.good(it.rounds)
 	var warnings []string
 	if exhausted := len(it.rounds) >= moreRounds*s.options.Rounds; len(rounds) == 0 || exhausted && len(rounds) < s.options.Rounds {
-		rounds = it.rounds
-		warnings = append(warnings, "the machine's speed changed: the sentinel moved by more than 3 % in some of the rounds")
+		rounds, warnings = it.rounds, s.doubts(it.rounds)
 	}
-	t := summarize(rounds)
+	if run := it.one; s.mode.Period > 0 && run > 0 && run < readable(s.tick) {
+		warnings = append(warnings, fmt.Sprintf("coarse: an inference of %v is %d steps of the clock", run, run/s.tick))
+	}
+	t := summarize(rounds, s.steady())
 	t.Warnings = append(warnings, t.Warnings...)
 	return t
 }
 
-// step counts what was done and reports progress.
-func (s *session) step(it *item) {
-	s.done++
-	s.progress(it.label)
+// steady is the width of the 95 % interval that needs no more rounds.
+func (s *session) steady() float64 {
+	if s.mode.Period > 0 {
+		return steadyWidthPaced
+	}
+	return steadyWidth
 }
 
-func (s *session) progress(label string) {
-	if s.options.Progress == nil {
-		return
-	}
-	left := 0
-	for _, it := range s.items {
-		if it.failure == "" {
-			left += max(0, s.options.Rounds-len(it.rounds))
-			if it.runner == nil && len(it.rounds) < s.options.Rounds { // not compiled yet
-				left++
-			}
-		}
-	}
-	elapsed := s.now()
-	s.options.Progress(Progress{Label: label, Done: s.done, Total: s.done + left, Elapsed: elapsed,
-		Remaining: time.Duration(float64(elapsed) / float64(max(1, s.done)) * float64(left))})
-}
+// least is how long a sample lasts at least.
+func (s *session) least() time.Duration { return max(minSample, readable(s.tick)) }
 
 func (s *session) warn(text string) { s.warnings = append(s.warnings, text) }

@@ -4,6 +4,7 @@ package latency
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/profiles"
@@ -13,8 +14,9 @@ import (
 const confidence = 0.95
 
 // summarize makes the numbers of a profile from rounds. Rounds are the
-// independent draws, since the samples of one share the machine's state.
-func summarize(rounds []round) profiles.Timing {
+// independent draws, since the samples of one share the machine's state. Bounds
+// further apart than steady, relative to the median, are a warning.
+func summarize(rounds []round, steady float64) profiles.Timing {
 	t := profiles.Timing{Status: profiles.OK}
 	var medians, all []float64
 	for _, r := range rounds {
@@ -22,16 +24,25 @@ func summarize(rounds []round) profiles.Timing {
 		all = append(all, r.samples...)
 		t.SamplesS = append(t.SamplesS, r.samples)
 		t.SentinelS = append(t.SentinelS, r.sentinel)
+		t.FrequencyHz = append(t.FrequencyHz, r.hz)
+		t.TemperatureCelsius = append(t.TemperatureCelsius, r.celsius)
+	}
+	if slices.ContainsFunc(rounds, func(r round) bool { return !(r.hz > 0) }) { // no data in one of them
+		t.FrequencyHz = nil
+	}
+	if slices.ContainsFunc(rounds, func(r round) bool { return !r.heat }) {
+		t.TemperatureCelsius = nil
 	}
 	t.N, t.MedianS = len(all), sixDigits(stats.Median(medians))
 	var coverage float64
 	t.LoS, t.HiS, coverage = stats.MedianBounds(medians, confidence)
 	t.LoS, t.HiS = min(t.LoS, t.MedianS), max(t.HiS, t.MedianS) // which was rounded
-	t.MinS, t.P90S, t.P99S = stats.Quantile(all, 0), stats.Quantile(all, 0.9), stats.Quantile(all, 0.99)
+	t.MinS, t.P90S = stats.Quantile(all, 0), stats.Quantile(all, 0.9)
+	t.P95S, t.P99S = stats.Quantile(all, 0.95), stats.Quantile(all, 0.99)
 	switch {
 	case coverage < confidence:
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%d rounds are too few for bounds at 95 %%: they are the extremes", len(rounds)))
-	case width(t) > steadyWidth:
+	case width(t) > steady:
 		t.Warnings = append(t.Warnings, fmt.Sprintf("unsteady: the bounds are %.1f %% of the median apart after %d rounds", 100*width(t), len(rounds)))
 	}
 	return t

@@ -20,7 +20,9 @@ type Verification struct {
 	HiS      float64          `json:"hi_s"`
 	MinS     float64          `json:"min_s"`
 	P90S     float64          `json:"p90_s"`
+	P95S     float64          `json:"p95_s"`
 	P99S     float64          `json:"p99_s"`
+	Mode     string           `json:"mode"` // a [Mode]
 	Warnings []string         `json:"warnings"`
 	Device   profiles.Device  `json:"device"`
 	Runtime  profiles.Runtime `json:"runtime"`
@@ -36,18 +38,29 @@ const (
 // Verify times a compiled network on this machine, in 15 rounds. Call it in a
 // fresh process, so that nothing which happened before can flatter it. Info is
 // the runtime's. Errors are the runner's, and ctx's when it ends.
-func Verify(ctx context.Context, r Runner, info profiles.Runtime) (Verification, error) {
+func Verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode) (Verification, error) {
 	m, release := occupy(info.Threads)
 	defer release()
-	return verify(ctx, r, info, m, newClock())
+	return verify(ctx, r, info, mode, m, newClock(), time.Sleep)
 }
 
-func verify(ctx context.Context, r Runner, info profiles.Runtime, m machine, now func() time.Duration) (Verification, error) {
+func verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode, m machine, now func() time.Duration, sleep func(time.Duration)) (Verification, error) {
 	before := m.state()
 	it := &item{copies: 1, runner: r}
-	settled, err := converge(now, r)
+	pace, warm := pacer{period: mode.Period, now: now, sleep: sleep}, settle
+	if mode.Period > 0 {
+		warm = settlePaced(mode.Period)
+	}
+	settled, err := converge(now, pace.wait, r, warm)
+	warning := ""
+	if err == nil && mode.Sustained {
+		_, warning, err = soak(ctx, r, m, now, func() {})
+	}
 	if err == nil {
-		err = it.calibrate(now, readable(now), verifyBatchTime, verifySamples)
+		err = it.calibrate(now, readable(clockStep(now)), verifyBatchTime, verifySamples)
+	}
+	if mode.Period > 0 { // each inference by itself
+		it.inner, it.samples = 1, pacedSamples
 	}
 	for range DefaultRounds {
 		var samples []float64
@@ -55,19 +68,22 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, m machine, now
 			err = ctx.Err()
 		}
 		if err == nil {
-			samples, err = it.quietBatch(now)
+			samples, err = it.quietBatch(now, pace.wait)
 		}
 		if err != nil {
 			return Verification{}, fmt.Errorf("latency: verify: %w", err)
 		}
 		it.rounds = append(it.rounds, round{samples: samples})
 	}
-	t := summarize(it.rounds)
-	v := Verification{N: t.N, MedianS: t.MedianS, LoS: t.LoS, HiS: t.HiS, MinS: t.MinS, P90S: t.P90S, P99S: t.P99S, Warnings: t.Warnings,
+	t := summarize(it.rounds, steadyWidth)
+	v := Verification{Mode: mode.String(), N: t.N, MedianS: t.MedianS, LoS: t.LoS, HiS: t.HiS, MinS: t.MinS, P90S: t.P90S, P95S: t.P95S, P99S: t.P99S, Warnings: t.Warnings,
 		Device: ThisDevice(), Runtime: info}
 	v.Runtime.Affinity = m.affinity
 	if !settled {
 		v.Warnings = append(v.Warnings, "times did not settle during the warm-up")
+	}
+	if warning != "" {
+		v.Warnings = append(v.Warnings, warning)
 	}
 	if m.warning != "" {
 		v.Warnings = append(v.Warnings, m.warning)
@@ -79,8 +95,8 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, m machine, now
 }
 
 // quietBatch is batch while the garbage collector rests.
-func (it *item) quietBatch(now func() time.Duration) ([]float64, error) {
+func (it *item) quietBatch(now func() time.Duration, wait func()) ([]float64, error) {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	return it.batch(now)
+	return it.batch(now, wait)
 }

@@ -29,7 +29,7 @@ func TestVerify(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFake(30)
 			f.noise = 0.01
-			v, err := verify(context.Background(), &fakeRunner{machine: f, time: tc.time}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+			v, err := verify(context.Background(), &fakeRunner{machine: f, time: tc.time}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestVerify(t *testing.T) {
 func TestVerifySeesTheTail(t *testing.T) {
 	f := newFake(31)
 	f.interrupts = 15 // a second: 3 % of the runs
-	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,21 +63,53 @@ func TestVerifySeesTheTail(t *testing.T) {
 func TestVerifyFails(t *testing.T) {
 	f := newFake(32)
 	f.run = map[string]error{"": errBroken}
-	if _, err := Verify(context.Background(), &fakeRunner{machine: f, time: time.Microsecond}, f.Info()); !errors.Is(err, errBroken) {
+	if _, err := Verify(context.Background(), &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), Mode{}); !errors.Is(err, errBroken) {
 		t.Errorf("%v", err)
 	}
 	f = newFake(33)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := verify(ctx, &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now); !errors.Is(err, context.Canceled) {
+	if _, err := verify(ctx, &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A model is verified in the mode that its table was measured in.
+func TestVerifyModes(t *testing.T) {
+	for _, tc := range []struct {
+		mode string
+		want float64 // seconds of a run; a run takes half as long again when the device is hot
+		n    int
+		took time.Duration
+	}{
+		{"burst", 2e-3, 15 * 20, 0},
+		{"paced=33ms", 2e-3, 15 * pacedSamples, 15 * pacedSamples * 33 * time.Millisecond},
+		{"sustained", 3e-3, 15 * 20, time.Minute},
+	} {
+		t.Run(tc.mode, func(t *testing.T) {
+			mode, err := ParseMode(tc.mode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, m := newFake(35), machine{root: fstest.MapFS{}}
+			if mode.Sustained {
+				m.root = heating(f)
+			}
+			v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), mode, m, f.now, f.sleep)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Mode != tc.mode || math.Abs(v.MedianS/tc.want-1) > 0.02 || v.N < tc.n*9/10 || v.N > tc.n || f.now() < tc.took {
+				t.Errorf("%+v after %v: want %v s, %d samples, %v", v, f.now(), tc.want, tc.n, tc.took)
+			}
+		})
 	}
 }
 
 func TestUnsettled(t *testing.T) {
 	f := newFake(34)
 	f.speed = func(at time.Duration) float64 { return 1 + at.Seconds() } // ever slower
-	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 10 * time.Millisecond}, f.Info(), machine{root: fstest.MapFS{}}, f.now)
+	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 10 * time.Millisecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
 	if err != nil || !slices.Contains(v.Warnings, "times did not settle during the warm-up") {
 		t.Errorf("%q, %v", v.Warnings, err)
 	}

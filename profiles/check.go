@@ -3,6 +3,7 @@
 package profiles
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -61,11 +62,20 @@ func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// SameCores is a *MismatchError if the runtime was asked to run on other cores
-// than the profile's. Unlike in Check, an empty cluster is one, too.
-func (p *Profile) SameCores(r Runtime) error {
-	if p.Runtime.Cluster == r.Cluster {
+// SameWay is a *MismatchError if q is measured on other cores or in another
+// mode. Unlike in Check, an empty cluster is one, too.
+func (p *Profile) SameWay(q *Profile) error {
+	var refused []FieldDiff
+	for _, f := range []FieldDiff{
+		{"runtime.cluster", p.Runtime.Cluster, q.Runtime.Cluster},
+		{"protocol.mode", cmp.Or(p.Protocol.Mode, Burst), cmp.Or(q.Protocol.Mode, Burst)},
+	} {
+		if f.Have != f.Want {
+			refused = append(refused, f)
+		}
+	}
+	if refused == nil {
 		return nil
 	}
-	return &MismatchError{Fields: []FieldDiff{{"runtime.cluster", p.Runtime.Cluster, r.Cluster}}}
+	return &MismatchError{Fields: refused}
 }

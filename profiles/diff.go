@@ -105,12 +105,13 @@ func sentinels(p *Profile) []float64 {
 }
 
 // Add takes over what q has measured and p has not, or from fewer samples. It
-// returns a *MismatchError if q is of another device or runtime.
+// returns a *MismatchError if q is of another device or runtime, or measured
+// in another way.
 func (p *Profile) Add(q *Profile) error {
 	if _, err := q.Check(p.Device, p.Runtime); err != nil {
 		return err
 	}
-	if err := q.SameCores(p.Runtime); err != nil {
+	if err := q.SameWay(p); err != nil {
 		return err
 	}
 	samples := map[string]int{}

@@ -70,6 +70,12 @@ func TestAdd(t *testing.T) {
 	if err := p.Add(&Profile{Device: Device{Model: "m"}, Runtime: Runtime{Cluster: "little"}}); !errors.As(err, &mismatch) {
 		t.Errorf("%v: want a mismatch of the cores", err)
 	}
+	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}}); !errors.As(err, &mismatch) || mismatch.Fields[0] != (FieldDiff{"protocol.mode", "sustained", "burst"}) {
+		t.Errorf("%v: want a mismatch of the modes", err)
+	}
+	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "burst"}}); err != nil {
+		t.Error(err)
+	}
 	other := 2e-6
 	if err := p.Add(&Profile{Device: Device{Model: "m"}, ConstantS: &other}); err == nil {
 		t.Error("two constants were merged")

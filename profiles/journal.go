@@ -24,7 +24,7 @@ type Journal struct {
 // OpenJournal opens the journal of the profile file path, or starts it. What
 // an interrupted run left there is merged into p; one that measured nothing
 // left nothing. It returns a *MismatchError if that run measured another
-// device, runtime or cores than p names, and an
+// device or runtime than p names, on other cores or in another mode, and an
 // *InvalidError if the journal is broken before its last line.
 func OpenJournal(path string, p *Profile) (*Journal, error) {
 	j := &Journal{path: path, profile: p}
@@ -93,7 +93,7 @@ func (j *Journal) read(text []byte, line int, keys map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		if err := head.SameCores(j.profile.Runtime); err != nil {
+		if err := head.SameWay(j.profile); err != nil {
 			return err
 		}
 		_, err = head.Check(j.profile.Device, j.profile.Runtime)

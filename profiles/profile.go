@@ -12,6 +12,7 @@ package profiles
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // Format names the version of the format that this package writes and reads.
@@ -75,6 +76,9 @@ type Runtime struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
+// Burst is the mode of a profile that names none.
+const Burst = "burst"
+
 // Protocol is how the last session measured.
 type Protocol struct {
 	Date            string  `json:"date"` // its start, RFC 3339, UTC
@@ -86,10 +90,13 @@ type Protocol struct {
 	Copies          int     `json:"copies"`
 	Cache           string  `json:"cache"`
 	Sentinel        string  `json:"sentinel"`
+	Mode            string  `json:"mode"`         // burst, sustained, paced=33ms (latency.Mode); empty: burst
+	ClockStepS      float64 `json:"clock_step_s"` // shortest step of the clock; 0: not recorded
 
 	MaxTemperatureCelsius float64 `json:"max_temperature_celsius"` // that each round waited for; 0: none
 	Cpuset                string  `json:"cpuset"`                  // the scheduler's group of the process; empty: unknown
-	UclampMax             int     `json:"uclamp_max"`              // how busy the scheduler took it at most, of 1024; 0: unknown
+	UclampMin             int     `json:"uclamp_min"`              // how busy the scheduler took it at least, of 1024; 0: none, or unknown
+	UclampMax             int     `json:"uclamp_max"`              // at most; 0: unknown
 
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -111,12 +118,26 @@ type Timing struct {
 	HiS     float64 `json:"hi_s"`
 	MinS    float64 `json:"min_s"` // shortest sample; 0: not recorded, as in the fields below
 	P90S    float64 `json:"p90_s"`
+	P95S    float64 `json:"p95_s"`
 	P99S    float64 `json:"p99_s"`
 
 	SamplesS      [][]float64 `json:"samples_s"` // of each round
 	SamplesDigest string      `json:"samples_digest"`
 	SentinelS     []float64   `json:"sentinel_s"` // the sentinel's time in each round
 	Warnings      []string    `json:"warnings"`   // doubts that leave it usable
+
+	FrequencyHz        []float64 `json:"frequency_hz"`        // of the core in each round; nil: no data
+	TemperatureCelsius []float64 `json:"temperature_celsius"` // of the processor in each round; nil: no data
+}
+
+// Throttled is how the warning begins that a device was slowed down, by heat,
+// power or others, while something was measured.
+const Throttled = "throttled"
+
+// Throttled says whether the device was slowed down in so many rounds that
+// they could not be left out.
+func (t Timing) Throttled() bool {
+	return slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, Throttled) })
 }
 
 // Entry is the time of one fused operation.

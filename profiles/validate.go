@@ -19,7 +19,7 @@ const (
 
 // numbers are the members of entries and networks that a failed one does not
 // have and that are never zero.
-var numbers = []string{"n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p99_s", "copies", "energy_j", "peak_bytes"}
+var numbers = []string{"n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "copies", "energy_j", "peak_bytes"}
 
 // checkPresent refuses the numbers of an entry's text that the struct cannot
 // tell from absent ones: any number of a failed entry, and zeros.
@@ -89,7 +89,7 @@ func checkName(name string, limit int, seen map[string]bool) error {
 
 // check checks a timing and further numbers of the same entry.
 func (t Timing) check(more ...float64) error {
-	optional := append([]float64{t.MinS, t.P90S, t.P99S}, more...)
+	optional := append([]float64{t.MinS, t.P90S, t.P95S, t.P99S}, more...)
 	switch t.Status {
 	case OK:
 		if t.Reason != "" {
@@ -99,7 +99,7 @@ func (t Timing) check(more ...float64) error {
 		if t.Reason == "" {
 			return errors.New("failed without a reason")
 		}
-		for _, x := range append(optional, t.MedianS, t.LoS, t.HiS, float64(t.N), float64(len(t.SamplesS)), float64(len(t.SentinelS))) {
+		for _, x := range append(optional, t.MedianS, t.LoS, t.HiS, float64(t.N), float64(len(t.SamplesS)), float64(len(t.SentinelS)), float64(len(t.FrequencyHz)), float64(len(t.TemperatureCelsius))) {
 			if x != 0 {
 				return fmt.Errorf("failed, yet has the number %v", x)
 			}
@@ -129,7 +129,7 @@ func (t Timing) check(more ...float64) error {
 
 func (t Timing) checkSamples() error {
 	n := 0
-	for _, round := range append(t.SamplesS, t.SentinelS) {
+	for _, round := range t.SamplesS {
 		for _, s := range round {
 			if !(s > 0) || !isFinite(s) {
 				return fmt.Errorf("has the sample %v: want a positive number", s)
@@ -137,12 +137,26 @@ func (t Timing) checkSamples() error {
 		}
 		n += len(round)
 	}
-	n -= len(t.SentinelS)
 	if t.SamplesS != nil && n != t.N {
 		return fmt.Errorf("n is %d, yet there are %d samples", t.N, n)
 	}
-	if t.SentinelS != nil && len(t.SentinelS) != len(t.SamplesS) {
-		return fmt.Errorf("%d sentinel times for %d rounds", len(t.SentinelS), len(t.SamplesS))
+	for _, f := range []struct {
+		what     string
+		values   []float64
+		possible func(float64) bool
+	}{
+		{"sentinel times", t.SentinelS, func(x float64) bool { return x > 0 }},
+		{"frequencies", t.FrequencyHz, func(x float64) bool { return x > 0 }},
+		{"temperatures", t.TemperatureCelsius, func(x float64) bool { return x >= -50 && x <= 200 }},
+	} {
+		if f.values != nil && len(f.values) != len(t.SamplesS) {
+			return fmt.Errorf("%d %s for %d rounds", len(f.values), f.what, len(t.SamplesS))
+		}
+		for _, x := range f.values {
+			if !f.possible(x) || !isFinite(x) {
+				return fmt.Errorf("has %v among its %s", x, f.what)
+			}
+		}
 	}
 	return nil
 }

@@ -94,13 +94,13 @@ func optional(v *float64) string {
 // of each number. An empty field was not measured.
 func EntriesCSV(w io.Writer, p *profiles.Profile) error {
 	out := csv.NewWriter(w)
-	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p99_s", "warnings"})
+	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "warnings"})
 	for _, e := range p.Entries {
 		row := []string{e.Key, e.Status, e.Reason, "", "", "", "", "", "", "", strings.Join(e.Warnings, "; ")}
 		if e.N > 0 {
 			row[3] = strconv.Itoa(e.N)
 		}
-		for i, v := range []float64{e.MedianS, e.LoS, e.HiS, e.MinS, e.P90S, e.P99S} {
+		for i, v := range []float64{e.MedianS, e.LoS, e.HiS, e.MinS, e.P90S, e.P95S, e.P99S} {
 			if v > 0 {
 				row[4+i] = optional(&v)
 			}

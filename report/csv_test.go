@@ -34,7 +34,7 @@ func TestEntriesCSV(t *testing.T) {
 	e := profiles.Entry{Key: "a", Timing: ok(2e-5, 1.9e-5, 2.1e-5)}
 	e.Warnings = []string{"one", "two"}
 	p := &profiles.Profile{Entries: []profiles.Entry{e, {Key: "b", Timing: profiles.Timing{Status: profiles.Failed, Reason: "crashed"}}}}
-	const want = `key,status,reason,n,median_s,lo_s,hi_s,min_s,p90_s,p99_s,warnings
+	const want = `key,status,reason,n,median_s,lo_s,hi_s,min_s,p90_s,p95_s,p99_s,warnings
 a,ok,,10,2e-05,1.9e-05,2.1e-05,,,,one; two
 b,failed,crashed,,,,,,,,
 `

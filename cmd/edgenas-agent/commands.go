@@ -80,7 +80,7 @@ func newSession(stdin io.Reader, progress func(*wire.Progress)) (*session, error
 	}
 	s.pool = kernels.NewPool(max(1, q.Threads))
 	s.profile = &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Runtime{Pool: s.pool}.Info()}
-	s.profile.Runtime.Cluster = q.Cluster
+	s.profile.Runtime.Cluster, s.profile.Protocol.Mode = q.Cluster, q.Mode
 	return s, nil
 }
 
@@ -108,7 +108,7 @@ func loadInto(path string, p *profiles.Profile) (*profiles.Profile, error) {
 	if _, err := old.Check(p.Device, p.Runtime); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := old.SameCores(p.Runtime); err != nil {
+	if err := old.SameWay(p); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	old.Device.Kernel, old.Runtime.Build = p.Device.Kernel, p.Runtime.Build
@@ -127,9 +127,13 @@ func journalFailure(err error) error {
 }
 
 // verify times a model and writes the latency.Verification.
-func verify(ctx context.Context, path string, threads int, cluster string, seed uint64, stdout io.Writer) error {
+func verify(ctx context.Context, path string, threads int, cluster, how string, seed uint64, stdout io.Writer) error {
 	if threads < 1 || threads > wire.MaxThreads {
 		return failure{fmt.Errorf("verify: %d threads: want 1 to %d", threads, wire.MaxThreads), exitUsage}
+	}
+	mode, err := latency.ParseMode(how)
+	if err != nil {
+		return failure{err, exitUsage}
 	}
 	bad := func(err error) error { return failure{fmt.Errorf("%s: %w", path, err), exitModel} }
 	m, err := onnx.ReadFile(path)
@@ -147,7 +151,7 @@ func verify(ctx context.Context, path string, threads int, cluster string, seed 
 	defer release()
 	pool := kernels.NewPool(threads)
 	defer pool.Close()
-	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, seed)
+	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, mode, seed)
 	if err != nil {
 		return bad(err)
 	}

@@ -32,7 +32,7 @@ const usage = `edgenas-agent measures on the device that it runs on, for edgenas
   edgenas-agent info                                  what this device is
   edgenas-agent profile [-o FILE] < REQUEST           measure operations and networks into a profile
   edgenas-agent stream NAME < REQUEST                 the same, written out round by round
-  edgenas-agent verify [-infer-threads N] [-cluster C] [-seed N] MODEL.onnx
+  edgenas-agent verify [-infer-threads N] [-cluster C] [-mode M] [-seed N] MODEL.onnx
                                                       time a model
 
 Results are JSON on standard output, or in FILE; an interrupted profile goes on
@@ -99,9 +99,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			err = stream(ctx, flags.Arg(0), stdin, stdout)
 		}
 	case "verify":
-		threads, cluster, seed := flags.Int("infer-threads", 1, ""), flags.String("cluster", "", ""), flags.Uint64("seed", 1, "")
+		threads, cluster := flags.Int("infer-threads", 1, ""), flags.String("cluster", "", "")
+		mode, seed := flags.String("mode", "", ""), flags.Uint64("seed", 1, "")
 		if err = parse(flags, args[1:], 1); err == nil {
-			err = verify(ctx, flags.Arg(0), *threads, *cluster, *seed, stdout)
+			err = verify(ctx, flags.Arg(0), *threads, *cluster, *mode, *seed, stdout)
 		}
 	default:
 		err = failure{fmt.Errorf("unknown command %q; see edgenas-agent -h", args[0]), exitUsage}

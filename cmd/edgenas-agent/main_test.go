@@ -219,6 +219,7 @@ func TestErrors(t *testing.T) {
 		{"unknown key", "profile", header + `"keys":["conv3d/k=3"]}`, exitUsage, "conv3d"},
 		{"unknown network", "profile", header + `"networks":[{"format":"edgenas-architecture/1","space":"nb301"}]}`, exitUsage, "nb301"},
 		{"too many threads", "profile", header + `"threads":100000}`, exitUsage, "100000 threads"},
+		{"unknown mode", "profile", header + `"mode":"turbo"}`, exitUsage, `mode "turbo"`},
 		{"negative rounds", "profile", header + `"rounds":-1}`, exitUsage, "-1 rounds"},
 		{"large request", "profile", strings.Repeat(" ", wire.MaxRequest+1), exitUsage, "larger than"},
 		{"profile of another device", "profile -o " + foreign, header + `"seed":1}`, exitProfile, `runtime.version is "0", want "1"`},

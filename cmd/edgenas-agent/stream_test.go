@@ -26,7 +26,7 @@ func streamed(t *testing.T, name string, q wire.Request, n int) (rounds []wire.R
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	reader := wire.NewReader(work, q.Rounds, func(m wire.Message) error {
+	reader := wire.NewReader(work, q.Rounds, q.Mode, func(m wire.Message) error {
 		session = m.Session
 		if m.Round != nil {
 			if rounds = append(rounds, *m.Round); len(rounds) == n {
@@ -163,4 +163,21 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
+}
+
+// The mode travels, is measured in, and is told with the session; what was
+// measured in another one is not gone on with.
+func TestStreamMode(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "profile-1")
+	q := streamRequest(t, 2, convKey)
+	streamed(t, name, q, 1)
+	if _, err := os.Stat(name + ".partial"); err != nil {
+		t.Fatal(err)
+	}
+	q.Mode = "paced=5ms"
+	rounds, session := streamed(t, name, q, 0)
+	e, err := merged(rounds).Lookup(convKey)
+	if err != nil || len(e.SamplesS) < 2 || e.N != 3*len(e.SamplesS) || session.Protocol.Mode != "paced=5ms" || session.Protocol.MinSampleS != 0 {
+		t.Errorf("%+v, %v, %+v", e, err, session.Protocol)
+	}
 }

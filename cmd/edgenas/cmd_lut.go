@@ -44,7 +44,7 @@ func (a *app) lutShowCommand() *cobra.Command {
 				return profileError{err}
 			}
 			return a.result(p, func(w io.Writer) {
-				fmt.Fprintf(w, "%s, %s runtime, %d thread(s), %s\n", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, p.Protocol.Date)
+				fmt.Fprintln(w, circumstances(p))
 				entries := slices.Clone(p.Entries)
 				slices.SortStableFunc(entries, func(x, y profiles.Entry) int {
 					if x.MedianS > y.MedianS {
@@ -155,7 +155,7 @@ measured first.`,
 				return slices.ContainsFunc(p.Networks, func(k profiles.Network) bool { return k.Arch == d.Arch })
 			})
 			drawn = drawn[:min(n, len(drawn))]
-			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime}
+			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
 			if err := a.measure(c.Context(), "validate", s, latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
 				return err
 			}
@@ -183,6 +183,7 @@ measured first.`,
 	space.addImage(c)
 	target.add(c)
 	target.addRounds(c)
+	target.addMode(c)
 	target.addProfile(c)
 	c.Flags().IntVar(&n, "n", 50, "number of networks")
 	return c

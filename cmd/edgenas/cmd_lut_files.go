@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/profiles"
+	"github.com/edgenas/edgenas/report"
 )
 
 func (a *app) lutMergeCommand() *cobra.Command {
@@ -54,19 +56,26 @@ samples. All files must be of the same device and runtime.`,
 	return c
 }
 
+// circumstances say in a line where and how a profile was measured.
+func circumstances(p *profiles.Profile) string {
+	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, cmp.Or(p.Protocol.Mode, profiles.Burst), p.Protocol.Date)
+}
+
 // shownDiffs is how many entries lut diff shows to people.
 const shownDiffs = 20
 
 func (a *app) lutDiffCommand() *cobra.Command {
-	return &cobra.Command{
+	var plot string
+	c := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Compare two profiles: two devices, two runtimes, two sessions",
 		Long: `diff shows how much slower each operation is in B than in A, those that differ
 most first, and sums up: median and 95th percentile of the differences, the same
 with the common drift that the sentinel saw divided out, and the rank
-correlation. With --json all entries are listed.`,
-		Example: "  edgenas lut diff pi4.json pi5.json",
-		Args:    arguments(2, 2),
+correlation. With --json all entries are listed, with --plot all are drawn.`,
+		Example: `  edgenas lut diff pi4.json pi5.json
+  edgenas lut diff monday.json tuesday.json --plot diff.svg`,
+		Args: arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var p [2]*profiles.Profile
 			for i, path := range args {
@@ -79,9 +88,15 @@ correlation. With --json all entries are listed.`,
 			if err != nil {
 				return profileError{err}
 			}
+			if plot != "" {
+				if err := report.WriteDiff(plot, d, circumstances(p[0]), circumstances(p[1])); err != nil {
+					return err
+				}
+				a.note("drawn in %s", plot)
+			}
 			return a.result(d, func(w io.Writer) {
 				for i, name := range []string{"A", "B"} {
-					fmt.Fprintf(w, "%s  %s: %s, %s runtime, %d thread(s), %s\n", name, args[i], p[i].Device.Name(), p[i].Runtime.Name, p[i].Runtime.Threads, p[i].Protocol.Date)
+					fmt.Fprintf(w, "%s  %s: %s\n", name, args[i], circumstances(p[i]))
 				}
 				fmt.Fprintf(w, "\n%10s %10s %7s\n", "A", "B", "B/A")
 				for _, e := range d.Entries[:min(shownDiffs, len(d.Entries))] {
@@ -104,4 +119,6 @@ correlation. With --json all entries are listed.`,
 			})
 		},
 	}
+	c.Flags().StringVar(&plot, "plot", "", "draw the comparison in this SVG file")
+	return c
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -27,10 +28,15 @@ of, and some whole networks, which give the constant and the guard band. An
 interrupted measurement goes on from where it was with the same command.
 
 With --device it measures on a board over ssh or on a phone over adb. Nothing
-has to be installed there, and nothing is left there.`,
+has to be installed there, and nothing is left there.
+
+A table holds for one --mode: how fast a device is when it is cool and does
+nothing else (burst), when it has been busy for minutes (sustained), or when it
+sleeps between the frames of a camera (paced).`,
 		Example: `  edgenas profile --space nb201 -o here.json
   edgenas profile --device ssh://pi@raspberrypi.local --space nb201 -o pi5.json
   edgenas profile --device adb --space nb201 -o phone.json
+  edgenas profile --device adb --space nb201 --mode paced=33ms -o camera.json
   edgenas profile --space nb201 --channels 32 -o pi5.json --only-missing`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -58,7 +64,10 @@ has to be installed there, and nothing is left there.`,
 				if _, err := old.Check(p.Device, p.Runtime); err != nil {
 					return fmt.Errorf("%s: %w", out, err)
 				}
-				if err := old.SameCores(p.Runtime); err != nil {
+				if target.mode == "" {
+					p.Protocol.Mode = old.Protocol.Mode
+				}
+				if err := old.SameWay(p); err != nil {
 					return fmt.Errorf("%s: %w", out, err)
 				}
 				p = old
@@ -73,22 +82,35 @@ has to be installed there, and nothing is left there.`,
 				}
 				return err
 			}
-			failed := 0
+			failed, throttled := 0, 0
 			for _, e := range p.Entries {
 				if e.Status == profiles.Failed {
 					failed++
 				}
+				if e.Throttled() {
+					throttled++
+				}
+			}
+			for _, n := range p.Networks {
+				if n.Throttled() {
+					throttled++
+				}
 			}
 			res := struct {
-				Profile  string `json:"profile"`
-				Device   string `json:"device"`
-				Entries  int    `json:"entries"`
-				Failed   int    `json:"failed"`
-				Networks int    `json:"networks"`
-				Emulated bool   `json:"emulated"`
-			}{out, p.Device.Name(), len(p.Entries), failed, len(p.Networks), p.Emulated()}
+				Profile   string `json:"profile"`
+				Device    string `json:"device"`
+				Mode      string `json:"mode"`
+				Entries   int    `json:"entries"`
+				Failed    int    `json:"failed"`
+				Networks  int    `json:"networks"`
+				Throttled int    `json:"throttled"` // entries and networks
+				Emulated  bool   `json:"emulated"`
+			}{out, p.Device.Name(), cmp.Or(p.Protocol.Mode, profiles.Burst), len(p.Entries), failed, len(p.Networks), throttled, p.Emulated()}
 			return a.result(res, func(w io.Writer) {
 				fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", out, res.Entries, failed, res.Networks, res.Device)
+				if res.Throttled > 0 {
+					fmt.Fprintf(w, "throttled: the device was slowed down while %d of these %d were measured, which carry a warning: let it cool (--max-temp), end other programs, or measure --mode sustained\n", res.Throttled, res.Entries+res.Networks)
+				}
 				if res.Emulated {
 					fmt.Fprintln(w, "measured under emulation: these times are NOT valid, and search refuses them")
 				}
@@ -99,6 +121,7 @@ has to be installed there, and nothing is left there.`,
 	space.addImage(c)
 	target.add(c)
 	target.addRounds(c)
+	target.addMode(c)
 	c.Flags().StringVarP(&out, "output", "o", "profile.json", "profile file to write")
 	c.Flags().BoolVar(&onlyMissing, "only-missing", false, "keep what the file has and add what it lacks")
 	return c

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -80,15 +81,22 @@ and the command that verifies the result there is printed.`,
 			}
 			r.Version, r.Date, r.Seed = version.String(), time.Now().UTC().Truncate(time.Second), a.seed
 			r.Command, r.LatencyBudgetS, r.Space, r.Size = a.commandLine(), budget.Seconds(), space.name, s.Size()
-			if _, err := arch.NewSpace(r.Space, r.supernet()); err != nil {
+			super, err := arch.NewSpace(r.Space, r.supernet())
+			if err != nil {
 				return usageError{fmt.Errorf("supernet: %w", err)}
+			}
+			if !reflect.DeepEqual(super.Alphas(), s.Alphas()) { // where cells do not share a choice
+				if c.Flags().Changed("search-cells") {
+					return usagef("--search-cells %d: the cells of %s are decided one by one: want %d, as --cells", r.SearchCells, r.Space, s.Size().Cells)
+				}
+				r.SearchCells = s.Size().Cells
 			}
 			r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
 			r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
 			r.Dataset, r.DataDigest = data, set.Digest
 			r.Device, r.Runtime, r.InferThreads, r.Rounds = target.device, target.runtime, target.inferThreads, target.rounds
 			r.Cluster, r.DeviceDir, r.Keep, r.MaxTemp = target.cluster, target.dir, target.keep, target.maxTemp
-			r.Profile, r.AllowEmulated = target.profile(), target.allowEmulated
+			r.Mode, r.Profile, r.AllowEmulated = target.mode, target.profile(), target.allowEmulated
 			if r.Folder, err = os.Getwd(); err != nil {
 				return err
 			}
@@ -103,6 +111,7 @@ and the command that verifies the result there is printed.`,
 	space.add(c)
 	target.add(c)
 	target.addRounds(c)
+	target.addMode(c)
 	target.addProfile(c)
 	dataFlag(c, &data)
 	f.IntVar(&r.SearchCells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))

@@ -53,9 +53,9 @@ when the model was made.`,
 			}
 			verify := a.target(&target).verify
 			if target.device == "" || target.device == string(devices.Local) { // here, in this process of its own
-				verify = func(ctx context.Context, _ string) (latency.Verification, error) { return a.verify(ctx, m, &target) }
+				verify = func(ctx context.Context, _, _ string) (latency.Verification, error) { return a.verify(ctx, m, &target) }
 			}
-			v, err := verify(c.Context(), args[0])
+			v, err := verify(c.Context(), args[0], target.mode)
 			if err != nil {
 				return err
 			}
@@ -76,8 +76,8 @@ when the model was made.`,
 				return dataError{fmt.Errorf("%s: holds no predicted latency to compare with --tolerance", args[0])}
 			}
 			if err := a.result(res, func(w io.Writer) {
-				fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s), %s p90, %s p99 on %s, %s runtime, %d thread(s)\n", milliseconds(v.MedianS),
-					milliseconds(v.LoS), milliseconds(v.HiS), milliseconds(v.P90S), milliseconds(v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads)
+				fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s), %s p90, %s p95, %s p99 on %s, %s runtime, %d thread(s), %s\n", milliseconds(v.MedianS),
+					milliseconds(v.LoS), milliseconds(v.HiS), milliseconds(v.P90S), milliseconds(v.P95S), milliseconds(v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
 				if res.PredictedS != nil {
 					fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", milliseconds(*res.PredictedS), 100*(v.MedianS / *res.PredictedS - 1))
 				}
@@ -101,6 +101,7 @@ when the model was made.`,
 	c.Flags().Var(&budget, "latency-budget", "fail if the median is over this time, such as 20ms")
 	c.Flags().StringVar(&tolerance, "tolerance", "", "fail if measured and predicted differ by more than this, such as 5%")
 	target.add(c)
+	target.addMode(c)
 	return c
 }
 
@@ -123,6 +124,10 @@ func (a *app) verify(ctx context.Context, m *onnx.Model, f *targetFlags) (latenc
 	if err != nil {
 		return latency.Verification{}, dataError{err}
 	}
+	mode, err := latency.ParseMode(f.mode)
+	if err != nil {
+		return latency.Verification{}, usageError{err}
+	}
 	release, err := latency.Confine(f.cluster)
 	if err != nil {
 		return latency.Verification{}, usageError{err}
@@ -130,7 +135,7 @@ func (a *app) verify(ctx context.Context, m *onnx.Model, f *targetFlags) (latenc
 	defer release()
 	pool := kernels.NewPool(f.inferThreads)
 	defer pool.Close()
-	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, a.seed)
+	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, mode, a.seed)
 	if err != nil {
 		return v, dataError{err}
 	}
@@ -157,5 +162,5 @@ func (j *job) measureUntrained(ctx context.Context, c arch.Choice) (latency.Veri
 	if err := errors.Join(err, f.Close()); err != nil {
 		return latency.Verification{}, err
 	}
-	return j.target.verify(ctx, f.Name())
+	return j.target.verify(ctx, f.Name(), j.profile.Protocol.Mode)
 }

@@ -258,7 +258,7 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		return nil, err
 	}
 	if j.live {
-		v, err := j.target.verify(ctx, j.dir.path(modelFile))
+		v, err := j.target.verify(ctx, j.dir.path(modelFile), j.profile.Protocol.Mode)
 		if err != nil {
 			return nil, err
 		}

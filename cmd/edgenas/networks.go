@@ -33,7 +33,7 @@ func (f *spaceFlags) add(c *cobra.Command) {
 	}
 	f.command = c
 	c.Flags().StringVar(&f.name, "space", arch.Spaces[0].Name, "search space: "+strings.Join(names, ", "))
-	c.Flags().IntVar(&f.size.Cells, "cells", 0, "cells: of nb201 in a stage, of darts in all"+eachDefault(func(s arch.Size) int { return s.Cells }))
+	c.Flags().IntVar(&f.size.Cells, "cells", 0, "cells: of nb201 in a stage, of darts in all, of mbconv (blocks) in a stage"+eachDefault(func(s arch.Size) int { return s.Cells }))
 	c.Flags().IntVar(&f.size.Channels, "channels", 0, "channels of the first stage"+eachDefault(func(s arch.Size) int { return s.Channels }))
 }
 

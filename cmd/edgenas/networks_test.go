@@ -23,7 +23,7 @@ var tinySpaces = sync.OnceValues(func() (all []*networks, err error) {
 	for _, sp := range []struct {
 		name  string
 		cells int
-	}{{"nb201", 1}, {"darts", 3}, {"darts", 4}, {"darts", 8}} {
+	}{{"nb201", 1}, {"darts", 3}, {"darts", 4}, {"darts", 8}, {"mbconv", 1}, {"mbconv", 3}} {
 		space, err := arch.NewSpace(sp.name, arch.Size{Cells: sp.cells, Channels: 4, Image: 16, Colours: 1, Classes: 3})
 		if err != nil {
 			return nil, err
@@ -164,6 +164,55 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	again := edgenas(t, "search", "--space", "darts", "--latency-budget", "200us", "--cells", "2", "--profile", board, "--data", images, "--out", filepath.Join(dir, "none"))
 	if again.code != exitUsage || !strings.Contains(again.stderr, "cells 2") {
 		t.Errorf("two cells: exit %d, %s", again.code, again.stderr)
+	}
+}
+
+// A chain goes the whole way; its supernet has all of its blocks, since each is
+// decided by itself.
+func TestSearchOfChain(t *testing.T) {
+	images := "idx:" + fixture(t, "tiny") // and the fixtures
+	size := tinySize
+	size.Cells, size.Channels = 4, 2 // three blocks a stage are the default
+	dir := t.TempDir()
+	board := save(t, tinyProfile(t, "mbconv", size), filepath.Join(dir, "board.json"))
+	out := filepath.Join(dir, "out")
+	flags := []string{"search", "--space", "mbconv", "--cells", "4", "--channels", "2", "--latency-budget", "450us", "--profile", board, "--data", images,
+		"--search-epochs", "1", "--epochs", "1", "--out", out}
+	if got := edgenas(t, append(flags, "--search-cells", "1")...); got.code != exitUsage || !strings.Contains(got.stderr, "--search-cells 1: the cells of mbconv are decided one by one: want 4") {
+		t.Errorf("a supernet of other blocks: exit %d, %s", got.code, got.stderr)
+	}
+	edgenas(t, append(flags, "--search-channels", "1")...).want(t, exitDone)
+	var r request
+	if err := runDir(out).readJSON(requestFile, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Size != size || r.SearchCells != 4 || r.SearchChannels != 1 {
+		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 4 and 1", r.Size, r.SearchCells, r.SearchChannels, size)
+	}
+	found, err := arch.ReadFile(filepath.Join(out, architectureFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var res result
+	if err := runDir(out).readJSON(resultFile, &res); err != nil {
+		t.Fatal(err)
+	}
+	g, err := found.Network(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count := g.Count(); !res.WithinBudget || res.Params != count.Params || res.MACs != count.MACs || res.Architecture != found.Space.Notation(found.Choice) {
+		t.Errorf("%+v: want a network within the budget of %d parameters and %d MACs", res, count.Params, count.MACs)
+	}
+	if res.ONNXMaxDifference > 1e-4 {
+		t.Errorf("logits of the export are off by %g", res.ONNXMaxDifference)
+	}
+	f, err := safetensors.ReadFile(filepath.Join(out, weightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fits(f.Weights, found); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -22,6 +22,7 @@ type stage struct {
 	total int
 	text  atomic.Value // string, which the bar's own goroutine reads
 	start time.Time
+	over  atomic.Int64 // when it will be, in nanoseconds from the start; 0: as the steps so far say
 
 	bars  *mpb.Progress // nil: plain lines
 	bar   *mpb.Bar
@@ -45,7 +46,7 @@ func (a *app) stage(name string, total int) *stage {
 			mpb.AppendDecorators(
 				decor.Percentage(decor.WC{W: 5}),
 				decor.Any(func(st decor.Statistics) string {
-					return "  " + left(s.start, st.Current, st.Total) + "  " + s.text.Load().(string)
+					return "  " + s.left(st.Current, st.Total) + "  " + s.text.Load().(string)
 				})))
 	}
 	return s
@@ -56,12 +57,20 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
+// foresee takes the estimate of the work itself: it still takes so long.
+func (s *stage) foresee(left time.Duration) { s.over.Store(int64(time.Since(s.start) + left)) }
+
 // left estimates the remaining time.
-func left(start time.Time, done, total int64) string {
-	if done == 0 {
+func (s *stage) left(done, total int64) string {
+	spent := time.Since(s.start)
+	left := max(0, time.Duration(s.over.Load())-spent)
+	switch {
+	case done == 0:
 		return "estimating"
+	case s.over.Load() == 0:
+		left = spent * time.Duration(total-done) / time.Duration(done)
 	}
-	return "about " + (time.Since(start) * time.Duration(total-done) / time.Duration(done)).Round(time.Second).String() + " left"
+	return "about " + left.Round(time.Second).String() + " left"
 }
 
 // update says that done steps are done, and what they tell.
@@ -72,7 +81,7 @@ func (s *stage) update(done int, text string) {
 		s.bar.SetCurrent(int64(done))
 	case s.out != nil && time.Since(s.last) >= s.every:
 		s.last = time.Now()
-		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), left(s.start, int64(done), int64(s.total)), text)
+		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done), int64(s.total)), text)
 	}
 }
 

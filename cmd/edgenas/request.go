@@ -40,6 +40,7 @@ type request struct {
 	DeviceDir     string  `json:"device_dir"`       // folder on the device; empty: the usual ones
 	Keep          bool    `json:"keep"`             // the agent on the device
 	MaxTemp       float64 `json:"max_temp_celsius"` // that measurements wait for; 0: none
+	Mode          string  `json:"mode"`             // of measurement; empty: the profile's, or burst
 	Rounds        int     `json:"rounds"`           // of measurement; 0: as many as usual
 	Profile       string  `json:"profile"`          // as given: the run has its own copy
 	AllowEmulated bool    `json:"allow_emulated"`
@@ -80,7 +81,7 @@ func (r *request) supernet() arch.Size {
 // target is what the run searches for. Once there is a profile in its folder,
 // that is the one.
 func (r *request) target(dir runDir) *targetFlags {
-	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, cluster: r.Cluster, dir: r.DeviceDir, keep: r.Keep, maxTemp: r.MaxTemp, rounds: r.Rounds, allowEmulated: r.AllowEmulated}
+	t := &targetFlags{device: r.Device, runtime: r.Runtime, inferThreads: r.InferThreads, cluster: r.Cluster, dir: r.DeviceDir, keep: r.Keep, maxTemp: r.MaxTemp, rounds: r.Rounds, mode: r.Mode, allowEmulated: r.AllowEmulated}
 	if r.Device == "" && r.Profile == "" {
 		t.device = "local"
 	}

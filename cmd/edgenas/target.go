@@ -29,7 +29,8 @@ type targetFlags struct {
 	keep          bool   // leave the agent on the device
 	dir           string // for the agent on the device; empty: the usual ones
 	maxTemp       float64
-	rounds        int // of measurement; 0: as many as usual
+	rounds        int    // of measurement; 0: as many as usual
+	mode          string // latency.Mode; empty: the profile's, or burst without one
 	profiles      []string
 	allowEmulated bool
 }
@@ -47,6 +48,11 @@ func (f *targetFlags) add(c *cobra.Command) {
 func (f *targetFlags) addRounds(c *cobra.Command) {
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "rounds in which each operation is measured, at least; 0: as many as the 95 % bounds need")
 	c.Flags().Float64Var(&f.maxTemp, "max-temp", 0, "begin no round of measurement while the processor is hotter, in degrees Celsius; 0: do not wait")
+}
+
+// addMode adds the flag for commands that say how to measure.
+func (f *targetFlags) addMode(c *cobra.Command) {
+	c.Flags().StringVar(&f.mode, "mode", "", "burst: a cool device; sustained: warmed up until it is steady; paced=33ms: one inference in each period, asleep in between; without it, as the profile has it, or burst")
 }
 
 func (f *targetFlags) addProfile(c *cobra.Command) {
@@ -74,6 +80,16 @@ func (f *targetFlags) check() error {
 	if !(f.maxTemp == 0 || f.maxTemp >= 20 && f.maxTemp <= 120) {
 		return usagef("--max-temp %g: want 20 to 120, in degrees Celsius", f.maxTemp)
 	}
+	mode, err := latency.ParseMode(f.mode)
+	if err != nil {
+		return usageError{fmt.Errorf("--mode: %w", err)}
+	}
+	if f.mode != "" {
+		f.mode = mode.String()
+	}
+	if mode.Sustained && f.maxTemp > 0 {
+		return usagef("--mode sustained does not wait for --max-temp %g: leave one of them out", f.maxTemp)
+	}
 	if len(f.profiles) > 1 {
 		return usagef("--profile: %d files: want one", len(f.profiles))
 	}
@@ -99,8 +115,8 @@ type target interface {
 	report(ctx context.Context) (wire.Report, error)
 	// measure is latency.Measure there; the networks are of the space.
 	measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, o latency.Options) error
-	// verify times a model file in a process of its own.
-	verify(ctx context.Context, path string) (latency.Verification, error)
+	// verify times a model file in a process of its own, in a [latency.Mode].
+	verify(ctx context.Context, path, mode string) (latency.Verification, error)
 	// leave ends what the target holds; it can be used again.
 	leave() error
 }
@@ -147,7 +163,7 @@ func (a *app) describe(ctx context.Context, f *targetFlags) (*profiles.Profile, 
 		return nil, err
 	}
 	rt.Cluster = f.cluster
-	return &profiles.Profile{Device: r.Device, Runtime: rt}, nil
+	return &profiles.Profile{Device: r.Device, Runtime: rt, Protocol: profiles.Protocol{Mode: f.mode}}, nil
 }
 
 // live says whether the target is at hand, so that it can be measured.
@@ -189,7 +205,10 @@ func (a *app) loadProfile(ctx context.Context, f *targetFlags) (*profiles.Profil
 	rt := fresh.Runtime
 	warnings, err := p.Check(fresh.Device, profiles.Runtime{Name: rt.Name, Threads: rt.Threads, DType: rt.DType, Layout: rt.Layout, Cluster: f.cluster})
 	if err == nil && f.live() {
-		err = p.SameCores(rt)
+		if f.mode == "" {
+			fresh.Protocol.Mode = p.Protocol.Mode
+		}
+		err = p.SameWay(fresh)
 	}
 	if err != nil && f.live() {
 		err = fmt.Errorf("%w; measure the device with edgenas profile, or leave --device out to search for that one", err)
@@ -221,12 +240,18 @@ func lacks(p *profiles.Profile, n *networks, f *targetFlags) error {
 		return nil
 	}
 	s := n.space.Size()
-	threads := ""
+	how := ""
 	if f.inferThreads != 1 {
-		threads = fmt.Sprintf(" --infer-threads %d", f.inferThreads)
+		how += fmt.Sprintf(" --infer-threads %d", f.inferThreads)
+	}
+	if p.Runtime.Cluster != "" {
+		how += " --cluster " + p.Runtime.Cluster
+	}
+	if mode := p.Protocol.Mode; mode != "" && mode != profiles.Burst {
+		how += " --mode " + mode
 	}
 	return fmt.Errorf("%s: %w; on that device: edgenas profile --space %s --cells %d --channels %d --image %d --colours %d --classes %d%s --only-missing -o %s", f.profile(), err,
-		n.space.Name(), s.Cells, s.Channels, s.Image, s.Colours, s.Classes, threads, quote(f.profile()))
+		n.space.Name(), s.Cells, s.Channels, s.Image, s.Colours, s.Classes, how, quote(f.profile()))
 }
 
 // table is the profile as a latency table; with a live target, what it lacks
@@ -289,6 +314,7 @@ func (a *app) measure(ctx context.Context, name string, space arch.Space, w late
 	err := a.target(f).measure(ctx, space, w, p, latency.Options{Seed: a.seed, Rounds: f.rounds, MaxCelsius: f.maxTemp, Record: record,
 		Progress: func(pr latency.Progress) {
 			bar.resize(pr.Total)
+			bar.foresee(pr.Remaining)
 			bar.update(pr.Done, pr.Label)
 		}})
 	if err == nil {

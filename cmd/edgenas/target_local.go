@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/kernels"
@@ -45,12 +47,15 @@ func (l *local) measure(ctx context.Context, _ arch.Space, w latency.Work, p *pr
 
 // verify runs this program's own verify command, so that nothing which
 // happened here can flatter the model.
-func (l *local) verify(ctx context.Context, path string) (latency.Verification, error) {
-	args := append(slices.Clone(l.app.self), "verify", path, "--json", "--quiet", "--infer-threads", strconv.Itoa(l.flags.threads))
+func (l *local) verify(ctx context.Context, path, mode string) (latency.Verification, error) {
+	args := append(slices.Clone(l.app.self), "verify", path, "--json", "--quiet", "--mode", cmp.Or(mode, profiles.Burst), "--infer-threads", strconv.Itoa(l.flags.threads))
 	if l.flags.cluster != "" {
 		args = append(args, "--cluster", l.flags.cluster)
 	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	working, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	cmd := exec.CommandContext(working, args[0], args[1:]...)
+	cmd.WaitDelay = time.Second // for what it may have started
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -59,6 +64,9 @@ func (l *local) verify(ctx context.Context, path string) (latency.Verification, 
 		}
 		if ctx.Err() != nil {
 			return latency.Verification{}, ctx.Err()
+		}
+		if working.Err() != nil {
+			err = fmt.Errorf("no answer within %v", callTime)
 		}
 		return latency.Verification{}, verifyError{fmt.Errorf("verify %s in a process of its own: %w: %s", path, err, strings.TrimSpace(stderr.String()))}
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,7 @@ type remote struct {
 
 const (
 	fruitless   = 4                // attempts in a row that gain nothing before giving up
-	callTime    = 10 * time.Minute // for putting a file there over a slow line
+	callTime    = 10 * time.Minute // for putting a file there over a slow line; how long a program may be silent
 	maxStreamed = 512 << 20        // bytes that a measurement may say
 	agentName   = "edgenas-agent"
 )
@@ -173,7 +174,7 @@ func (r *remote) report(ctx context.Context) (wire.Report, error) {
 }
 
 func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, o latency.Options) error {
-	q := wire.Request{Format: wire.Format, Threads: r.flags.threads, Seed: o.Seed, Rounds: o.Rounds, MaxCelsius: o.MaxCelsius, Cluster: r.flags.cluster, Keys: []string{}, Networks: []arch.Architecture{}}
+	q := wire.Request{Format: wire.Format, Threads: r.flags.threads, Seed: o.Seed, Rounds: o.Rounds, MaxCelsius: o.MaxCelsius, Mode: p.Protocol.Mode, Cluster: r.flags.cluster, Keys: []string{}, Networks: []arch.Architecture{}}
 	for _, k := range w.Keys {
 		q.Keys = append(q.Keys, k.String())
 	}
@@ -203,7 +204,7 @@ func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 	handle := func(m wire.Message) error {
 		switch {
 		case m.Progress != nil:
-			o.Progress(latency.Progress{Label: m.Progress.Label, Done: m.Progress.Done, Total: m.Progress.Total})
+			o.Progress(m.Progress.Latency())
 		case m.Round != nil:
 			gained = true
 			return record(m.Round.Entries, m.Round.Networks)
@@ -212,7 +213,7 @@ func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 		return nil
 	}
 	command := func() (devices.Command, error) {
-		gained, reader, q.Measured = false, wire.NewReader(w, o.Rounds, handle), measured(p, w)
+		gained, reader, q.Measured = false, wire.NewReader(w, o.Rounds, q.Mode, handle), measured(p, w)
 		text, err := json.Marshal(q)
 		return devices.Command{Args: []string{"stream", "profile-" + digest}, Stdin: bytes.NewReader(text), Stdout: reader, MaxOutput: maxStreamed}, err
 	}
@@ -252,7 +253,7 @@ func measured(p *profiles.Profile, w latency.Work) wire.Round {
 	return m
 }
 
-func (r *remote) verify(ctx context.Context, path string) (latency.Verification, error) {
+func (r *remote) verify(ctx context.Context, path, mode string) (latency.Verification, error) {
 	model, err := os.ReadFile(path)
 	if err != nil {
 		return latency.Verification{}, dataError{err}
@@ -261,7 +262,7 @@ func (r *remote) verify(ctx context.Context, path string) (latency.Verification,
 	if err != nil {
 		return latency.Verification{}, err
 	}
-	args := []string{"verify", "-infer-threads", fmt.Sprint(r.flags.threads), "-seed", fmt.Sprint(r.app.seed)}
+	args := []string{"verify", "-infer-threads", fmt.Sprint(r.flags.threads), "-mode", mode, "-seed", fmt.Sprint(r.app.seed)}
 	if r.flags.cluster != "" {
 		args = append(args, "-cluster", r.flags.cluster)
 	}
@@ -272,6 +273,9 @@ func (r *remote) verify(ctx context.Context, path string) (latency.Verification,
 	v, err := wire.DecodeVerification(text)
 	if err != nil {
 		return v, fmt.Errorf("%s: %w", r.flags.device, err)
+	}
+	if v.Mode != cmp.Or(mode, profiles.Burst) {
+		return v, fmt.Errorf("%s: %w: it has measured in mode %q, not %q", r.flags.device, wire.ErrUntrusted, v.Mode, cmp.Or(mode, profiles.Burst))
 	}
 	before, after := v.Device.Before, v.Device.After
 	v.Device = report.Device

@@ -152,3 +152,34 @@ func TestLocal(t *testing.T) {
 		t.Errorf("this machine is %+v", h)
 	}
 }
+
+// The program is tested against other machines through a folder.
+func TestRoot(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/file", []byte("text\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(rootEnv, dir)
+	if text, err := readText(Root(), "file"); err != nil || text != "text" {
+		t.Errorf("%q, %v", text, err)
+	}
+	t.Setenv(rootEnv, "")
+	if _, err := fs.Stat(Root(), strings.TrimPrefix(dir, "/")); err != nil && runtime.GOOS != "windows" {
+		t.Error(err)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	for _, tc := range []struct{ cpuset, cgroup, want string }{
+		{"/top-app\n", "0::/uid_10\n", "/top-app"},
+		{"/\n", "0::/user.slice\n", "/"},
+		{"", "1:cpu:/x\n0::/user.slice\n", "/user.slice"},
+		{"", "0::/\n", ""},
+		{"", "", ""},
+	} {
+		root := fstest.MapFS{"proc/self/cpuset": {Data: []byte(tc.cpuset)}, "proc/self/cgroup": {Data: []byte(tc.cgroup)}}
+		if got := ReadProcess(root).Group(); got != tc.want {
+			t.Errorf("cpuset %q, cgroup %q: %q, want %q", tc.cpuset, tc.cgroup, got, tc.want)
+		}
+	}
+}

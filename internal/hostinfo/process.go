@@ -25,6 +25,20 @@ type Uclamp struct {
 	Max int `json:"max"`
 }
 
+// Group is the scheduler's group of the process: its cpuset, or where the
+// kernel does not tell that, its group in the unified hierarchy. Empty is no data.
+func (p Process) Group() string {
+	if p.Cpuset != "" {
+		return p.Cpuset
+	}
+	for _, line := range p.Cgroups {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return path
+		}
+	}
+	return ""
+}
+
 // maxCgroups is above the number of controllers that Linux has.
 const maxCgroups = 32
 

@@ -31,8 +31,16 @@ func ReadState(root fs.FS, cpu int) State {
 	if word, err := readThrottleWord(root); err == nil {
 		_, s.ThrottledEver = throttleNames(word)
 	}
-	if n, err := readNumber(root, fmt.Sprintf("%s/cpu%d/thermal_throttle/core_throttle_count", cpus, cpu)); err == nil {
-		s.ThrottleEvents = max(0, n)
-	}
+	s.ThrottleEvents = ThrottleEvents(root, cpu)
 	return s
+}
+
+// ThrottleEvents is how often a processor was throttled since boot (x86); 0
+// where that is not counted.
+func ThrottleEvents(root fs.FS, cpu int) int64 {
+	n, err := readNumber(root, fmt.Sprintf("%s/cpu%d/thermal_throttle/core_throttle_count", cpus, cpu))
+	if err != nil {
+		return 0
+	}
+	return max(0, n)
 }

@@ -48,10 +48,10 @@ func (r Runtime) Run(g *ops.Graph, w ops.Weights, x []float32) ([]float32, error
 	return p.Run(x), nil
 }
 
-// Verify times a network in training form (see [latency.Verify]) on an input
-// drawn by the seed. Errors are those of a network that cannot be compiled, and
+// Verify times a network in training form (see [latency.Verify]) in a mode, on
+// an input drawn by the seed. Errors are those of a network that cannot be compiled, and
 // ctx's when it ends.
-func (r Runtime) Verify(ctx context.Context, g *ops.Graph, w ops.Weights, seed uint64) (latency.Verification, error) {
+func (r Runtime) Verify(ctx context.Context, g *ops.Graph, w ops.Weights, mode latency.Mode, seed uint64) (latency.Verification, error) {
 	p, err := infer.CompileTrained(g, w, r.Pool)
 	if err != nil {
 		return latency.Verification{}, err
@@ -60,7 +60,7 @@ func (r Runtime) Verify(ctx context.Context, g *ops.Graph, w ops.Weights, seed u
 	for i := range in {
 		in[i] = float32(rng.NormFloat64())
 	}
-	return latency.Verify(ctx, runner{p}, r.Info())
+	return latency.Verify(ctx, runner{p}, r.Info(), mode)
 }
 
 type runner struct{ *infer.Program }

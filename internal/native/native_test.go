@@ -90,19 +90,19 @@ func TestInfo(t *testing.T) {
 func TestVerify(t *testing.T) {
 	g, w := network(t)
 	r := runtime(t, 1)
-	v, err := r.Verify(t.Context(), g, w, 1)
+	v, err := r.Verify(t.Context(), g, w, latency.Mode{}, 1)
 	if err != nil || !(v.MedianS > 0) || v.Runtime.Threads != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Verify(ended, g, w, 1); !errors.Is(err, context.Canceled) {
+	if _, err := r.Verify(ended, g, w, latency.Mode{}, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted one: %v", err)
 	}
 	for name := range w {
 		w[name].Data[0] = float32(math.NaN())
 	}
-	if _, err := r.Verify(t.Context(), g, w, 1); err == nil {
+	if _, err := r.Verify(t.Context(), g, w, latency.Mode{}, 1); err == nil {
 		t.Error("weights that are no numbers were run")
 	}
 	if _, err := r.Compile(g, nil); err == nil {

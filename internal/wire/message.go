@@ -35,6 +35,12 @@ func NewProgress(p latency.Progress) *Progress {
 	return &Progress{Label: p.Label, Done: p.Done, Total: p.Total, ElapsedS: seconds(p.Elapsed), RemainingS: seconds(p.Remaining)}
 }
 
+// Latency is progress in latency's terms again.
+func (p *Progress) Latency() latency.Progress {
+	duration := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	return latency.Progress{Label: p.Label, Done: p.Done, Total: p.Total, Elapsed: duration(p.ElapsedS), Remaining: duration(p.RemainingS)}
+}
+
 // Session is what a profile says of how and in what state was measured.
 type Session struct {
 	Protocol profiles.Protocol `json:"protocol"`

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 	maxWarnings = 32
 	maxSamples  = 1 << 20 // of one entry
 	maxTimeS    = 3600    // nothing that is measured takes an hour
+	maxElapsedS = 1e7     // and all of it no four months
 )
 
 // ErrUntrusted is an answer that the agent would not give.
@@ -41,6 +43,7 @@ type Reader struct {
 	handle   func(Message) error
 	keys     map[string]int // asked for → how often it may still come
 	networks map[string]*network
+	mode     string // that was asked for
 	line     []byte
 	err      error
 	done     bool // the session has come
@@ -51,10 +54,11 @@ type network struct {
 	left   int
 }
 
-// NewReader expects the answer to a request for this work with so many rounds.
-func NewReader(w latency.Work, rounds int, handle func(Message) error) *Reader {
-	r := &Reader{handle: handle, keys: map[string]int{}, networks: map[string]*network{}}
-	most := 4*max(rounds, latency.DefaultRounds) + 8 // a round each, twice as many where times are unsteady, and room
+// NewReader expects the answer to a request for this work with so many rounds,
+// in this mode.
+func NewReader(w latency.Work, rounds int, mode string, handle func(Message) error) *Reader {
+	r := &Reader{handle: handle, mode: mode, keys: map[string]int{}, networks: map[string]*network{}}
+	most := 4*max(rounds, latency.DefaultRounds) + 8 // a round each, three times as many where times are unsteady, and room
 	for _, k := range w.Keys {
 		r.keys[k.String()] = most
 	}
@@ -151,14 +155,14 @@ func (r *Reader) check(m Message) error {
 	switch {
 	case m.Progress != nil:
 		p := m.Progress
-		if p.Done < 0 || p.Total < 0 || p.Done > maxSamples || p.Total > maxSamples || p.ElapsedS < 0 || p.RemainingS < 0 {
+		if p.Done < 0 || p.Total < 0 || p.Done > maxSamples || p.Total > maxSamples || !(p.ElapsedS >= 0 && p.ElapsedS <= maxElapsedS && p.RemainingS >= 0 && p.RemainingS <= maxElapsedS) {
 			return refusef("progress %d of %d", p.Done, p.Total)
 		}
 		return checkTexts(4<<10, p.Label) // a network's notation
 	case m.Round != nil:
 		return r.checkRound(*m.Round)
 	}
-	return m.Session.check()
+	return m.Session.check(r.mode)
 }
 
 // checkRound refuses what was not asked for, or came too often.
@@ -213,7 +217,7 @@ func checkTiming(t profiles.Timing, extra int) error {
 	for _, round := range t.SamplesS {
 		n += len(round)
 	}
-	longest := max(t.MedianS, t.LoS, t.HiS, t.MinS, t.P90S, t.P99S)
+	longest := max(t.MedianS, t.LoS, t.HiS, t.MinS, t.P90S, t.P95S, t.P99S)
 	switch {
 	case extra > 0:
 		return errors.New("has unknown members")
@@ -253,9 +257,12 @@ func checkTexts(most int, texts ...string) error {
 	return nil
 }
 
-func (s *Session) check() error {
+func (s *Session) check(mode string) error {
 	p := s.Protocol
-	for _, x := range []float64{p.WarmUpS, p.MinSampleS} {
+	if have, want := cmp.Or(p.Mode, profiles.Burst), cmp.Or(mode, profiles.Burst); have != want {
+		return refusef("the session was measured in the mode %.40q, not %q", have, want)
+	}
+	for _, x := range []float64{p.WarmUpS, p.MinSampleS, p.ClockStepS} {
 		if !(x >= 0 && x <= maxTimeS) {
 			return refusef("the session's protocol has the time %g s", x)
 		}
@@ -272,8 +279,8 @@ func (s *Session) check() error {
 	if err := errors.Join(checkState(s.Before), checkState(s.After)); err != nil {
 		return err
 	}
-	if !(p.MaxTemperatureCelsius >= 0 && p.MaxTemperatureCelsius <= 200) || p.UclampMax < 0 || p.UclampMax > 1024 {
-		return refusef("the session's protocol waits for %g °C and has the clamp %d", p.MaxTemperatureCelsius, p.UclampMax)
+	if !(p.MaxTemperatureCelsius >= 0 && p.MaxTemperatureCelsius <= 200) || p.UclampMin < 0 || p.UclampMin > 1024 || p.UclampMax < 0 || p.UclampMax > 1024 {
+		return refusef("the session's protocol waits for %g °C and has the clamps %d and %d", p.MaxTemperatureCelsius, p.UclampMin, p.UclampMax)
 	}
 	return checkTexts(maxText, p.Date, p.Cache, p.Sentinel, p.Cpuset, s.Governor)
 }

@@ -92,9 +92,9 @@ func DecodeVerification(data []byte) (latency.Verification, error) {
 		return v, refusef("verification: %.80q: %w", data, err)
 	}
 	last := 0.0
-	for _, s := range []float64{v.MinS, v.MedianS, v.P90S, v.P99S} {
+	for _, s := range []float64{v.MinS, v.MedianS, v.P90S, v.P95S, v.P99S} {
 		if !(s > 0 && s <= maxTimeS && s >= last) {
-			return v, refusef("verification: the times %g, %g, %g and %g s", v.MinS, v.MedianS, v.P90S, v.P99S)
+			return v, refusef("verification: the times %g, %g, %g, %g and %g s", v.MinS, v.MedianS, v.P90S, v.P95S, v.P99S)
 		}
 		last = s
 	}

@@ -34,6 +34,7 @@ type Request struct {
 	Rounds     int                 `json:"rounds"`                // fewest for an entry; 0: latency's default
 	Cluster    string              `json:"cluster,omitempty"`     // processors to measure on (latency.Confine); empty: the fastest
 	MaxCelsius float64             `json:"max_celsius,omitempty"` // latency.Options.MaxCelsius
+	Mode       string              `json:"mode,omitempty"`        // latency.Mode; empty: burst
 	Keys       []string            `json:"keys"`                  // of operations (ops.Key)
 	Networks   []arch.Architecture `json:"networks"`              // to be measured whole
 
@@ -68,6 +69,9 @@ func ReadRequest(r io.Reader) (Request, error) {
 		return Request{}, fmt.Errorf("request: %d rounds: want at most %d", q.Rounds, MaxRounds)
 	case !(q.MaxCelsius >= 0):
 		return Request{}, fmt.Errorf("request: %g °C: want 0 or more", q.MaxCelsius)
+	}
+	if _, err := latency.ParseMode(q.Mode); err != nil {
+		return Request{}, fmt.Errorf("request: %w", err)
 	}
 	return q, nil
 }

@@ -96,6 +96,11 @@ func TestRequest(t *testing.T) {
 	if b, _ := q.Digest(); a != b {
 		t.Error("what is known changes the digest")
 	}
+	q.Mode = "paced=33ms"
+	if b, _ := q.Digest(); a == b {
+		t.Error("another mode has the same digest")
+	}
+	q.Mode = ""
 	q.Seed++
 	if b, _ := q.Digest(); a == b {
 		t.Error("another seed has the same digest")
@@ -106,7 +111,7 @@ func TestReader(t *testing.T) {
 	_, w := asked(t)
 	want := answer(w)
 	var got []Message
-	r := NewReader(w, 1, func(m Message) error {
+	r := NewReader(w, 1, "", func(m Message) error {
 		got = append(got, m)
 		return nil
 	})
@@ -125,7 +130,7 @@ func TestReader(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	full := errors.New("disk full")
-	r = NewReader(w, 1, func(Message) error { return full })
+	r = NewReader(w, 1, "", func(Message) error { return full })
 	if _, err := io.WriteString(r, text(t, want...)); !errors.Is(err, full) || !errors.Is(r.End(), full) {
 		t.Errorf("%v: want the handler's error", err)
 	}
@@ -203,10 +208,16 @@ func TestReaderRefuses(t *testing.T) {
 		{"escapes in a warning", session(func(s *Session) { s.Warnings = []string{"\x1b]0;x\a"} }), "cannot be printed"},
 		{"warm-up of years", session(func(s *Session) { s.Protocol.WarmUpS = 1e9 }), "1e+09 s"},
 		{"unknown member of the protocol", session(func(s *Session) { s.Protocol.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }), "unknown members"},
+		{"another mode", session(func(s *Session) { s.Protocol.Mode = "paced=33ms" }), `in the mode "paced=33ms", not "burst"`},
+		{"a clock of years", session(func(s *Session) { s.Protocol.ClockStepS = 1e9 }), "1e+09 s"},
+		{"clamp", session(func(s *Session) { s.Protocol.UclampMin = 4096 }), "clamps 4096"},
+		{"tail of hours", entry(func(e *profiles.Entry) { e.P95S = 1e4 }), "10000 s"},
+		{"clock of a round below 0", entry(func(e *profiles.Entry) { e.FrequencyHz = []float64{-1} }), "frequencies"},
+		{"years left", `{"progress":{"remaining_s":1e9}}` + "\n", "progress 0 of 0"},
 		{"kept on everything", session(func(s *Session) { s.Affinity = make([]int, 1<<13) }), "processors"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := NewReader(w, 1, func(Message) error { return nil })
+			r := NewReader(w, 1, "", func(Message) error { return nil })
 			_, err := io.WriteString(r, tt.text)
 			end := r.End()
 			if err == nil {
@@ -252,7 +263,7 @@ func TestReaderDamaged(t *testing.T) {
 func readAll(t *testing.T, w latency.Work, data []byte) {
 	t.Helper()
 	p := &profiles.Profile{}
-	r := NewReader(w, 1, func(m Message) error {
+	r := NewReader(w, 1, "", func(m Message) error {
 		if m.Round != nil {
 			p.Merge(m.Round.Entries, m.Round.Networks)
 		}
@@ -336,7 +347,7 @@ func FuzzReport(f *testing.F) {
 }
 
 func TestVerification(t *testing.T) {
-	good := latency.Verification{N: 3, MedianS: 2, LoS: 1, HiS: 3, MinS: 1, P90S: 3, P99S: 3, Runtime: profiles.Runtime{Name: "native"}}
+	good := latency.Verification{N: 3, MedianS: 2, LoS: 1, HiS: 3, MinS: 1, P90S: 3, P95S: 3, P99S: 3, Runtime: profiles.Runtime{Name: "native"}}
 	for name, tt := range map[string]struct {
 		change func(*latency.Verification)
 		ok     bool
@@ -344,6 +355,7 @@ func TestVerification(t *testing.T) {
 		"good":       {func(*latency.Verification) {}, true},
 		"no samples": {func(v *latency.Verification) { v.N = 0 }, false},
 		"negative":   {func(v *latency.Verification) { v.MinS = -1 }, false},
+		"tails":      {func(v *latency.Verification) { v.P95S = 2.5 }, false},
 		"disordered": {func(v *latency.Verification) { v.P99S = 1 }, false},
 		"bounds":     {func(v *latency.Verification) { v.LoS = 2.5 }, false},
 		"hours":      {func(v *latency.Verification) { v.P99S = 1e5 }, false},
