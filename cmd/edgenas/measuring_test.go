@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -166,6 +167,16 @@ func TestModes(t *testing.T) {
 		t.Errorf("protocol %+v", q.Protocol)
 	}
 
+	// A model is verified as asked, here and there.
+	model := filepath.Join(baseline(t), modelFile)
+	for _, where := range [][]string{nil, {"--device", b.address}} {
+		o := b.edgenas(t, append([]string{"verify", model, "--mode", "paced=2ms", "--json"}, where...)...).want(t, exitDone)
+		var v latency.Verification
+		if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.Mode != "paced=2ms" || !(v.MedianS > 0) {
+			t.Errorf("%v: %s, %v", where, o.stdout, err)
+		}
+	}
+
 	burst := fixture(t, "here.json")
 	other := filepath.Join(t.TempDir(), "sustained.json")
 	q := load(t, burst)
@@ -182,6 +193,7 @@ func TestModes(t *testing.T) {
 		{"a file that names none", profileInto(burst, "--mode", "sustained"), exitProfile, `protocol.mode is "burst", want "sustained"`},
 		{"merged", []string{"lut", "merge", burst, other, "-o", filepath.Join(t.TempDir(), "both.json")}, exitProfile, `protocol.mode is "sustained", want "burst"`},
 		{"validated", append([]string{"lut", "validate", "--profile", burst, "--allow-emulated", "--mode", "paced=33ms"}, tinyFlags...), exitProfile, `protocol.mode is "burst", want "paced=33ms"`},
+		{"searched", []string{"search", "--latency-budget", "1s", "--profile", burst, "--allow-emulated", "--device", "local", "--mode", "sustained", "--out", filepath.Join(t.TempDir(), "run")}, exitProfile, `protocol.mode is "burst", want "sustained"`},
 		{"unknown", []string{"profile", "--mode", "turbo"}, exitUsage, `--mode: latency: mode "turbo": want burst, sustained or paced=33ms`},
 		{"no period", []string{"profile", "--mode", "paced=33"}, exitUsage, `want a period from 1ms to 1s`},
 		{"contradiction", []string{"profile", "--mode", "sustained", "--max-temp", "60"}, exitUsage, "--mode sustained does not wait for --max-temp 60"},
