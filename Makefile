@@ -59,7 +59,7 @@ test-arm64: ## all tests as arm64 programs, emulated; -short leaves out only rep
 
 test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
 	EDGENAS_CI=1 go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
-	EDGENAS_CI=1 go test -count 1 -run Device ./cmd/edgenas
+	EDGENAS_CI=1 go test -count 1 -timeout 20m -run Device ./cmd/edgenas
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; targets=$$(grep -rn --include '*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]*:func (.*)|\1:\2|'); \

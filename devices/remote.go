@@ -45,11 +45,11 @@ type transport interface {
 var errDropped = fmt.Errorf("%w: the session ended before its command began", ErrLost)
 
 const (
-	dropTimes   = 5               // that errDropped is believed
-	maxParallel = 4               // operations; sshd allows 10 sessions, of which the guard, sftp and killing need some
-	maxReply    = 64 << 10        // bytes of a script's output
-	mendingTime = 5 * time.Second // for putting right what was stopped
-	graceTime   = 3 * time.Second // for a killed program to end
+	dropTimes   = 5                // that errDropped is believed
+	maxParallel = 4                // operations; sshd allows 10 sessions, of which the guard, sftp and killing need some
+	maxReply    = 64 << 10         // bytes of a script's output
+	mendingTime = 10 * time.Second // for putting right what was stopped
+	graceTime   = 3 * time.Second  // for a killed program to end
 )
 
 // remote is a device behind a transport.

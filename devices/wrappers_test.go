@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -152,15 +153,31 @@ func TestTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := d.Push(t.Context(), "program", []byte("#!/bin/sh\nsleep 0.3\necho done\n"))
+	name, err := d.Push(t.Context(), "program", []byte("#!/bin/sh\nfor i in 1 2 3 4; do sleep 0.3; echo $i >&$1; done\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	brief := devices.Timeout(d, 200*time.Millisecond)
-	var out bytes.Buffer
-	if err := brief.Run(t.Context(), devices.Command{Name: name, Stdout: &out}); err != nil || out.String() != "done\n" {
-		t.Errorf("%q, %v", out.String(), err)
+	silent, err := d.Push(t.Context(), "silent", []byte("#!/bin/sh\necho $$ >pid; echo on; sleep 1000\n"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, stream := range []string{"1", "2"} { // it takes longer than that, but not without a word
+		if err := devices.Timeout(d, time.Second).Run(t.Context(), devices.Command{Name: name, Args: []string{stream}}); err != nil {
+			t.Errorf("stream %s: %v", stream, err)
+		}
+	}
+	brief := devices.Timeout(d, 200*time.Millisecond)
+	if err := brief.Run(t.Context(), devices.Command{Name: silent}); !errors.Is(err, devices.ErrLost) || !strings.Contains(err.Error(), "nothing was heard of it for 200ms") {
+		t.Errorf("a silent program: %v", err)
+	}
+	brief.Close()
+	if d, err = open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := d.Pull(t.Context(), "pid", 100); err != nil || running(strings.TrimSpace(string(id))) {
+		t.Errorf("process %q still runs, %v", id, err)
+	}
+	brief = devices.Timeout(d, 200*time.Millisecond)
 	cable.Freeze()
 	if _, err := brief.Pull(t.Context(), name, 100); !errors.Is(err, devices.ErrLost) || !strings.Contains(err.Error(), "no answer within 200ms") {
 		t.Errorf("%v", err)
@@ -176,6 +193,12 @@ func TestTimeout(t *testing.T) {
 	if _, err := d.Pull(t.Context(), name, 100); err != nil { // it is still there
 		t.Error(err)
 	}
+}
+
+// running says whether there is such a process.
+func running(pid string) bool {
+	_, err := os.Stat(filepath.Join("/proc", pid))
+	return err == nil
 }
 
 func TestLog(t *testing.T) {

@@ -39,14 +39,19 @@ var builtAgent = sync.OnceValues(func() ([]byte, error) {
 	return program, err
 })
 
+// inCI says whether everything that a test may need is here. An emulated test
+// leaves to the others what needs no emulation of it.
+func inCI() bool { return os.Getenv("EDGENAS_CI") == "1" && !emulated() }
+
 // board is a device over ssh: this machine, behind a cable.
 type board struct {
-	address string
-	home    string // there
-	dir     string // for --device-dir; empty: the usual one
-	cable   *devicestest.Cable
-	key     ssh.PublicKey // that may log in
-	program []byte        // put there as the agent
+	address  string
+	home     string // there
+	dir      string // for --device-dir; empty: the usual one
+	cable    *devicestest.Cable
+	faults   *devicestest.Faults
+	program  []byte        // put there as the agent; nil: the one that is found
+	patience time.Duration // with a device that was lost
 }
 
 func newBoard(t *testing.T) *board {
@@ -55,6 +60,20 @@ func newBoard(t *testing.T) *board {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := &board{home: t.TempDir(), program: program, patience: 10 * time.Second}
+	if emulated() { // the board is, too
+		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + ` "$@"`)
+	}
+	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{newUser(t)}, Env: []string{"HOME=" + b.home}})
+	b.cable, b.faults = devicestest.NewCable(t, s.Addr), &s.Faults
+	b.address = "ssh://pi@" + b.cable.Addr
+	know(t, b.cable.Addr, s.HostKey)
+	return b
+}
+
+// newUser gives this process a home for the time of a test, with an ssh key.
+func newUser(t *testing.T) ssh.PublicKey {
+	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -67,30 +86,28 @@ func newBoard(t *testing.T) *board {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &board{home: t.TempDir(), key: key, program: program}
-	if emulated() { // the board is, too
-		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + ` "$@"`)
-	}
-	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{key}, Env: []string{"HOME=" + b.home}})
-	b.cable = devicestest.NewCable(t, s.Addr)
-	b.address = "ssh://pi@" + b.cable.Addr
-	here := t.TempDir()
-	t.Setenv("HOME", here)
-	t.Setenv("SSH_AUTH_SOCK", "")
-	if err := os.Mkdir(filepath.Join(here, ".ssh"), 0o700); err != nil {
+	dir := filepath.Join(t.TempDir(), ".ssh")
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(here, ".ssh", "id_ed25519"), pem.EncodeToMemory(block))
-	os.Chmod(filepath.Join(here, ".ssh", "id_ed25519"), 0o600)
-	write(t, filepath.Join(here, ".ssh", "known_hosts"), []byte(knownhosts.Line([]string{b.cable.Addr}, s.HostKey)+"\n"))
-	return b
+	t.Setenv("HOME", filepath.Dir(dir))
+	t.Setenv("SSH_AUTH_SOCK", "")
+	write(t, filepath.Join(dir, "id_ed25519"), pem.EncodeToMemory(block))
+	os.Chmod(filepath.Join(dir, "id_ed25519"), 0o600)
+	return key
+}
+
+// know makes a host's key the one that is known.
+func know(t *testing.T, addr string, key ssh.PublicKey) {
+	t.Helper()
+	write(t, filepath.Join(os.Getenv("HOME"), ".ssh", "known_hosts"), []byte(knownhosts.Line([]string{addr}, key)+"\n"))
 }
 
 // phone makes the board a phone, whose cable is that to the adb server.
 func (b *board) phone(t *testing.T) {
 	t.Helper()
 	s := devicestest.ServeADB(t, nil, devicestest.ADBPhone{Serial: "A1B2", State: "device", Model: "Pixel_6"}, devicestest.ADBPhone{Serial: "C3", State: "unauthorized"})
-	b.cable = devicestest.NewCable(t, s.Addr)
+	b.cable, b.faults = devicestest.NewCable(t, s.Addr), &s.Faults
 	t.Setenv("ADB_SERVER_SOCKET", "tcp:"+b.cable.Addr)
 	b.address, b.dir = "adb", t.TempDir()
 }
@@ -123,8 +140,10 @@ func (b *board) interrupted(t *testing.T, prefix string, n int, then func(cancel
 	var stdout, stderr bytes.Buffer
 	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
 	a.self, a.spaces, a.lineEvery = self(), fixtures.spaces, 0
-	a.patience, a.pause = 10*time.Second, time.Millisecond
-	a.agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }
+	a.patience, a.pause = b.patience, time.Millisecond
+	if b.program != nil {
+		a.agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }
+	}
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
 }
@@ -256,7 +275,7 @@ func TestDeviceInterrupted(t *testing.T) {
 func TestDeviceCut(t *testing.T) {
 	fixture(t, "")
 	times := 2
-	if os.Getenv("EDGENAS_CI") == "1" {
+	if inCI() {
 		times = 20
 	}
 	for name, change := range map[string]func(*board, *testing.T){"ssh": func(*board, *testing.T) {}, "adb": (*board).phone} {
@@ -277,6 +296,35 @@ func TestDeviceCut(t *testing.T) {
 				whole(t, path)
 				b.clean(t)
 			}
+		})
+	}
+}
+
+// A file that is damaged on its way is noticed there and sent again. Where that
+// never ends, or where there is no room, the same command goes on later.
+func TestDeviceDamaged(t *testing.T) {
+	fixture(t, "")
+	for name, change := range map[string]func(*board, *testing.T){"ssh": func(*board, *testing.T) {}, "adb": (*board).phone} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t)
+			change(b, t)
+			b.patience = 100 * time.Millisecond
+			path, args := b.lacking(t, "--quiet")
+			b.faults.Full.Store(true)
+			refused(t, b.edgenas(t, args...), exitDevice, "no space", "KiB are needed", "16 are free")
+			b.faults.Full.Store(false)
+			b.clean(t)
+			b.faults.Corrupt.Store(1000)
+			refused(t, b.edgenas(t, args...), exitDevice, "corrupted in transfer")
+			b.clean(t)
+			b.faults.Corrupt.Store(2)
+			b.patience = 10 * time.Second
+			b.edgenas(t, args...).want(t, exitDone)
+			if n := b.faults.Corrupt.Load(); n != 0 {
+				t.Errorf("%d transfers are still to be damaged", n)
+			}
+			whole(t, path)
+			b.clean(t)
 		})
 	}
 }

@@ -111,7 +111,7 @@ func exitCode(err error) int {
 
 // deviceErrors are those of a device that was not reached, was lost, or does
 // not give what it should.
-var deviceErrors = []error{devices.ErrUnreachable, devices.ErrLost, devices.ErrCorrupt, devices.ErrTooMuch, wire.ErrUntrusted}
+var deviceErrors = []error{devices.ErrUnreachable, devices.ErrLost, devices.ErrCorrupt, devices.ErrNoSpace, devices.ErrTooMuch, wire.ErrUntrusted}
 
 // oneLine is an error's text on one line.
 func oneLine(err error) string {

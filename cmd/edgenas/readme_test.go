@@ -115,7 +115,7 @@ esac
 	for _, b := range blocks {
 		for line := range strings.Lines(b[1]) {
 			commands++
-			cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+			cmd := bounded(t, "sh", "-c", line)
 			cmd.Dir = work
 			for _, v := range os.Environ() {
 				if !strings.HasPrefix(v, "GOARCH=") && !strings.HasPrefix(v, "GOOS=") && !strings.HasPrefix(v, "GOFLAGS=") {

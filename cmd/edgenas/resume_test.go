@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,10 +57,27 @@ func kill(t *testing.T, at string, args ...string) {
 	}
 }
 
+// childTime is far more than any process of a test takes, emulated or not.
+const childTime = 5 * time.Minute
+
 // command is edgenas in a process of its own.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	words := append(self(), args...)
-	return exec.CommandContext(t.Context(), words[0], words[1:]...)
+	return bounded(t, words[0], words[1:]...)
+}
+
+// bounded is a program that gets SIGQUIT after childTime, so that one in Go
+// says on its stderr where it hangs, and is killed if that does not help.
+func bounded(t *testing.T, name string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(t.Context(), childTime)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Cancel = func() error {
+		t.Errorf("%q still runs after %v", args, childTime)
+		return cmd.Process.Signal(syscall.SIGQUIT)
+	}
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // A run that is killed goes on from its last checkpoint.
@@ -80,7 +98,6 @@ func TestSignal(t *testing.T) {
 			var stderr strings.Builder
 			cmd := command(t, searchArgs(t, dir, "--search-epochs", "1000")...)
 			cmd.Stderr = &watcher{w: &stderr, prefix: "search", n: 2, then: func() { cmd.Process.Signal(signal) }}
-			cmd.WaitDelay = time.Minute
 			if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "--resume "+dir) {
 				t.Errorf("%v, stderr %s: want exit %d and how to resume", err, stderr.String(), exitInterrupted)
 			}

@@ -24,16 +24,22 @@ type ADBD struct {
 // environment of what runs on it.
 func ServeADBD(t testing.TB, env ...string) *ADBD {
 	t.Helper()
+	return serveADBD(t, phone{env: env})
+}
+
+func serveADBD(t testing.TB, p phone) *ADBD {
+	t.Helper()
 	l := listen(t)
 	d := &ADBD{Addr: l.Addr().String()}
 	d.Faults.prepare(t)
+	p.faults = &d.Faults
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			h := &adbHost{conn: conn, phone: phone{faults: &d.Faults, env: env}, streams: map[uint32]*adbStream{}}
+			h := &adbHost{conn: conn, phone: p, streams: map[uint32]*adbStream{}}
 			go h.serve()
 		}
 	}()

@@ -23,6 +23,7 @@ type Cable struct {
 	conns  map[net.Conn]bool // both ends
 	left   int64             // bytes until it is cut; < 0: for ever
 	frozen chan struct{}     // while it is not closed, nothing moves
+	off    bool              // unplugged
 }
 
 // NewCable leads to target, host:port.
@@ -53,6 +54,21 @@ func (c *Cable) cutLocked() {
 	}
 	clear(c.conns)
 	c.left = -1
+}
+
+// Unplug cuts it, and refuses new connections until Plug.
+func (c *Cable) Unplug() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = true
+	c.cutLocked()
+}
+
+// Plug ends Unplug.
+func (c *Cable) Plug() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = false
 }
 
 // CutAfter cuts it once, when n more bytes have gone through.
@@ -93,7 +109,12 @@ func (c *Cable) serve() {
 			continue
 		}
 		c.mu.Lock()
-		c.conns[near], c.conns[far] = true, true
+		if c.off {
+			near.Close()
+			far.Close()
+		} else {
+			c.conns[near], c.conns[far] = true, true
+		}
 		c.mu.Unlock()
 		go func() {
 			defer near.Close()

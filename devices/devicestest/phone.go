@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +21,16 @@ import (
 type phone struct {
 	faults *Faults
 	env    []string
+	root   func() string                  // of its files; nil: that of this machine
+	enter  func(args ...string) *exec.Cmd // runs a program there; nil: on this machine
+}
+
+// path is where this machine has a file of the phone.
+func (p phone) path(name string) string {
+	if p.root == nil {
+		return name
+	}
+	return filepath.Join(p.root(), name)
 }
 
 // serves says whether there is a service of that name.
@@ -66,7 +78,7 @@ func (p phone) shell(line string, stream io.ReadWriter, gone <-chan struct{}) {
 			}
 		}
 	}()
-	s := shell{faults: p.faults, line: line, env: p.env, stdin: stdin, hangup: gone,
+	s := shell{faults: p.faults, line: line, env: p.env, enter: p.enter, stdin: stdin, hangup: gone,
 		stdout: writeFunc(func(b []byte) (int, error) { return packet(1, b) }),
 		stderr: writeFunc(func(b []byte) (int, error) { return packet(2, b) })}
 	status, err := s.run()
@@ -107,7 +119,7 @@ func (p phone) sync(stream io.ReadWriter) error {
 		switch id {
 		case "STAT":
 			var stat [12]byte // of a file that is not there
-			if info, err := os.Stat(string(arg)); err == nil {
+			if info, err := os.Stat(p.path(string(arg))); err == nil {
 				binary.LittleEndian.PutUint32(stat[:], 0o100000|uint32(info.Mode().Perm()))
 				binary.LittleEndian.PutUint32(stat[4:], uint32(info.Size()))
 			}
@@ -170,11 +182,11 @@ func (p phone) store(target string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return p.faults.store(target[:i], data, os.FileMode(mode&0o777))
+	return p.faults.store(p.path(target[:i]), data, os.FileMode(mode&0o777))
 }
 
 func (p phone) receive(path string, say func(string, int, string) error, refuse func(error) error) error {
-	f, err := os.Open(path)
+	f, err := os.Open(p.path(path))
 	if err != nil {
 		return refuse(err)
 	}

@@ -66,7 +66,8 @@ func (f *Faults) store(path string, data []byte, mode os.FileMode) error {
 type shell struct {
 	faults         *Faults
 	line           string
-	env            []string // beside this process's
+	env            []string                       // beside this process's
+	enter          func(args ...string) *exec.Cmd // as phone has it
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	hangup         <-chan struct{}
@@ -80,6 +81,9 @@ func (s shell) run() (syscall.WaitStatus, error) {
 	}
 	cmd := exec.Command("/bin/sh", "-c", s.line)
 	cmd.Env = env
+	if s.enter != nil {
+		cmd = s.enter("/bin/sh", "-c", s.line)
+	}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stdout, cmd.Stderr = s.stdout, s.stderr
