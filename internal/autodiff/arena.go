@@ -53,6 +53,7 @@ func (p *program[T]) plan(paths bool) (placed []span, total int) {
 // allocate makes the arena and gives values their memory.
 func (p *program[T]) allocate(placed []span, total int) (arena []T) {
 	arena = make([]T, total)
+	advise(arena)
 	for _, s := range placed {
 		v := &p.values[s.value]
 		v.mem = arena[s.offset : s.offset+v.size : s.offset+v.size]

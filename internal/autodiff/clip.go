@@ -16,9 +16,7 @@ import (
 func ClipGradNorm[T kernels.Float](params []Learnable, limit float64) (norm float64, err error) {
 	var squares float64
 	if err := each(params, func(_ string, _, g []T) error {
-		for _, x := range g {
-			squares += float64(x) * float64(x)
-		}
+		squares += kernels.SumSquares(g)
 		return nil
 	}); err != nil {
 		return 0, err

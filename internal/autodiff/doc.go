@@ -14,8 +14,10 @@
 // # Fusion
 //
 // Chains of ReLU, depthwise and pointwise convolution, with the batch norms
-// between them, are one operation; mixtures take in the batch norms of their
-// terms, and hand gradients on as coefficients (docs/adr/0003).
+// between them, are one operation, and so is a pointwise convolution with the
+// ReLU and the concatenation before it; mixtures take in the batch norms of
+// their terms. Statistics come from the operation that a batch norm follows,
+// which takes its gradient as coefficients in turn (docs/adr/0003).
 //
 // # Gates
 //

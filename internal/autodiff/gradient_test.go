@@ -154,6 +154,19 @@ func TestGradientsOfOperations(t *testing.T) {
 			z = b.BatchNorm("bn2", b.Conv("point2", z, 4, ops.Same(1, 1, 1), 1, false), false)
 			return b.Mix("y", 0, []ops.Value{z, y, x}, gates[:3])
 		}},
+		{"inverted residual 7x7", func(b ops.Builder, x ops.Value) ops.Value {
+			return ops.ByName("mbconv_7x7_e3").Build(b, x, ops.Config{Channels: 4, Stride: 1, Affine: true})
+		}},
+		{"inverted residual 7x7 stride 2", func(b ops.Builder, x ops.Value) ops.Value {
+			return ops.ByName("mbconv_7x7_e6").Build(b, x, ops.Config{Channels: 5, Stride: 2})
+		}},
+		{"mix of inverted residuals", func(b ops.Builder, x ops.Value) ops.Value {
+			terms := []ops.Value{x}
+			for _, op := range []string{"mbconv_3x3_e3", "mbconv_5x5_e6", "mbconv_7x7_e3"} {
+				terms = append(terms, ops.ByName(op).Build(b.Scope(op), x, ops.Config{Channels: 4, Stride: 1}))
+			}
+			return b.Mix("y", 0, terms, gates)
+		}},
 		{"concat", func(b ops.Builder, x ops.Value) ops.Value {
 			y := b.Conv("conv", b.ReLU("relu", x), 5, ops.Same(3, 1, 1), 1, false)
 			return b.Conv("y", b.Concat("concat", x, y, x), 3, ops.Same(1, 1, 1), 1, false)

@@ -4,6 +4,7 @@ package autodiff
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
@@ -195,10 +196,16 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	case ops.Mix:
 		return l.mix(i, n)
 	case ops.Concat:
+		if l.onlyPointwiseRead(i) {
+			return nil
+		}
 		return l.concat(i, n)
 	case ops.Conv:
 		if chain := l.chains[i]; chain != nil {
 			return l.separable(chain)
+		}
+		if from, relu, ok := l.isPointwise(i); ok {
+			return l.pointwise(i, n, from, relu)
 		}
 		if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
 			return l.conv(i, n, l.nodes[r.In[0]], true)
@@ -212,9 +219,11 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	case ops.ReLU:
 		x = l.apply(relu[T]{}, maps, x)
 	case ops.MaxPool:
-		x = l.apply(maxPool[T]{windows, l.site(n)}, maps, x)
+		d := maxPool[T]{windows, l.site(n), l.normed(i)}
+		x = l.pooled(i, l.apply(d, poolShapes(windows, d.norm), x), d.norm)
 	case ops.AvgPool:
-		x = l.apply(avgPool[T]{windows, l.site(n)}, maps, x)
+		d := avgPool[T]{windows, l.site(n), l.normed(i)}
+		x = l.pooled(i, l.apply(d, poolShapes(windows, d.norm), x), d.norm)
 	case ops.GlobalAvgPool:
 		x = l.apply(globalAvgPool[T]{in.N, in.H * in.W, in.C}, maps, x)
 	case ops.Linear:
@@ -238,6 +247,20 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	}
 	l.nodes[i] = x
 	return nil
+}
+
+// normed says whether a batch norm reads v.
+func (l *lowering[T]) normed(v ops.Value) bool {
+	return slices.ContainsFunc(l.readers[v], func(r ops.Value) bool { return l.from.Nodes[r].Kind == ops.BatchNorm })
+}
+
+// pooled is the first output of pooling v, whose statistics are known if it is normed.
+func (l *lowering[T]) pooled(v ops.Value, all *gorgonia.Node, normed bool) *gorgonia.Node {
+	if !normed {
+		return all
+	}
+	l.known[v] = known{all, 0}
+	return l.pick(all, 0)
 }
 
 // site is where a pooling stands, if that matters.

@@ -15,10 +15,12 @@ import (
 )
 
 // tiny is the size of nb201 supernets whose values are checked, tinyDARTS that
-// of darts ones: two reduction cells and a normal one.
+// of darts ones: two reduction cells and a normal one. tinyMBConv has blocks
+// that may be left out, and one of stride 2.
 var (
-	tiny      = arch.Size{Cells: 1, Channels: 4, Image: 8, Colours: 3, Classes: 10}
-	tinyDARTS = arch.Size{Cells: 3, Channels: 2, Image: 8, Colours: 3, Classes: 10}
+	tiny       = arch.Size{Cells: 1, Channels: 4, Image: 8, Colours: 3, Classes: 10}
+	tinyDARTS  = arch.Size{Cells: 3, Channels: 2, Image: 8, Colours: 3, Classes: 10}
+	tinyMBConv = arch.Size{Cells: 2, Channels: 2, Image: 8, Colours: 3, Classes: 10}
 )
 
 func newSpace(tb testing.TB, name string, size arch.Size) arch.Space {
@@ -155,7 +157,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		space string
 		size  arch.Size
 		paths bool
-	}{{"nb201", tiny, false}, {"nb201", tiny, true}, {"darts", tinyDARTS, false}, {"darts", tinyDARTS, true}} {
+	}{{"nb201", tiny, false}, {"nb201", tiny, true}, {"darts", tinyDARTS, false}, {"darts", tinyDARTS, true}, {"mbconv", tinyMBConv, false}, {"mbconv", tinyMBConv, true}} {
 		t.Run(fmt.Sprintf("%s, paths=%t", tt.space, tt.paths), func(t *testing.T) { testNoAllocations(t, tt.space, tt.size, tt.paths) })
 	}
 }

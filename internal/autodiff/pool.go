@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -16,68 +17,115 @@ import (
 // shares the memory of that gate's row.
 type site string
 
-// avgPool is the mean over windows, padding not counted. Input: x.
+// avgPool is the mean over windows, padding not counted. Input: x. Outputs: y,
+// and if a batch norm follows its statistics (mean and inverse of the standard
+// deviation).
 type avgPool[T kernels.Float] struct {
 	kernels.PoolShape
 	site site
+	norm bool
 }
 
-func (d avgPool[T]) String() string         { return fmt.Sprintf("avg pool %s %+v", d.site, d.PoolShape) }
-func (d avgPool[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.OutH(), d.OutW(), d.C} }
-
-func (d avgPool[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.AvgPool[T]{PoolShape: d.PoolShape}
-	c.add(k).read(&k.X, in[0]).write(&k.Y, out[0], size(d.outShape()))
+func (d avgPool[T]) String() string {
+	return fmt.Sprintf("avg pool %s %+v norm=%t", d.site, d.PoolShape, d.norm)
 }
 
-func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	out := make(gorgonia.Nodes, 1)
-	if want[0] {
-		out[0] = b.apply(avgPoolGrad[T](d), []tensor.Shape{in[0].Shape()}, grad)
+// poolShapes are those of a pooling's outputs.
+func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
+	out := []tensor.Shape{{s.N, s.OutH(), s.OutW(), s.C}}
+	if norm {
+		out = append(out, tensor.Shape{2 * s.C})
 	}
 	return out
 }
 
-// avgPoolGrad is the gradient of avgPool. Input: dy.
+// writePool makes y and its statistics outputs.
+func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, out []value, y, mean, invstd *[]T) {
+	x.write(y, out[0], s.N*s.OutH()*s.OutW()*s.C)
+	if len(out) > 1 {
+		var statistics []T
+		x.write(&statistics, out[1], 2*s.C)
+		x.ready = func() { *mean, *invstd = statistics[:s.C], statistics[s.C:] }
+	}
+}
+
+func (d avgPool[T]) compile(c *compiler[T], in, out []value) {
+	k := &kernels.AvgPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
+	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
+}
+
+func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+	return gorgonia.Nodes{poolGrad(b, avgPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
+}
+
+// poolGrad adds the gradient of a pooling, of its input, dy and, if a batch norm
+// follows, its output.
+func poolGrad[T kernels.Float](b *grapher[T], d definition[T], in, out, grad *gorgonia.Node, want, norm bool) *gorgonia.Node {
+	if !want {
+		return nil
+	}
+	args := gorgonia.Nodes{in, grad}
+	if norm {
+		args = append(args, b.pick(out, 0))
+	}
+	return b.apply(d, []tensor.Shape{in.Shape()}, args...)
+}
+
+// avgPoolGrad is the gradient of avgPool. Inputs: x, dy, and y if a batch norm follows.
 type avgPoolGrad[T kernels.Float] avgPool[T]
 
 func (d avgPoolGrad[T]) String() string { return avgPool[T](d).String() + " backward" }
 func (d avgPoolGrad[T]) adds(int) bool  { return true }
 
 func (d avgPoolGrad[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}
-	c.add(k).grad(&k.DY, in[0]).offer(&k.DX, out[0], &k.Add)
+	k := &avgPoolBackward[T]{kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
+	c.add(k).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
 }
 
-// maxPool is the maximum over windows, padding never the largest. Input: x.
+// avgPoolBackward is a kernel that knows where its output was, for a batch norm
+// whose gradient it takes over.
+type avgPoolBackward[T kernels.Float] struct {
+	kernels.AvgPoolBackward[T]
+	y value
+}
+
+// last is the last of the values.
+func last(in []value) value { return in[len(in)-1] }
+
+// maxPool is the maximum over windows, padding never the largest. Input and
+// outputs are as in avgPool.
 type maxPool[T kernels.Float] struct {
 	kernels.PoolShape
 	site site
+	norm bool
 }
 
-func (d maxPool[T]) String() string         { return fmt.Sprintf("max pool %s %+v", d.site, d.PoolShape) }
-func (d maxPool[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.OutH(), d.OutW(), d.C} }
+func (d maxPool[T]) String() string {
+	return fmt.Sprintf("max pool %s %+v norm=%t", d.site, d.PoolShape, d.norm)
+}
 
 func (d maxPool[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.MaxPool[T]{PoolShape: d.PoolShape}
-	c.add(k).read(&k.X, in[0]).write(&k.Y, out[0], size(d.outShape()))
+	k := &kernels.MaxPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
+	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
-func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	out := make(gorgonia.Nodes, 1)
-	if want[0] {
-		out[0] = b.apply(maxPoolGrad[T](d), []tensor.Shape{in[0].Shape()}, in[0], grad)
-	}
-	return out
+func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+	return gorgonia.Nodes{poolGrad(b, maxPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
 }
 
-// maxPoolGrad is the gradient of maxPool. Inputs: x, dy.
+// maxPoolGrad is the gradient of maxPool. Inputs: x, dy, and y if a batch norm follows.
 type maxPoolGrad[T kernels.Float] maxPool[T]
 
 func (d maxPoolGrad[T]) String() string { return maxPool[T](d).String() + " backward" }
 func (d maxPoolGrad[T]) adds(int) bool  { return true }
 
 func (d maxPoolGrad[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}
+	k := &maxPoolBackward[T]{kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
 	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+}
+
+// maxPoolBackward is avgPoolBackward of a max pooling.
+type maxPoolBackward[T kernels.Float] struct {
+	kernels.MaxPoolBackward[T]
+	y value
 }

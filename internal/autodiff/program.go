@@ -74,7 +74,7 @@ func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads g
 		}
 	}
 	t.takeOver()
-	t.fuseMixtures()
+	t.fuseNorms()
 	t.schedule()
 	p := t.program
 	p.loss = t.at[loss]

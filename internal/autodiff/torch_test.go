@@ -24,7 +24,7 @@ type torchSpace struct {
 	alphas []string // names that the α are drawn from
 }
 
-var torchSpaces = []torchSpace{{"nb201", tiny, []string{"alpha"}}, {"darts", tinyDARTS, []string{"normal", "reduce"}}}
+var torchSpaces = []torchSpace{{"nb201", tiny, []string{"alpha"}}, {"darts", tinyDARTS, []string{"normal", "reduce"}}, {"mbconv", tinyMBConv, []string{"first", "rest"}}}
 
 // values reads what testdata/dump_torch.py wrote.
 func (s torchSpace) values(t *testing.T) map[string][]float32 {
@@ -239,13 +239,14 @@ func testTorchGradients[T kernels.Float](t *testing.T, name string, chosen []int
 	t.Logf("%d of %d tensors have a gradient", active, len(m.Learnables()))
 }
 
-func TestDARTSGradientsAgainstTorch(t *testing.T) {
-	t.Run("float32", testTorchDARTS[float32])
-	t.Run("float64", testTorchDARTS[float64])
+func TestSampledGradientsAgainstTorch(t *testing.T) {
+	for _, space := range torchSpaces[1:] {
+		t.Run(space.name+"/float32", func(t *testing.T) { testTorchSampled[float32](t, space) })
+		t.Run(space.name+"/float64", func(t *testing.T) { testTorchSampled[float64](t, space) })
+	}
 }
 
-func testTorchDARTS[T kernels.Float](t *testing.T) {
-	space := torchSpaces[1]
+func testTorchSampled[T kernels.Float](t *testing.T, space torchSpace) {
 	want := space.values(t)
 	m := torchModel[T](t, space)
 	torchBatch(m, "train")

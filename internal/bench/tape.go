@@ -114,16 +114,33 @@ func (t *tape[T]) poolShape() kernels.PoolShape {
 	return kernels.PoolShape{N: t.n, H: t.size, W: t.size, C: t.c, Kernel: 3, Stride: 1, Pad: 1}
 }
 
+// maxPool adds a max pooling and the batch norm behind it, as a training step
+// runs them: the statistics come from the pooling, the gradient goes on as
+// coefficients.
 func (t *tape[T]) maxPool() {
-	x, dx, y, dy := t.next()
-	t.forward = append(t.forward, &kernels.MaxPool[T]{PoolShape: t.poolShape(), X: x, Y: y})
-	t.backward = append(t.backward, &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, DY: dy, DX: dx})
+	x, dx, y, _ := t.next()
+	f := &kernels.MaxPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
+	b := &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, Y: y, DX: dx}
+	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
+	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
 }
 
+// avgPool is maxPool for the mean.
 func (t *tape[T]) avgPool() {
-	x, dx, y, dy := t.next()
-	t.forward = append(t.forward, &kernels.AvgPool[T]{PoolShape: t.poolShape(), X: x, Y: y})
-	t.backward = append(t.backward, &kernels.AvgPoolBackward[T]{PoolShape: t.poolShape(), DY: dy, DX: dx})
+	x, dx, y, _ := t.next()
+	f := &kernels.AvgPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
+	b := &kernels.AvgPoolBackward[T]{PoolShape: t.poolShape(), Y: y, DX: dx}
+	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
+	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
+}
+
+// behind adds a batch norm whose statistics are known and whose gradient the
+// layer before makes itself, of dy and the coefficients.
+func (t *tape[T]) behind(mean, invstd []T) (dy, a, b, d []T) {
+	t.normalise(false, mean, invstd, true)
+	k := t.backward[len(t.backward)-1].(*kernels.BatchNormBackward[T])
+	k.DX, k.Coefs = nil, t.random(3*t.c)
+	return k.DY, k.Coefs[:t.c], k.Coefs[t.c:][:t.c], k.Coefs[2*t.c:]
 }
 
 // separable adds ReLU, depthwise and 1×1 convolution and batch norm so many

@@ -14,6 +14,7 @@ type avgPool[T Float] struct {
 	outside []T // a row of zeros, if box
 	runs    []poolRun
 	inverse [][]T // for each count, 1/count for every channel
+	moments []T   // forward: of each image
 }
 
 func newAvgPool[T Float](s PoolShape, threads int) *avgPool[T] {
@@ -34,23 +35,24 @@ func newAvgPool[T Float](s PoolShape, threads int) *avgPool[T] {
 	return a
 }
 
-// boxRow computes row r of an image of y from rows r−1, r, r+1 of x. Forward,
+// boxRow computes row r of an image of y from rows r−1, r, r+1 of x, those
+// outside left out. Forward,
 // the weights are those of the window of row r, and the first and last column
 // are multiplied by 3/2 afterwards, for their windows are two columns wide;
 // backward, each row has the weight of its own window, and so have the columns.
-func (a *avgPool[T]) boxRow(y, x []T, r int, backward, add bool) {
+func (a *avgPool[T]) boxRow(y []T, rows [3][]T, r int, backward, add bool) {
 	s := a.shape
-	var rows [3][]T
 	var weights [3]T
 	for i := range rows {
 		row, window := r+i-1, r
 		if backward {
 			window = row
 		}
-		rows[i] = a.outside
-		if row >= 0 && row < s.H {
+		if row < 0 || row >= s.H {
+			rows[i] = a.outside
+		} else {
 			first, end := s.window(window, s.H)
-			rows[i], weights[i] = x[row*s.W*s.C:], 1/T(3*(end-first))
+			weights[i] = 1 / T(3*(end-first))
 		}
 	}
 	pre, post := T(1), T(1.5)
@@ -61,23 +63,30 @@ func (a *avgPool[T]) boxRow(y, x []T, r int, backward, add bool) {
 }
 
 // AvgPool is the mean over each window; padding is not counted.
-// Residual, if not nil, is added; it may be Y.
+// Residual, if not nil, is added; it may be Y. Mean and InvStd are as in [MaxPool].
 type AvgPool[T Float] struct {
 	PoolShape
-	X, Residual, Y []T
+	Epsilon                      T
+	X, Residual, Y, Mean, InvStd []T
 
 	plan *avgPool[T]
 }
 
-// Run computes Y.
+// Run computes Y and its statistics.
 func (c *AvgPool[T]) Run(p *Pool) {
 	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
 		c.plan = newAvgPool[T](c.PoolShape, p.Threads())
+		c.plan.moments = make([]T, c.N*momentParts*c.C)
 	}
 	need("average pool", "X", c.X, c.xLen())
 	optional("average pool", "Residual", c.Residual, c.yLen())
 	need("average pool", "Y", c.Y, c.yLen())
-	p.For(c.N*c.OutH()/c.pieceRows(p.Threads()), (*avgPoolTask[T])(c))
+	optional("average pool", "Mean", c.Mean, c.C)
+	optional("average pool", "InvStd", c.InvStd, c.C)
+	p.For(c.N*c.OutH()/c.pieceRows(p.Threads(), c.Mean != nil), (*avgPoolTask[T])(c))
+	if c.Mean != nil {
+		equalMoments(c.Mean, c.InvStd, c.plan.moments, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
+	}
 }
 
 // avgPoolTask does some output rows.
@@ -85,7 +94,7 @@ type avgPoolTask[T Float] AvgPool[T]
 
 func (c *avgPoolTask[T]) Do(piece, _ int) {
 	a, m := c.plan, loops[T]()
-	rows, width := c.pieceRows(a.threads), c.OutW()*c.C
+	rows, width := c.pieceRows(a.threads, c.Mean != nil), c.OutW()*c.C
 	for row := piece * rows; row < (piece+1)*rows; row++ {
 		x, o, at := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH(), row*width
 		y := c.Y[at:][:width]
@@ -93,13 +102,16 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}
-			a.boxRow(y, x, o, false, c.Residual != nil)
-			continue
+			a.boxRow(y, [3][]T{rowOr(x, o-1, c.H, width, nil), x[o*width:], rowOr(x, o+1, c.H, width, nil)}, o, false, c.Residual != nil)
+		} else {
+			for _, r := range a.runs {
+				w, start := c.taps(o, r)
+				inverse := a.inverse[w.rows*w.cols]
+				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse, w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
+			}
 		}
-		for _, r := range a.runs {
-			w, start := c.taps(o, r)
-			inverse := a.inverse[w.rows*w.cols]
-			m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse, w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
+		if c.Mean != nil {
+			rowMoments(m, a.moments, c.Y, row, c.PoolShape)
 		}
 	}
 }
@@ -116,12 +128,13 @@ type avgPoolBackward[T Float] struct {
 	avgPool[T]
 	depthwise
 	one, zero []T // for every channel
-	work      []T // for each thread, a working copy
+	work      []T // for each thread, a working copy; of box, three rows
 }
 
 func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
 	b := &avgPoolBackward[T]{avgPool: *newAvgPool[T](s, threads)}
 	if b.box {
+		b.work = make([]T, threads*3*s.W*s.C)
 		return b
 	}
 	b.depthwise = *newDepthwise(s.backward(threads), s.Kernel)
@@ -134,36 +147,53 @@ func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
 	return b
 }
 
-// AvgPoolBackward is the gradient of [AvgPool] in X: DX, or DX + it if Add.
+// AvgPoolBackward is the gradient of [AvgPool] in X: DX, or DX + it if Add. Y's
+// gradient is as in [MaxPoolBackward].
 type AvgPoolBackward[T Float] struct {
 	PoolShape
-	Add    bool
-	DY, DX []T
+	Add                bool
+	DY, A, B, D, Y, DX []T
 
 	plan *avgPoolBackward[T]
 }
 
+func (c *AvgPoolBackward[T]) gradient() poolGradient[T] {
+	return poolGradient[T]{c.DY, c.Y, c.A, c.B, c.D}
+}
+
 // Run computes DX.
 func (c *AvgPoolBackward[T]) Run(p *Pool) {
+	const kernel = "average pool backward"
 	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
 		c.plan = newAvgPoolBackward[T](c.PoolShape, p.Threads())
 	}
-	need("average pool backward", "DY", c.DY, c.yLen())
-	need("average pool backward", "DX", c.DX, c.xLen())
+	g := c.gradient()
+	g.check(kernel, c.PoolShape)
+	need(kernel, "DX", c.DX, c.xLen())
 	if c.plan.box {
-		p.For(c.N*c.H/c.pieceRows(p.Threads()), (*boxBackwardTask[T])(c))
+		p.For(c.N, (*boxBackwardTask[T])(c))
 		return
 	}
 	p.For(c.plan.g.pieces(), (*avgPoolBackwardTask[T])(c))
 }
 
-// boxBackwardTask does some rows.
+// boxBackwardTask does an image.
 type boxBackwardTask[T Float] AvgPoolBackward[T]
 
-func (c *boxBackwardTask[T]) Do(piece, _ int) {
-	rows, width := c.pieceRows(c.plan.threads), c.W*c.C
-	for row := piece * rows; row < (piece+1)*rows; row++ {
-		c.plan.boxRow(c.DX[row*width:], c.DY[row/c.H*c.H*width:], row%c.H, true, c.Add)
+func (c *boxBackwardTask[T]) Do(image, worker int) {
+	m, width := loops[T](), c.W*c.C
+	work := c.plan.work[worker*3*width:][:3*width]
+	gradient := (*AvgPoolBackward[T])(c).gradient()
+	row := func(r int) []T {
+		if r >= c.H {
+			return nil
+		}
+		return gradient.row(m, work[r%3*width:][:width], image*c.H+r, c.W, c.C)
+	}
+	rows := [3][]T{nil, nil, row(0)}
+	for r := range c.H {
+		rows = [3][]T{rows[1], rows[2], row(r + 1)}
+		c.plan.boxRow(c.DX[(image*c.H+r)*width:], rows, r, true, c.Add)
 	}
 }
 
@@ -188,7 +218,7 @@ func (c *avgPoolBackwardTask[T]) Do(piece, worker int) {
 // load makes a piece's working copy of Y's gradient.
 func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
 	b, m := c.plan, loops[T]()
-	g := &b.g
+	g, gradient := &b.g, (*AvgPoolBackward[T])(c).gradient()
 	image, images, unit, units := g.at(piece)
 	for i := range images {
 		for r := range g.rows.span(units) {
@@ -199,7 +229,8 @@ func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
 				continue
 			}
 			first, end := c.window(o, c.H)
-			dy := c.DY[((image+i)*c.OutH()+o)*c.OutW()*c.C:]
+			at := row[-g.cols.lo*c.C:]
+			dy := gradient.row(m, at, (image+i)*c.OutH()+o, c.OutW(), c.C)
 			for _, run := range b.runs {
 				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero, floorOf[T](false), run.n, c.C, c.C, false)
 			}

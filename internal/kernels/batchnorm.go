@@ -93,11 +93,12 @@ func (b *batchNormApply[T]) Do(chunk, _ int) {
 }
 
 // BatchNormBackward is the gradient of [BatchNorm]. DX, or DX + it if Add;
-// DGamma and DBeta (C). Each of the three may be nil. Gamma nil is 1.
+// DGamma and DBeta (C); Coefs (3·C): DX is DY·a + X·b + d, channel by channel.
+// Each of the four may be nil. Gamma nil is 1.
 type BatchNormBackward[T Float] struct {
-	M, C                                                   int
-	Add                                                    bool
-	X, Gamma, Mean, InvStd, DY, DX, DGamma, DBeta, Scratch []T
+	M, C                                                          int
+	Add                                                           bool
+	X, Gamma, Mean, InvStd, DY, DX, DGamma, DBeta, Coefs, Scratch []T
 }
 
 // ScratchLen is the length of Scratch.
@@ -115,6 +116,7 @@ func (b *BatchNormBackward[T]) Run(p *Pool) {
 	optional(kernel, "Gamma", b.Gamma, b.C)
 	optional(kernel, "DGamma", b.DGamma, b.C)
 	optional(kernel, "DBeta", b.DBeta, b.C)
+	optional(kernel, "Coefs", b.Coefs, 3*b.C)
 	need(kernel, "Scratch", b.Scratch, b.ScratchLen(p.Threads()))
 	r := rowChunks{b.M, b.C}
 	clear(b.Scratch[:b.C]) // what DY's sums are taken from
@@ -136,6 +138,7 @@ func (b *BatchNormBackward[T]) Run(p *Pool) {
 			b.DBeta[ch] = T(sum)
 		}
 	}
+	copy(b.Coefs, b.Scratch[:3*b.C])
 	if b.DX != nil {
 		p.For(r.count(), (*batchNormGradient[T])(b))
 	}

@@ -69,15 +69,18 @@ func PackConv[T Float](s ConvShape, dst, weights []T) {
 //
 // pre is a ReLU if ReLUIn, post if ReLUOut. Bias (Out) and Residual (like Y)
 // are left out if nil; Residual may be Y. If Packed is nil, Run packs Weights
-// into Scratch first; else it uses Packed (see [PackConv]), and Weights may be nil.
+// into Scratch first, or their transforms (winograd.go); else it uses Packed (see
+// [PackConv]), and Weights may be nil.
 type Conv[T Float] struct {
 	ConvShape
 	ReLUIn, ReLUOut                                bool
 	X, Weights, Packed, Bias, Residual, Y, Scratch []T
 
-	plan *dense
-	key  convKey
-	args denseArgs[T]
+	plan   *dense
+	tiles  *tiling // if Packed is nil and minimal filtering pays
+	key    convKey
+	packed bool
+	args   denseArgs[T]
 }
 
 // convKey is what a plan depends on. The first Run makes the plan, as does one
@@ -88,19 +91,30 @@ type convKey struct {
 	threads int
 }
 
-func (c *Conv[T]) planFor(threads int) *dense {
-	if key := (convKey{c.ConvShape, c.ReLUIn, threads}); c.plan == nil || key != c.key {
-		c.check()
-		c.plan = newDense(c.forward(!c.ReLUIn, threads), c.Kernel, c.Out, loops[T]().convRows)
-		c.key = key
+// planFor makes a plan: c.tiles, or if that is nil c.plan.
+func (c *Conv[T]) planFor(threads int) {
+	key, packed := convKey{c.ConvShape, c.ReLUIn, threads}, c.Packed != nil
+	if key == c.key && packed == c.packed {
+		return
 	}
-	return c.plan
+	c.check()
+	m := loops[T]()
+	c.key, c.packed, c.plan, c.tiles = key, packed, nil, nil
+	if !packed && c.winograd() && m.product != nil {
+		c.tiles = c.forwardTiling()
+	} else {
+		c.plan = newDense(c.forward(!c.ReLUIn, threads), c.Kernel, c.Out, m.convRows)
+	}
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads; it is
 // smaller if Packed is set.
 func (c *Conv[T]) ScratchLen(threads int) int {
-	n := threads * c.planFor(threads).workLen()
+	c.planFor(threads)
+	if c.tiles != nil {
+		return c.tiles.weightsLen() + threads*c.tiles.workLen()
+	}
+	n := threads * c.plan.workLen()
 	if c.Packed == nil {
 		n += c.PackedLen()
 	}
@@ -109,27 +123,52 @@ func (c *Conv[T]) ScratchLen(threads int) int {
 
 // Run computes Y.
 func (c *Conv[T]) Run(p *Pool) {
-	d := c.planFor(p.Threads())
+	c.planFor(p.Threads())
 	need("conv", "X", c.X, c.xLen())
 	need("conv", "Y", c.Y, c.yLen())
 	optional("conv", "Bias", c.Bias, c.Out)
 	optional("conv", "Residual", c.Residual, c.yLen())
 	need("conv", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
-	work, packed := c.Scratch, c.Packed
-	if packed == nil {
+	c.args = denseArgs[T]{x: c.X, packed: c.Packed, bias: c.Bias, y: c.Y, residual: c.Residual,
+		reluIn: c.ReLUIn, floor: floorOf[T](c.ReLUOut), work: c.Scratch}
+	a := &c.args
+	if c.Packed == nil {
 		need("conv", "Weights", c.Weights, c.weightsLen())
-		packed, work = work[:d.packed], work[d.packed:]
-		pack(d, packed, c.Weights, c.In*c.Out, c.Out, 1)
 	}
-	need("conv", "Packed", packed, d.packed)
-	c.args = denseArgs[T]{x: c.X, packed: packed, bias: c.Bias, y: c.Y, residual: c.Residual,
-		reluIn: c.ReLUIn, floor: floorOf[T](c.ReLUOut), work: work}
+	if c.tiles != nil {
+		a.split(c.tiles.weightsLen())
+		p.For(c.tiles.weightPieces(), (*convWeightsTask[T])(c))
+		p.For(c.tiles.pieces(), (*convTask[T])(c))
+		return
+	}
+	d := c.plan
+	if c.Packed == nil {
+		a.split(d.packed)
+		pack(d, a.packed, c.Weights, c.In*c.Out, c.Out, 1)
+	}
+	need("conv", "Packed", a.packed, d.packed)
 	p.For(d.g.pieces(), (*convTask[T])(c))
+}
+
+// split takes the packed weights from the start of the working memory.
+func (a *denseArgs[T]) split(packed int) { a.packed, a.work = a.work[:packed], a.work[packed:] }
+
+// convWeightsTask transforms the weights.
+type convWeightsTask[T Float] Conv[T]
+
+func (c *convWeightsTask[T]) Do(piece, worker int) {
+	transformWeights(c.tiles, piece, worker, c.Weights, false, &c.args)
 }
 
 type convTask[T Float] Conv[T]
 
-func (c *convTask[T]) Do(piece, worker int) { runDense(c.plan, piece, worker, &c.args) }
+func (c *convTask[T]) Do(piece, worker int) {
+	if c.tiles != nil {
+		runTiles(c.tiles, piece, worker, &c.args)
+	} else {
+		runDense(c.plan, piece, worker, &c.args)
+	}
+}
 
 // ConvBackwardData is the gradient of a dense convolution in its input:
 //
@@ -141,34 +180,45 @@ type ConvBackwardData[T Float] struct {
 	ReLUIn, Add                 bool
 	X, Weights, DY, DX, Scratch []T
 
-	plan *dense
-	key  convKey
-	args denseArgs[T]
+	plan  *dense
+	tiles *tiling // if minimal filtering pays
+	key   convKey
+	args  denseArgs[T]
 }
 
-func (c *ConvBackwardData[T]) planFor(threads int) *dense {
-	if key := (convKey{c.ConvShape, false, threads}); c.plan == nil || key != c.key {
-		c.check()
-		c.plan = newDense(c.backward(threads), c.Kernel, c.In, loops[T]().convRows)
-		c.key = key
+// planFor makes a plan: c.tiles, or if that is nil c.plan.
+func (c *ConvBackwardData[T]) planFor(threads int) {
+	key := convKey{c.ConvShape, false, threads}
+	if key == c.key {
+		return
 	}
-	return c.plan
+	c.check()
+	m := loops[T]()
+	c.key, c.plan, c.tiles = key, nil, nil
+	if c.winograd() && m.product != nil {
+		c.tiles = c.backwardTiling()
+	} else {
+		c.plan = newDense(c.backward(threads), c.Kernel, c.In, m.convRows)
+	}
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *ConvBackwardData[T]) ScratchLen(threads int) int {
-	d := c.planFor(threads)
-	return d.packed + threads*d.workLen()
+	c.planFor(threads)
+	if c.tiles != nil {
+		return c.tiles.weightsLen() + threads*c.tiles.workLen()
+	}
+	return c.plan.packed + threads*c.plan.workLen()
 }
 
 // Run computes DX.
 func (c *ConvBackwardData[T]) Run(p *Pool) {
-	d := c.planFor(p.Threads())
+	c.planFor(p.Threads())
 	need("conv backward data", "Weights", c.Weights, c.weightsLen())
 	need("conv backward data", "DY", c.DY, c.yLen())
 	need("conv backward data", "DX", c.DX, c.xLen())
 	need("conv backward data", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
-	c.args = denseArgs[T]{x: c.DY, packed: c.Scratch[:d.packed], y: c.DX, floor: floorOf[T](false), work: c.Scratch[d.packed:]}
+	c.args = denseArgs[T]{x: c.DY, y: c.DX, floor: floorOf[T](false), work: c.Scratch}
 	if c.ReLUIn {
 		need("conv backward data", "X", c.X, c.xLen())
 		c.args.mask = c.X
@@ -176,10 +226,30 @@ func (c *ConvBackwardData[T]) Run(p *Pool) {
 	if c.Add {
 		c.args.residual = c.DX
 	}
-	pack(d, c.args.packed, c.Weights, c.In*c.Out, 1, c.Out)
-	p.For(d.g.pieces(), (*convBackwardDataTask[T])(c))
+	if c.tiles != nil {
+		c.args.split(c.tiles.weightsLen())
+		p.For(c.tiles.weightPieces(), (*convBackwardDataWeightsTask[T])(c))
+		p.For(c.tiles.pieces(), (*convBackwardDataTask[T])(c))
+		return
+	}
+	c.args.split(c.plan.packed)
+	pack(c.plan, c.args.packed, c.Weights, c.In*c.Out, 1, c.Out)
+	p.For(c.plan.g.pieces(), (*convBackwardDataTask[T])(c))
+}
+
+// convBackwardDataWeightsTask transforms the weights.
+type convBackwardDataWeightsTask[T Float] ConvBackwardData[T]
+
+func (c *convBackwardDataWeightsTask[T]) Do(piece, worker int) {
+	transformWeights(c.tiles, piece, worker, c.Weights, true, &c.args)
 }
 
 type convBackwardDataTask[T Float] ConvBackwardData[T]
 
-func (c *convBackwardDataTask[T]) Do(piece, worker int) { runDense(c.plan, piece, worker, &c.args) }
+func (c *convBackwardDataTask[T]) Do(piece, worker int) {
+	if c.tiles != nil {
+		runTiles(c.tiles, piece, worker, &c.args)
+	} else {
+		runDense(c.plan, piece, worker, &c.args)
+	}
+}

@@ -32,6 +32,16 @@ var convShapes = []ConvShape{
 	{N: 1, H: 41, W: 40, In: 40, Out: 17, Kernel: 1, Stride: 2, Crop: 1},
 	{N: 17, H: 3, W: 2, In: 2, Out: 3, Kernel: 3, Stride: 1, Pad: 1},
 	{N: 1, H: 40, W: 41, In: 40, Out: 17, Kernel: 3, Stride: 1, Pad: 1},
+
+	// Minimal filtering: every padding, tiles that are cut off, one to three
+	// vectors of channels, strips that are longer than a block.
+	{N: 1, H: 14, W: 14, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 5, H: 7, W: 7, In: 16, Out: 32, Kernel: 3, Stride: 1, Pad: 1, Dilation: 1},
+	{N: 1, H: 15, W: 16, In: 16, Out: 16, Kernel: 3, Stride: 1},
+	{N: 2, H: 9, W: 11, In: 16, Out: 48, Kernel: 3, Stride: 1, Pad: 2},
+	{N: 18, H: 4, W: 3, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 9, H: 8, W: 8, In: 48, Out: 32, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 8, W: 217, In: 16, Out: 16, Kernel: 3, Stride: 1, Pad: 1},
 }
 
 // convReference is the convolution by its definition.
@@ -103,7 +113,7 @@ func testConv[T Float](t *testing.T, s ConvShape) {
 func TestConvGradients(t *testing.T) {
 	for _, s := range convShapes {
 		if s.xLen() > 4000 {
-			continue // central differences of the large one would take minutes
+			continue // central differences of the large ones would take minutes
 		}
 		t.Run(shapeName(s), func(t *testing.T) {
 			for _, reluIn := range []bool{false, true} {

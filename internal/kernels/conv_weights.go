@@ -18,8 +18,9 @@ type ConvBackwardWeights[T Float] struct {
 	ReLUIn             bool
 	X, DY, DW, Scratch []T
 
-	plan *outerPlan
-	key  convKey
+	plan  *outerPlan
+	tiles *tilingGrad // if minimal filtering pays
+	key   convKey
 }
 
 // outerPlan is how the weight gradients are cut.
@@ -38,18 +39,27 @@ type outerPlan struct {
 	slack   int // elements that the last tile reads past the working copy
 }
 
-func (c *ConvBackwardWeights[T]) planned() *outerPlan {
+// planned makes a plan: c.tiles, or if that is nil c.plan.
+func (c *ConvBackwardWeights[T]) planned() {
 	key := convKey{c.ConvShape, c.ReLUIn, 1} // the same for any threads
-	if c.plan != nil && key == c.key {
-		return c.plan
+	if key == c.key {
+		return
 	}
 	c.check()
-	tile := loops[T]().outerRows
+	c.key, c.plan, c.tiles = key, nil, nil
+	if c.winograd() && loops[T]().product != nil {
+		c.tiles = c.tilingGrad()
+	} else {
+		c.plan = c.outerPlan(loops[T]().outerRows, c.ReLUIn)
+	}
+}
+
+func (c ConvShape) outerPlan(tile int, reluIn bool) *outerPlan {
 	run := c.In // what segments will say
 	if max(1, c.Dilation) == 1 {
 		run *= c.Kernel
 	}
-	g := c.forward(!c.ReLUIn && run%tile == 0, 1)
+	g := c.forward(!reluIn && run%tile == 0, 1)
 	g.images = 1
 	p := &outerPlan{g: g, slack: tile, panels: (c.Out + panel - 1) / panel, dyWidth: c.Out}
 	p.segs, p.seglen = g.segments(g.rows.phases[0], g.cols.phases[0], true)
@@ -62,7 +72,6 @@ func (c *ConvBackwardWeights[T]) planned() *outerPlan {
 		p.dyWidth = panel
 		p.dyCopy = g.units * g.cols.units * p.dyWidth
 	}
-	c.plan, c.key = p, key
 	return p
 }
 
@@ -70,19 +79,28 @@ func (p *outerPlan) workLen() int { return p.g.workLen() + p.slack + p.dyCopy }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *ConvBackwardWeights[T]) ScratchLen(threads int) int {
-	p := c.planned()
+	c.planned()
+	if f := c.tiles; f != nil {
+		return f.chunks*f.partial() + threads*f.workLen()
+	}
+	p := c.plan
 	return p.chunks*p.partial + threads*p.workLen()
 }
 
 // Run computes DW.
 func (c *ConvBackwardWeights[T]) Run(p *Pool) {
-	plan := c.planned()
+	c.planned()
 	need("conv backward weights", "X", c.X, c.xLen())
 	need("conv backward weights", "DY", c.DY, c.yLen())
 	need("conv backward weights", "DW", c.DW, c.weightsLen())
 	need("conv backward weights", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
-	p.For(plan.chunks, (*outerTask[T])(c))
-	p.For(plan.panels*len(plan.segs), (*outerSumTask[T])(c))
+	if c.tiles != nil {
+		p.For(c.tiles.chunks, (*tilingTask[T])(c))
+		p.For(9, (*tilingSumTask[T])(c))
+		return
+	}
+	p.For(c.plan.chunks, (*outerTask[T])(c))
+	p.For(c.plan.panels*len(c.plan.segs), (*outerSumTask[T])(c))
 }
 
 // outerTask computes a chunk's partial gradients.

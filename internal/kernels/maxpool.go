@@ -3,28 +3,53 @@
 package kernels
 
 // maxPool is the plan of a max pooling, forward.
+//
+// The usual window, 3×3 with stride 1 and padding 1, has a loop of its own,
+// micro.peak3, where the platform has one.
 type maxPool[T Float] struct {
 	shape   PoolShape
 	threads int
+	outside []T // a row of −∞, if it has
 	runs    []poolRun
 	rows    []T // a row of maxima for each thread
+	moments []T // of each image
+}
+
+// peaks reports that s has the loops peak3, share and spread.
+func peaks[T Float](s PoolShape) bool {
+	return s.Kernel == 3 && s.Stride == 1 && s.Pad == 1 && loops[T]().peak3 != nil
+}
+
+// rowOf is n elements v.
+func rowOf[T Float](n int, v T) []T {
+	s := make([]T, n)
+	for i := range s {
+		s[i] = v
+	}
+	return s
 }
 
 func newMaxPool[T Float](s PoolShape, threads int) *maxPool[T] {
 	s.check()
-	return &maxPool[T]{shape: s, threads: threads, runs: s.runs(), rows: make([]T, threads*s.OutW()*s.C)}
+	p := &maxPool[T]{shape: s, threads: threads, runs: s.runs(), rows: make([]T, threads*s.OutW()*s.C), moments: make([]T, s.N*momentParts*s.C)}
+	if peaks[T](s) {
+		p.outside = rowOf(s.W*s.C, floorOf[T](false))
+	}
+	return p
 }
 
 // MaxPool is the maximum over each window; padding never wins, nor does NaN.
-// Residual, if not nil, is added; it may be Y.
+// Residual, if not nil, is added; it may be Y. Mean and InvStd (C), unless nil,
+// are results: the mean of Y over all pixels, and 1/√(variance + Epsilon).
 type MaxPool[T Float] struct {
 	PoolShape
-	X, Residual, Y []T
+	Epsilon                      T
+	X, Residual, Y, Mean, InvStd []T
 
 	plan *maxPool[T]
 }
 
-// Run computes Y.
+// Run computes Y and its statistics.
 func (c *MaxPool[T]) Run(p *Pool) {
 	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
 		c.plan = newMaxPool[T](c.PoolShape, p.Threads())
@@ -32,7 +57,12 @@ func (c *MaxPool[T]) Run(p *Pool) {
 	need("max pool", "X", c.X, c.xLen())
 	optional("max pool", "Residual", c.Residual, c.yLen())
 	need("max pool", "Y", c.Y, c.yLen())
-	p.For(c.N*c.OutH()/c.pieceRows(p.Threads()), (*maxPoolTask[T])(c))
+	optional("max pool", "Mean", c.Mean, c.C)
+	optional("max pool", "InvStd", c.InvStd, c.C)
+	p.For(c.N*c.OutH()/c.pieceRows(p.Threads(), c.Mean != nil), (*maxPoolTask[T])(c))
+	if c.Mean != nil {
+		equalMoments(c.Mean, c.InvStd, c.plan.moments, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
+	}
 }
 
 // maxPoolTask does some output rows.
@@ -40,39 +70,105 @@ type maxPoolTask[T Float] MaxPool[T]
 
 func (c *maxPoolTask[T]) Do(piece, worker int) {
 	m, plan, width := loops[T](), c.plan, c.OutW()*c.C
-	rows := c.pieceRows(plan.threads)
+	rows := c.pieceRows(plan.threads, c.Mean != nil)
 	for row := piece * rows; row < (piece+1)*rows; row++ {
 		y := c.Y[row*width:][:width]
 		best := y
 		if c.Residual != nil {
 			best = plan.rows[worker*width:][:width]
 		}
-		for _, r := range plan.runs {
-			w, start := c.taps(row%c.OutH(), r)
-			m.peak(best[r.output*c.C:], c.C, c.X[row/c.OutH()*c.H*c.W*c.C+start:], c.Stride*c.C, w, r.n, c.C)
+		x, o := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH()
+		if plan.outside != nil {
+			m.peak3(best, rowOr(x, o-1, c.H, width, plan.outside), x[o*width:], rowOr(x, o+1, c.H, width, plan.outside), c.W, c.C, c.C)
+		} else {
+			for _, r := range plan.runs {
+				w, start := c.taps(o, r)
+				m.peak(best[r.output*c.C:], c.C, x[start:], c.Stride*c.C, w, r.n, c.C)
+			}
 		}
 		if c.Residual != nil {
 			m.add(y, c.Residual[row*width:][:width], best, floorOf[T](false))
 		}
+		if c.Mean != nil {
+			rowMoments(m, plan.moments, c.Y, row, c.PoolShape)
+		}
 	}
 }
 
-// maxPoolBackward is the plan of a max pooling's gradient: a gather of Y's
-// gradient, beside which lies which tap each window's maximum is from. An image
+// rowOr is row r of an image of h rows, or outside.
+func rowOr[T Float](x []T, r, h, width int, outside []T) []T {
+	if r < 0 || r >= h {
+		return outside
+	}
+	return x[r*width:]
+}
+
+// rowMoments adds output row row of the batch, just written, to its image's
+// sums, and after the last one makes them moments.
+func rowMoments[T Float](m *micro[T], moments, y []T, row int, s PoolShape) {
+	image, o, width := row/s.OutH(), row%s.OutH(), s.OutW()*s.C
+	sums, first := moments[image*momentParts*s.C:][:momentParts*s.C], y[image*s.OutH()*width:]
+	if o == 0 {
+		clear(sums)
+	}
+	m.reduce(sums, sums[s.C:], y[row*width:], first, y[row*width:], first, floorOf[T](false), s.OutW(), s.C, s.C, s.C)
+	if o+1 == s.OutH() {
+		centre(sums, first, s.C, s.OutH()*s.OutW())
+	}
+}
+
+// poolGradient is what the gradient of a pooling has of Y's: DY, or, if A is
+// not nil, what becomes of a gradient DY behind a batch norm of Y: DY·A + Y·B + D.
+type poolGradient[T Float] struct{ dy, y, a, b, d []T }
+
+// row is row o of the batch's, made in work if it is not there.
+func (g *poolGradient[T]) row(m *micro[T], work []T, o, cols, c int) []T {
+	at := o * cols * c
+	if g.a == nil {
+		return g.dy[at:][:cols*c]
+	}
+	m.affine2(work, g.dy[at:], g.y[at:], g.a, g.b, g.d, cols, c, c, false)
+	return work[:cols*c]
+}
+
+func (g *poolGradient[T]) check(kernel string, s PoolShape) {
+	need(kernel, "DY", g.dy, s.yLen())
+	if g.a != nil {
+		need(kernel, "Y", g.y, s.yLen())
+		need(kernel, "A", g.a, s.C)
+		need(kernel, "B", g.b, s.C)
+		need(kernel, "D", g.d, s.C)
+	}
+}
+
+// maxPoolBackward is the plan of a max pooling's gradient.
+//
+// With the loops of its own it runs down an image's rows: a window's gradient
+// goes to the first of three rows whose maximum of three columns is greatest,
+// and from there to the first of these columns. Else it is a gather of Y's
+// gradient, beside which lies which tap each window's maximum is from; an image
 // is taken band by band, and what two bands both read is kept.
 type maxPoolBackward[T Float] struct {
 	shape   PoolShape
 	threads int
+	outside []T // a row of −∞, if it has the loops
 	depthwise
 	runs []poolRun
-	work []T // for each thread, working copies of Y's gradient and of the maxima's taps
+	work []T // for each thread
 }
 
 // bandElements of the working copies stay in the first-level cache.
 const bandElements = 8 << 10
 
+// shareRows is the number of working rows of a gradient by peak3, share and
+// spread: three of maxima, three of gradients, one of dy, two that nobody reads.
+const shareRows = 9
+
 func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
 	s.check()
+	if peaks[T](s) {
+		return &maxPoolBackward[T]{shape: s, threads: threads, outside: rowOf(s.W*s.C, floorOf[T](false)), work: make([]T, threads*shareRows*s.W*s.C)}
+	}
 	g := s.backward(threads)
 	g.images, g.units = 1, min(g.rows.units, max(1, bandElements/(2*g.width*g.c)-(g.rows.span(1)-1)))
 	b := &maxPoolBackward[T]{shape: s, threads: threads, depthwise: *newDepthwise(g, s.Kernel), runs: s.runs()}
@@ -81,24 +177,77 @@ func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
 }
 
 // MaxPoolBackward is the gradient of [MaxPool] in X: DX, or DX + it if Add.
-// All of a window's gradient goes to its first maximum, rows before columns.
+// All of a window's gradient goes to its first maximum, rows before columns;
+// where that is −∞ it may be lost. Y's gradient is DY, or, if A is not nil, what
+// becomes of DY behind a batch norm of Y, DY·A + Y·B + D (channel by channel).
 type MaxPoolBackward[T Float] struct {
 	PoolShape
-	Add       bool
-	X, DY, DX []T
+	Add                   bool
+	X, DY, A, B, D, Y, DX []T
 
 	plan *maxPoolBackward[T]
 }
 
+func (c *MaxPoolBackward[T]) gradient() poolGradient[T] {
+	return poolGradient[T]{c.DY, c.Y, c.A, c.B, c.D}
+}
+
 // Run computes DX.
 func (c *MaxPoolBackward[T]) Run(p *Pool) {
+	const kernel = "max pool backward"
 	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
 		c.plan = newMaxPoolBackward[T](c.PoolShape, p.Threads())
 	}
-	need("max pool backward", "X", c.X, c.xLen())
-	need("max pool backward", "DY", c.DY, c.yLen())
-	need("max pool backward", "DX", c.DX, c.xLen())
-	p.For(c.N, (*maxPoolBackwardTask[T])(c))
+	need(kernel, "X", c.X, c.xLen())
+	g := c.gradient()
+	g.check(kernel, c.PoolShape)
+	need(kernel, "DX", c.DX, c.xLen())
+	if c.plan.outside != nil {
+		p.For(c.N, (*shareTask[T])(c))
+	} else {
+		p.For(c.N, (*maxPoolBackwardTask[T])(c))
+	}
+}
+
+// shareTask does an image with the loops of its own.
+type shareTask[T Float] MaxPoolBackward[T]
+
+func (c *shareTask[T]) Do(image, worker int) {
+	m, width := loops[T](), c.W*c.C
+	work := c.plan.work[worker*shareRows*width:][:shareRows*width]
+	x, dx := c.X[image*c.H*width:][:c.H*width], c.DX[image*c.H*width:][:c.H*width]
+	gradient := (*MaxPoolBackward[T])(c).gradient()
+	slot := func(i int) []T { return work[i*width:][:width] }
+	high := func(r int) []T { // the greatest of three columns
+		if r < 0 || r >= c.H {
+			return c.plan.outside
+		}
+		return slot(r % 3)
+	}
+	share := func(r int) []T { // their gradient
+		switch {
+		case r < 0:
+			return slot(7)
+		case r >= c.H:
+			return slot(8)
+		}
+		return slot(3 + r%3)
+	}
+	find := func(r int) { m.peak3(high(r), x[r*width:], x[r*width:], x[r*width:], c.W, c.C, c.C) }
+	find(0)
+	clear(share(0))
+	clear(slot(7))
+	for o := range c.H {
+		if o+1 < c.H {
+			find(o + 1)
+		}
+		dy := gradient.row(m, slot(6), image*c.H+o, c.W, c.C)
+		m.share(share(o-1), share(o), share(o+1), high(o-1), high(o), high(o+1), dy)
+		if o > 0 {
+			m.spread(dx[(o-1)*width:], x[(o-1)*width:], share(o-1), c.W, c.C, c.C, c.Add)
+		}
+	}
+	m.spread(dx[(c.H-1)*width:], x[(c.H-1)*width:], share(c.H-1), c.W, c.C, c.C, c.Add)
 }
 
 // maxPoolBackwardTask does an image.
@@ -137,7 +286,9 @@ func (c *maxPoolBackwardTask[T]) fill(image, o int, dy, from []T) {
 		clear(dy)
 		return
 	}
-	copy(dy[left:], c.DY[(image*c.OutH()+o)*width:][:width])
+	gradient := (*MaxPoolBackward[T])(c).gradient()
+	row := gradient.row(m, dy[left:], image*c.OutH()+o, c.OutW(), c.C)
+	copy(dy[left:][:width], row)
 	for _, run := range c.plan.runs {
 		w, start := c.taps(o, run)
 		m.pick(from[left+run.output*c.C:], c.C, c.X[image*c.H*c.W*c.C+start:], c.Stride*c.C, w, run.n, c.C)

@@ -103,6 +103,26 @@ type micro[T Float] struct {
 	//	y[i·col+ch] = (i = 0 or cols−1 ? post : 1) · (v(i−1) + v(i) + v(i+1)) + (add ? y[i·col+ch] : 0)
 	box func(y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool)
 
+	// peak3 is a row of a 3×3 max pooling with stride 1, for i < cols and
+	// ch < c, where max leaves NaN out and is −∞ if nothing is left; nil where
+	// the loops of other windows are as fast, and then so are share and spread:
+	//
+	//	v(i) = max(a[i·col+ch], b[i·col+ch], d[i·col+ch]), and −∞ for other i
+	//	y[i·col+ch] = max(v(i−1), v(i), v(i+1))
+	peak3 func(y, a, b, d []T, cols, c, col int)
+
+	// share hands dy[i], for i < len(dy), to the first of da, db and dd whose
+	// value ha[i], hb[i] or hd[i], none of them NaN, is the greatest of the
+	// three. da and db are added to, dd is set, to 0 where another one is first.
+	share func(da, db, dd, ha, hb, hd, dy []T)
+
+	// spread is a row of the gradient of max(x(i−1), x(i), x(i+1)), NaN and
+	// other i being −∞, for i < cols and ch < c: dh[i·col+ch] goes to the first
+	// of the three that is greatest, or nowhere if there is none such i:
+	//
+	//	dx[i·col+ch] = (add ? dx[i·col+ch] : 0) + what goes to i, in ascending order
+	spread func(dx, x, dh []T, cols, c, col int, add bool)
+
 	// peak is a row of a max pooling, for i < cols and ch < c, where max leaves
 	// NaN out and is −∞ if nothing is left:
 	//
@@ -119,6 +139,8 @@ type micro[T Float] struct {
 	//
 	//	dx[i·dxCol+ch] = (add ? dx[i·dxCol+ch] : 0) + Σ_t (from[i·col+at(t)+ch] == numberOf(t) ? dy[i·col+at(t)+ch] : 0)
 	pickGrad func(dx []T, dxCol int, dy, from []T, col int, window window, cols, c int, add bool)
+
+	filtering[T] // the loops of minimal filtering, filtering.go
 }
 
 // window is the taps of a window, rows × cols of them, row by row: where they

@@ -24,14 +24,19 @@ var tailMask = [16]uint32{^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint3
 
 // native lists AVX2 with FMA, and AVX-512.
 func native() []implementation {
+	avx2 := vector("avx2")
+	avx2.filtering = filteringAVX2
+	avx2.peak3, avx2.share, avx2.spread = peak3Vector, shareVector, spreadVector
 	avx512 := vector("avx512")
 	avx512.convRows, avx512.conv = conv512Rows, conv512
 	avx512.outerRows, avx512.outer = outer512Rows, outer512
 	avx512.depth, avx512.tapsGrad = depth512, tapsGrad512
 	avx512.peak, avx512.pick, avx512.pickGrad = peak512, pick512, pickGrad512
 	avx512.reduce, avx512.affine, avx512.affine2, avx512.box = reduce512, affine512, affine2512, box512
+	avx512.filtering = filteringAVX512
+	avx512.peak3, avx512.share, avx512.spread = peak3512, share512, spread512
 	return []implementation{
-		{vector("avx2"), cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3)},
+		{avx2, cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3)},
 		{avx512, cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.AVX512F)},
 	}
 }

@@ -19,9 +19,13 @@ func portable[T Float]() micro[T] {
 		reluGrad:  reluGradPortable[T],
 		add:       addPortable[T],
 		box:       boxPortable[T],
+		peak3:     peak3Portable[T],
+		share:     sharePortable[T],
+		spread:    spreadPortable[T],
 		peak:      peakPortable[T],
 		pick:      pickPortable[T],
 		pickGrad:  pickGradPortable[T],
+		filtering: filteringPortable[T](),
 	}
 }
 
@@ -264,6 +268,78 @@ func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col 
 			y[i*col+ch] = s
 			left, here = here, right
 		}
+	}
+}
+
+// number is x, or −∞ if x is NaN.
+func number[T Float](x T) T {
+	if x != x {
+		return floorOf[T](false)
+	}
+	return x
+}
+
+func peak3Portable[T Float](y, a, b, d []T, cols, c, col int) {
+	for ch := range c {
+		left, here := floorOf[T](false), max(number(a[ch]), number(b[ch]), number(d[ch]))
+		for i := range cols {
+			right := floorOf[T](false)
+			if next := (i+1)*col + ch; i+1 < cols {
+				right = max(number(a[next]), number(b[next]), number(d[next]))
+			}
+			y[i*col+ch] = max(left, here, right)
+			left, here = here, right
+		}
+	}
+}
+
+func sharePortable[T Float](da, db, dd, ha, hb, hd, dy []T) {
+	n := len(dy)
+	da, db, dd, ha, hb, hd = da[:n], db[:n], dd[:n], ha[:n], hb[:n], hd[:n]
+	for i, v := range dy {
+		dd[i] = 0
+		switch a, b, d := ha[i], hb[i], hd[i]; {
+		case a >= b && a >= d:
+			da[i] += v
+		case b >= d:
+			db[i] += v
+		default:
+			dd[i] = v
+		}
+	}
+}
+
+func spreadPortable[T Float](dx, x, dh []T, cols, c, col int, add bool) {
+	for ch := range c {
+		left, here := floorOf[T](false), number(x[ch])
+		var toLeft, toHere T
+		for i := range cols {
+			at, right := i*col+ch, floorOf[T](false)
+			if i+1 < cols {
+				right = number(x[at+col])
+			}
+			var toRight T
+			switch d := dh[at]; {
+			case left >= here && left >= right:
+				toLeft += d
+			case here >= right:
+				toHere += d
+			default:
+				toRight = d
+			}
+			if i > 0 {
+				if add {
+					toLeft += dx[at-col]
+				}
+				dx[at-col] = toLeft
+			}
+			left, here, toLeft, toHere = here, right, toHere, toRight
+		}
+		at := (cols-1)*col + ch
+		if add {
+			toLeft += dx[at]
+		}
+		dx[at] = toLeft
 	}
 }
 

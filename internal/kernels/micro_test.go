@@ -197,6 +197,65 @@ func TestMicroBox(t *testing.T) {
 	})
 }
 
+func TestMicroPeak3(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		if m.peak3 == nil {
+			return // the loops of other windows are as fast here
+		}
+		for c := range lengths {
+			for cols := 1; cols < 6; cols++ {
+				g := newGuarded(uint64(c*10+cols), odd)
+				col := c + c%3
+				n := max(0, (cols-1)*col+c)
+				y, a, b, d := g.slice(n), g.slice(n), g.slice(n), g.slice(n)
+				y64 := convert[float64](y)
+				m.peak3(y, a, b, d, cols, c, col)
+				reference.peak3(y64, convert[float64](a), convert[float64](b), convert[float64](d), cols, c, col)
+				same(t, y, y64)
+				for i := range a { // ties
+					if i%3 == 0 {
+						a[i] = b[i]
+					}
+				}
+				for _, add := range []bool{true, false} {
+					m.spread(y, a, b, cols, c, col, add)
+					reference.spread(y64, convert[float64](a), convert[float64](b), cols, c, col, add)
+					same(t, y, y64)
+				}
+				g.check(t)
+			}
+		}
+	})
+}
+
+func TestMicroShare(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		if m.share == nil {
+			return
+		}
+		for n := range lengths {
+			g := newGuarded(uint64(n), odd)
+			var s [7][]float32
+			var s64 [7][]float64
+			for i := range s {
+				s[i] = g.slice(n)
+				if i > 2 && i < 6 { // values are numbers, many of them equal
+					for j, v := range s[i] {
+						s[i][j] = float32(math.Trunc(float64(number(v))))
+					}
+				}
+				s64[i] = convert[float64](s[i])
+			}
+			m.share(s[0], s[1], s[2], s[3], s[4], s[5], s[6])
+			reference.share(s64[0], s64[1], s64[2], s64[3], s64[4], s64[5], s64[6])
+			for i := range 3 {
+				same(t, s[i], s64[i])
+			}
+			g.check(t)
+		}
+	})
+}
+
 func TestMicroDepth(t *testing.T) {
 	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
 		for c := range lengths {

@@ -15,6 +15,8 @@ type SGD[T Float] struct {
 	Nesterov                  bool
 	W, G, V                   []T
 	First                     bool
+
+	zero, one, momentum, decay, rate [panel]T // for every channel of affine
 }
 
 // Run updates W and V.
@@ -23,13 +25,39 @@ func (k *SGD[T]) Run(p *Pool) {
 	if k.Momentum != 0 {
 		need("sgd", "V", k.V, len(k.W))
 	}
+	for i := range panel {
+		k.one[i], k.momentum[i], k.decay[i], k.rate[i] = 1, k.Momentum, k.WeightDecay, -k.LR
+	}
 	p.For(flatPieces(len(k.W)), (*sgdTask[T])(k))
 }
 
 type sgdTask[T Float] SGD[T]
 
+// Do takes a block that stays in the first-level cache through one sum after
+// the other.
 func (k *sgdTask[T]) Do(piece, _ int) {
 	first, end := flatAt(piece, len(k.W))
+	if k.Momentum == 0 || k.Nesterov {
+		k.plain(first, end)
+		return
+	}
+	m := loops[T]()
+	for ; end-first >= panel; first += min(blockSize, (end-first)/panel*panel) {
+		rows := min(blockSize, end-first) / panel
+		w, g, v := k.W[first:], k.G[first:], k.V[first:]
+		if k.First {
+			m.affine2(v, g, w, k.one[:], k.decay[:], k.zero[:], rows, panel, panel, false)
+		} else {
+			m.affine2(v, v, g, k.momentum[:], k.one[:], k.zero[:], rows, panel, panel, false)
+			m.affine(v, w, k.decay[:], k.zero[:], floorOf[T](false), rows, panel, panel, true)
+		}
+		m.affine(w, v, k.rate[:], k.zero[:], floorOf[T](false), rows, panel, panel, true)
+	}
+	k.plain(first, end)
+}
+
+// plain is the rule, element by element.
+func (k *sgdTask[T]) plain(first, end int) {
 	w, g := k.W[first:end], k.G[first:end]
 	if k.Momentum == 0 {
 		for i, d := range g {
@@ -52,36 +80,23 @@ func (k *sgdTask[T]) Do(piece, _ int) {
 	}
 }
 
-// SumSquares is Out[0] = Σ X², in float64, for a gradient's norm.
-type SumSquares[T Float] struct {
-	X   []T
-	Out []float64 // 1
-}
-
-// Run computes Out, on one thread.
-func (k *SumSquares[T]) Run(*Pool) {
-	need("sum of squares", "Out", k.Out, 1)
-	var sum float64
-	for _, v := range k.X {
-		sum += float64(v) * float64(v)
+// SumSquares is Σ x², for a gradient's norm, as eight sums in float64 that do
+// not wait for one another.
+func SumSquares[T Float](x []T) float64 {
+	var a, b, c, d, e, f, g, h float64
+	for ; len(x) >= 8; x = x[8:] {
+		v := (*[8]T)(x)
+		a += float64(v[0]) * float64(v[0])
+		b += float64(v[1]) * float64(v[1])
+		c += float64(v[2]) * float64(v[2])
+		d += float64(v[3]) * float64(v[3])
+		e += float64(v[4]) * float64(v[4])
+		f += float64(v[5]) * float64(v[5])
+		g += float64(v[6]) * float64(v[6])
+		h += float64(v[7]) * float64(v[7])
 	}
-	k.Out[0] = sum
-}
-
-// Scale is X *= Factor.
-type Scale[T Float] struct {
-	Factor T
-	X      []T
-}
-
-// Run scales X.
-func (k *Scale[T]) Run(p *Pool) { p.For(flatPieces(len(k.X)), (*scaleTask[T])(k)) }
-
-type scaleTask[T Float] Scale[T]
-
-func (k *scaleTask[T]) Do(piece, _ int) {
-	first, end := flatAt(piece, len(k.X))
-	for i := range k.X[first:end] {
-		k.X[first+i] *= k.Factor
+	for _, v := range x {
+		a += float64(v) * float64(v)
 	}
+	return ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

@@ -39,24 +39,28 @@ func TestSGD(t *testing.T) {
 	})
 }
 
-func TestSumSquaresAndScale(t *testing.T) {
-	x := random[float32](1, 2*flatSize+3)
-	sum := &SumSquares[float32]{X: x, Out: make([]float64, 1)}
-	run(sum)
-	var want float64
-	for _, v := range x {
-		want += float64(v) * float64(v)
-	}
-	near(t, "sum", sum.Out, []float64{want}, 1e-12)
-	promises(t, func(int) (*Scale[float32], [][]float32) {
-		k := &Scale[float32]{Factor: 0.25, X: clone(x)}
-		return k, [][]float32{k.X}
-	})
-	k := &Scale[float32]{Factor: 0.25, X: clone(x)}
-	run(k)
-	for i, v := range k.X {
-		if v != x[i]*0.25 {
-			t.Fatalf("X[%d] = %v, want %v", i, v, x[i]*0.25)
+// TestSGDLong compares whole blocks with the rule for single elements.
+func TestSGDLong(t *testing.T) {
+	for _, n := range []int{15, 16, blockSize, flatSize + 3*blockSize + 37} {
+		k := &SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, First: true, W: random[float32](1, n), G: random[float32](2, n), V: scratch[float32](n)}
+		want := &SGD[float64]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, First: true, W: convert[float64](k.W), G: convert[float64](k.G), V: make([]float64, n)}
+		for range 3 {
+			run(k)
+			(*sgdTask[float64])(want).plain(0, n)
+			near(t, "W", convert[float64](k.W), want.W, 1e-5)
+			near(t, "V", convert[float64](k.V), want.V, 1e-5)
+			k.First, want.First = false, false
 		}
+	}
+}
+
+func TestSumSquares(t *testing.T) {
+	for n := range 19 {
+		x := random[float32](1, n)
+		var want float64
+		for _, v := range x {
+			want += float64(v) * float64(v)
+		}
+		near(t, "sum", []float64{SumSquares(x)}, []float64{want}, 1e-12)
 	}
 }

@@ -21,9 +21,10 @@ type Pool struct {
 	helpers []*helper // the threads but the caller's
 	task    Task
 	pieces  int64
-	next    atomic.Int64
-	busy    atomic.Int32 // helpers that have not finished
-	waiting atomic.Bool  // the caller sleeps until none is busy
+	taken   atomic.Int64    // pieces begun, or more
+	ends    [2]atomic.Int64 // of them, from the front and from the back
+	busy    atomic.Int32    // helpers that have not finished
+	waiting atomic.Bool     // the caller sleeps until none is busy
 	done    chan struct{}
 	patient atomic.Bool // every thread has a processor, so that waiting awake keeps nobody from working
 	closed  bool
@@ -80,14 +81,16 @@ func (p *Pool) For(pieces int, t Task) {
 	}
 	p.task, p.pieces = t, int64(pieces)
 	p.patient.Store(runtime.GOMAXPROCS(0) > len(p.helpers))
-	p.next.Store(0)
+	p.taken.Store(0)
+	p.ends[0].Store(0)
+	p.ends[1].Store(0)
 	p.busy.Store(int32(n))
 	for _, h := range p.helpers[:n] {
 		h.start()
 	}
 	p.work(0)
-	if !p.spin(func() bool { return p.busy.Load() == 0 }) {
-		p.waiting.Store(true)
+	for !p.spin(func() bool { return p.busy.Load() == 0 }) { // a helper may be late to say that the last work is done
+		p.waiting.Swap(true) // as below
 		if p.busy.Load() > 0 || !p.waiting.CompareAndSwap(true, false) {
 			<-p.done
 		}
@@ -117,14 +120,14 @@ func (p *Pool) spin(here func() bool) bool {
 	return here()
 }
 
-// await returns when h has a turn that it has not had.
+// await returns when h has a turn that it has not had. A caller that was held
+// up while it gave a turn wakes h once more after it, for nothing.
 func (p *Pool) await(h *helper, had uint32) {
-	if p.spin(func() bool { return h.turn.Load() != had }) {
-		return
-	}
-	h.asleep.Store(true)
-	if h.turn.Load() == had || !h.asleep.CompareAndSwap(true, false) {
-		<-h.wake
+	for !p.spin(func() bool { return h.turn.Load() != had }) {
+		h.asleep.Store(true)
+		if h.turn.Load() == had || !h.asleep.CompareAndSwap(true, false) {
+			<-h.wake
+		}
 	}
 }
 
@@ -142,8 +145,14 @@ func (p *Pool) serve(h *helper, worker int) {
 	}
 }
 
+// work takes pieces from one end, odd threads from the back: what a thread did
+// in one kernel it mostly does in the next, and finds it in its own cache.
 func (p *Pool) work(worker int) {
-	for i := p.next.Add(1) - 1; i < p.pieces; i = p.next.Add(1) - 1 {
+	for p.taken.Add(1) <= p.pieces {
+		i := p.ends[worker%2].Add(1) - 1
+		if worker%2 == 1 {
+			i = p.pieces - 1 - i
+		}
 		p.task.Do(int(i), worker)
 	}
 }

@@ -134,4 +134,74 @@ func TestMaxPoolTies(t *testing.T) {
 		X: []float32{1, 3, 3, 3}, DY: []float32{5}, DX: make([]float32, 4)}
 	run(k)
 	near(t, "DX", k.DX, []float64{0, 5, 0, 0}, 0)
+	each(t, func(t *testing.T) {
+		k := &MaxPoolBackward[float32]{PoolShape: PoolShape{N: 1, H: 3, W: 3, C: 1, Kernel: 3, Stride: 1, Pad: 1},
+			X: []float32{1, 1, 1, 1, 2, 2, 1, 2, 2}, DY: []float32{1, 2, 4, 8, 16, 32, 64, 128, 256}, DX: make([]float32, 9)}
+		run(k)
+		near(t, "DX", k.DX, []float64{0, 0, 0, 0, 511, 0, 0, 0, 0}, 0)
+		k.X[4] = 1 // windows without it go to the next in their rows
+		run(k)
+		near(t, "DX", k.DX, []float64{1, 0, 0, 0, 0, 438, 0, 72, 0}, 0)
+	})
+}
+
+// TestPoolsBesideNorms: the statistics of what a pooling makes, and its
+// gradient behind a batch norm.
+func TestPoolsBesideNorms(t *testing.T) {
+	each(t, func(t *testing.T) {
+		for _, s := range poolShapes {
+			t.Run(shapeName(s), func(t *testing.T) {
+				x, dy := random[float32](1, s.xLen()), random[float32](2, s.yLen())
+				a, b, d := random[float32](3, s.C), random[float32](4, s.C), random[float32](5, s.C)
+				avg := &AvgPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
+				most := &MaxPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
+				run(avg)
+				run(most)
+				moments := func(y, mean, invstd []float32) {
+					n := &BatchNorm[float32]{M: len(y) / s.C, C: s.C, Epsilon: 1e-5, X: y, Y: scratch[float32](len(y)), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
+					n.Scratch = scratch[float32](n.ScratchLen(1))
+					run(n)
+					near(t, "mean", mean, convert[float64](n.Mean), 1e-5)
+					near(t, "invstd", invstd, convert[float64](n.InvStd), 1e-4)
+				}
+				moments(avg.Y, avg.Mean, avg.InvStd)
+				moments(most.Y, most.Mean, most.InvStd)
+				promises(t, func(int) (*AvgPool[float32], [][]float32) {
+					k := *avg
+					k.plan, k.Y, k.Mean, k.InvStd = nil, scratch[float32](s.yLen()), scratch[float32](s.C), scratch[float32](s.C)
+					return &k, [][]float32{k.Y, k.Mean, k.InvStd}
+				})
+				promises(t, func(int) (*MaxPool[float32], [][]float32) {
+					k := *most
+					k.plan, k.Y, k.Mean, k.InvStd = nil, scratch[float32](s.yLen()), scratch[float32](s.C), scratch[float32](s.C)
+					return &k, [][]float32{k.Y, k.Mean, k.InvStd}
+				})
+				behind := func(y []float32) []float32 {
+					g := clone(dy)
+					for i := range g {
+						g[i] = g[i]*a[i%s.C] + y[i]*b[i%s.C] + d[i%s.C]
+					}
+					return g
+				}
+				plainAvg := &AvgPoolBackward[float32]{PoolShape: s, DY: behind(avg.Y), DX: make([]float32, s.xLen())}
+				plainMost := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: behind(most.Y), DX: make([]float32, s.xLen())}
+				run(plainAvg)
+				run(plainMost)
+				promises(t, func(int) (*AvgPoolBackward[float32], [][]float32) {
+					k := &AvgPoolBackward[float32]{PoolShape: s, DY: dy, A: a, B: b, D: d, Y: avg.Y, DX: scratch[float32](s.xLen())}
+					run(k)
+					near(t, "average DX", k.DX, convert[float64](plainAvg.DX), 1e-5)
+					k.plan = nil
+					return k, [][]float32{k.DX}
+				})
+				promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
+					k := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, DX: scratch[float32](s.xLen())}
+					run(k)
+					near(t, "maximum DX", k.DX, convert[float64](plainMost.DX), 1e-5)
+					k.plan = nil
+					return k, [][]float32{k.DX}
+				})
+			})
+		}
+	})
 }

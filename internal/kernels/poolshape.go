@@ -55,9 +55,9 @@ func (s PoolShape) taps(o int, r poolRun) (w window, start int) {
 }
 
 // pieceRows is the number of output rows in a piece of work: an image's, or
-// one if there are fewer images than threads.
-func (s PoolShape) pieceRows(threads int) int {
-	if s.N < threads {
+// one if there are fewer images than threads and images need not be whole.
+func (s PoolShape) pieceRows(threads int, whole bool) int {
+	if s.N < threads && !whole {
 		return 1
 	}
 	return s.OutH()

@@ -2,10 +2,7 @@
 
 package kernels
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // SeparableShape is the extents of a depthwise convolution and the pointwise
 // one behind it: X is N,H,W,C, the depthwise weights are Kernel,Kernel,C, the
@@ -121,10 +118,17 @@ func (p *pointwise) packedLen() int { return (p.out + panel - 1) / panel * panel
 func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride int) {
 	clear(dst[:p.packedLen()])
 	for i := 0; i*panel < p.out; i++ {
-		first := panelStart(i, p.out)
-		for k := range p.in {
-			for j := range min(panel, p.out) {
-				dst[(i*p.in+k)*panel+j] = weights[k*inStride+(first+j)*outStride]
+		first, to, n := panelStart(i, p.out), dst[i*p.in*panel:][:p.in*panel], min(panel, p.out)
+		if outStride == 1 {
+			for k := range p.in {
+				copy(to[k*panel:][:n], weights[k*inStride+first:])
+			}
+			continue
+		}
+		for j := range n {
+			from := weights[(first+j)*outStride:]
+			for k := range p.in {
+				to[k*panel+j] = from[k*inStride]
 			}
 		}
 	}
@@ -133,8 +137,10 @@ func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride 
 // oneSegment is the table of a 1×1 window.
 var oneSegment = []int{0}
 
-// runPointwise convolves so many rows. tile is working memory, zero a panel of zeros.
-func runPointwise[T Float](p *pointwise, m *micro[T], y, x, packed, tile, zero []T, rows int) {
+// runPointwise convolves so many rows. tile is working memory, zero a panel of
+// zeros. mask and residual are nil or as in micro.conv, and then p.out is a
+// multiple of a panel.
+func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, packed, tile, zero []T, rows int) {
 	xoff, yoff, none := p.x[rows-1], p.y[rows-1], floorOf[T](false)
 	if p.out < panel {
 		for t := 0; t < len(xoff); t += p.tile {
@@ -146,7 +152,8 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, x, packed, tile, zero [
 		return
 	}
 	for i := 0; i*panel < p.out; i++ {
-		m.conv(y[panelStart(i, p.out):], nil, nil, yoff, x, xoff, oneSegment, p.in, packed[i*p.in*panel:], zero, none)
+		first := panelStart(i, p.out)
+		m.conv(y[first:], tail(mask, first), tail(residual, first), yoff, x, xoff, oneSegment, p.in, packed[i*p.in*panel:], zero, none)
 	}
 }
 
@@ -199,25 +206,7 @@ func (s *Separable[T]) Run(pool *Pool) {
 	if s.Mean == nil {
 		return
 	}
-	rows := p.OutH() * p.OutW()
-	partial := s.Scratch[panel+p.point.packedLen():]
-	for ch := range s.Out {
-		mean, squares := combineEqual(partial, momentParts*s.Out, s.Out, s.N, rows, ch)
-		s.Mean[ch], s.InvStd[ch] = T(mean), T(1/math.Sqrt(squares/float64(s.N*rows)+float64(s.Epsilon)))
-	}
-}
-
-// combineEqual is combine for n parts of the same number of rows.
-func combineEqual[T Float](partial []T, stride, c, n, rows, ch int) (mean, squares float64) {
-	for i := range n {
-		mean += float64(partial[i*stride+ch])
-	}
-	mean /= float64(n)
-	for i := range n {
-		d := float64(partial[i*stride+ch]) - mean
-		squares += float64(partial[i*stride+c+ch]) + d*d*float64(rows)
-	}
-	return mean, squares
+	equalMoments(s.Mean, s.InvStd, s.Scratch[panel+p.point.packedLen():], s.N, s.Out, p.OutH()*p.OutW(), s.Epsilon)
 }
 
 // separableTask does an image.
@@ -240,15 +229,12 @@ func (s *separableTask[T]) Do(image, worker int) {
 		rows := min(p.rows, p.OutH()-first)
 		depthRows(p, m, z, x, s.Depth, first, rows)
 		out := y[first*p.OutW()*p.Out:]
-		runPointwise(&p.point, m, out, z, packed, tile, zero, rows)
+		runPointwise(&p.point, m, out, nil, nil, z, packed, tile, zero, rows)
 		if s.Mean != nil { // deviations from the image's first pixel
 			m.reduce(sum, dot, out, y, out, y, floorOf[T](false), rows*p.OutW(), p.Out, p.Out, p.Out)
 		}
 	}
-	for ch, v := range sum {
-		n := T(p.OutH() * p.OutW())
-		sum[ch], dot[ch] = y[ch]+v/n, max(0, dot[ch]-v*v/n)
-	}
+	centre(sums, y, p.Out, p.OutH()*p.OutW())
 }
 
 // SeparableBackward is the gradient of [Separable]. Of Y's gradient it has DY,
@@ -331,26 +317,11 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 	packPointwise(&p.dpoint, s.Scratch[zeros:], s.Point, 1, s.Out)
 	_, n := s.parts()
 	pool.For(n, (*separableBackwardTask[T])(s))
-	m, size := loops[T](), s.partLen()
-	partial := s.Scratch[zeros+p.dpoint.packedLen():]
-	for i := 1; i < n; i++ {
-		m.add(partial[:size], partial[:size], partial[i*size:][:size], floorOf[T](false))
-	}
-	if s.DDepth != nil {
-		copy(s.DDepth, partial[:s.weightsLen()])
-	}
-	if s.DPoint != nil {
-		dpoint := partial[s.weightsLen():]
-		for i := range s.C {
-			for o := 0; o*panel < s.Out; o++ {
-				copy(s.DPoint[i*s.Out+panelStart(o, s.Out):][:min(panel, s.Out)], dpoint[(o*p.tile+i)*panel:])
-			}
-		}
-	}
+	pool.For(1+(s.Out+panel-1)/panel, (*separableSumTask[T])(s))
 	if s.Scale == nil || s.DX == nil {
 		return
 	}
-	sums := partial[n*size:]
+	sums := s.Scratch[zeros+p.dpoint.packedLen()+n*s.partLen():]
 	for ch := range s.C {
 		var sum, dot float64
 		for i := range s.N {
@@ -358,6 +329,27 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 			dot += float64(sums[(i*2+1)*s.C+ch])
 		}
 		s.Sum[ch], s.Dot[ch] = T(sum), T(dot)
+	}
+}
+
+// separableSumTask adds up the parts' gradients: of the depthwise weights, or
+// of a panel of the pointwise ones.
+type separableSumTask[T Float] SeparableBackward[T]
+
+func (s *separableSumTask[T]) Do(piece, _ int) {
+	k, p, m := (*SeparableBackward[T])(s), s.plan, loops[T]()
+	_, n := k.parts()
+	size, depth := k.partLen(), p.weightsLen()
+	partial := s.Scratch[max(panel, p.C)+p.dpoint.packedLen():]
+	switch {
+	case piece > 0 && s.DPoint != nil:
+		sumPanel(s.DPoint, partial[depth:], piece-1, p.C, p.Out, p.tile, size, n)
+	case piece == 0 && s.DDepth != nil:
+		sum := s.DDepth[:depth]
+		copy(sum, partial)
+		for i := 1; i < n; i++ {
+			m.add(sum, sum, partial[i*size:][:depth], floorOf[T](false))
+		}
 	}
 }
 
@@ -398,28 +390,14 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
 			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()
-			dy := s.DY[at:]
-			switch {
-			case s.A != nil && p.wide == p.Out:
-				m.affine2(dyBlock, dy, s.Y[at:], s.A, s.B, s.D, pixels, p.Out, p.Out, false)
-				dy = dyBlock
-			case p.wide != p.Out:
-				for i := range pixels {
-					to := dyBlock[i*p.wide:][:p.Out]
-					copy(to, dy[i*p.Out:])
-					if s.A != nil {
-						m.affine2(to, to, s.Y[at+i*p.Out:], s.A, s.B, s.D, 1, p.Out, p.Out, false)
-					}
-				}
-				dy = dyBlock
-			}
+			dy := gradientRows(m, dyBlock, p.wide, s.DY[at:], tail(s.Y, at), s.A, s.B, s.D, pixels, p.Out)
 			if s.DPoint != nil {
 				depthRows(p, m, z, x, s.Depth, first, rows)
 				for o := 0; o*panel < p.Out; o++ {
 					m.outer(dpoint[o*panel*p.tile:], p.tile, z, dy[panelStart(o, p.Out):], rows, p.OutW(), p.OutW()*p.C, p.C, p.OutW()*p.wide, p.wide)
 				}
 			}
-			runPointwise(&p.dpoint, m, inside[first*g.width*p.C:], dy, packed, tile, zero, rows)
+			runPointwise(&p.dpoint, m, inside[first*g.width*p.C:], nil, nil, dy, packed, tile, zero, rows)
 		}
 		if s.DDepth != nil {
 			o := &p.depth.taps[0][0]

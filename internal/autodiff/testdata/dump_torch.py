@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes nb201_torch.safetensors and darts_torch.safetensors: what PyTorch computes for small supernets.
+"""Writes nb201_torch.safetensors, darts_torch.safetensors and mbconv_torch.safetensors: what PyTorch computes for small supernets.
 
     python3 dump_torch.py        (needs torch and numpy; made with torch 2.15.0)
 
@@ -11,7 +11,7 @@ Stored are, for each supernet,
               and where they end: alpha and its moments, and of the weights and of SGD's momentum at most 12 elements of
               each tensor, evenly spaced, the tensors in the order of their names
   running/…   running statistics after one pass
-Of darts, gradients/… are those of at most 12 elements of each tensor, in the order of the names, for space.
+Of darts and mbconv, gradients/… are those of at most 12 elements of each tensor, in the order of the names, for space.
 """
 import json
 import struct
@@ -28,6 +28,9 @@ CHOSEN = [3, 0, 4, 1, 2, 3]  # the open operation of each edge, gdas/
 DARTS_CHANNELS, DARTS_CELLS = 2, 3
 DARTS_OPERATIONS = ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
 DARTS_EDGES = [(a, b) for b in range(2, 6) for a in range(b)]
+MBCONV_CHANNELS, MBCONV_BLOCKS = 2, 2
+MBCONV_OPERATIONS = [(k, e) for k in (3, 5, 7) for e in (3, 6)]
+MBCONV_STAGES = [(4, 1), (5, 1), (10, 1), (12, 1), (24, 2), (40, 1)]  # twice the width for one channel; stride on 8 pixels
 MASK = 2**64 - 1
 
 
@@ -232,6 +235,61 @@ class DARTSSupernet(nn.Module):
         return self.head.linear(last.mean((2, 3)))
 
 
+class ConvBN(nn.Module):
+    def __init__(self, c_in, c, kernel, stride, groups, affine):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(c, affine=affine)
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, c_in, c, kernel, stride, expansion, affine):
+        super().__init__()
+        hidden = expansion * c_in
+        self.expand = ConvBN(c_in, hidden, 1, 1, 1, affine) if expansion > 1 else None
+        self.depthwise = ConvBN(hidden, hidden, kernel, stride, hidden, affine)
+        self.project = ConvBN(hidden, c, 1, 1, 1, affine)
+        self.residual = stride == 1 and c == c_in
+
+    def forward(self, x):
+        y = F.relu(self.expand(x)) if self.expand else x
+        y = self.project(F.relu(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class MBConvSupernet(nn.Module):
+    def __init__(self, c, blocks):
+        super().__init__()
+        self.stem, self.head, self.stage0 = ConvBN(3, 2 * c, 3, 1, 1, True), nn.Module(), nn.Module()
+        self.stage0.block0 = InvertedResidual(2 * c, c, 3, 1, 1, True)
+        self.layers, last = [], c
+        for i, (width, stride) in enumerate(MBCONV_STAGES):
+            stage = nn.Module()
+            for j in range(blocks if i < len(MBCONV_STAGES) - 1 else 1):
+                block = nn.Module()
+                for k, e in MBCONV_OPERATIONS:
+                    block.add_module(f"mbconv_{k}x{k}_e{e}", InvertedResidual(last, c * width // 2, k, 1 if j else stride, e, False))
+                stage.add_module(f"block{j}", block)
+                self.layers.append((j > 0, block))
+                last = c * width // 2
+            self.add_module(f"stage{i + 1}", stage)
+        self.head.conv, self.head.bn = nn.Conv2d(last, 80 * c, 1, bias=False), nn.BatchNorm2d(80 * c)
+        self.head.linear = nn.Linear(80 * c, CLASSES)
+        fill(self)
+
+    def forward(self, x, alphas, chosen=None):
+        x, rows = self.stage0.block0(F.relu(self.stem(x))), [0, 0]
+        for rest, block in self.layers:
+            p = alphas[rest][rows[rest]]
+            rows[rest] += 1
+            x = sum([w * op(x) for w, op in zip(p, block.children())], p[-1] * x if rest else 0)
+        x = F.relu(self.head.bn(self.head.conv(x)))
+        return self.head.linear(x.mean((2, 3)))
+
+
 def batch(name):
     x = 2 * torch.from_numpy(draw(name, BATCH * 3 * IMAGE * IMAGE)).view(BATCH, 3, IMAGE, IMAGE)
     return x, torch.tensor([(3 * i + len(name)) % CLASSES for i in range(BATCH)])
@@ -240,11 +298,12 @@ def batch(name):
 def start(space):
     """A supernet and its α."""
     if space == "nb201":
-        net, alphas, rows, cols = Supernet(CHANNELS), ["alpha"], len(EDGES), len(OPERATIONS)
+        net, alphas = Supernet(CHANNELS), {"alpha": (len(EDGES), len(OPERATIONS))}
+    elif space == "darts":
+        net, alphas = DARTSSupernet(DARTS_CHANNELS, DARTS_CELLS), dict.fromkeys(("normal", "reduce"), (len(DARTS_EDGES), len(DARTS_OPERATIONS)))
     else:
-        net, alphas = DARTSSupernet(DARTS_CHANNELS, DARTS_CELLS), ["normal", "reduce"]
-        rows, cols = len(DARTS_EDGES), len(DARTS_OPERATIONS)
-    return net, [torch.from_numpy(draw(a, rows * cols) / 2).view(rows, cols).requires_grad_() for a in alphas]
+        net, alphas = MBConvSupernet(MBCONV_CHANNELS, MBCONV_BLOCKS), {"first": (len(MBCONV_STAGES), 6), "rest": (5 * (MBCONV_BLOCKS - 1), 7)}
+    return net, [torch.from_numpy(draw(a, rows * cols) / 2).view(rows, cols).requires_grad_() for a, (rows, cols) in alphas.items()]
 
 
 def softmax(alphas):
@@ -263,7 +322,7 @@ def gradients(out, prefix, net, p, chosen):
     loss.backward()
     out[f"{prefix}/loss"], out[f"{prefix}/logits"] = loss, logits
     out[f"{prefix}/p"] = torch.cat([a.grad.flatten() for a in p])
-    if isinstance(net, DARTSSupernet):
+    if not isinstance(net, Supernet):
         out[f"{prefix}/gradients"] = torch.cat([spaced(w.grad) for _, w in sorted(net.named_parameters())])
         return
     for name, w in net.named_parameters():
@@ -320,7 +379,7 @@ def save(path, tensors):
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
-for space in "nb201", "darts":
+for space in "nb201", "darts", "mbconv":
     out = {}
     net, alphas = start(space)
     gradients(out, "mixture", net, [p.detach().requires_grad_() for p in softmax(alphas)], None)
@@ -329,6 +388,7 @@ for space in "nb201", "darts":
         hard = F.one_hot(torch.tensor(CHOSEN), len(OPERATIONS)).float() * 1.25
         gradients(out, "gdas", net, [hard.requires_grad_()], CHOSEN)
         steps(out, "nesterov", space, True)
-    steps(out, "sgd", space, False)
+    if space != "mbconv":  # whose steps part after two, float32 from float64 in PyTorch itself
+        steps(out, "sgd", space, False)
     running(out, space)
     save(f"{space}_torch.safetensors", out)

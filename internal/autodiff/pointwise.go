@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// pointwise is a 1×1 convolution of maps side by side, rectifying them if relu.
+// Inputs: the maps, then the weights. Outputs: y, and its statistics (mean and
+// inverse of the standard deviation).
+type pointwise[T kernels.Float] struct {
+	kernels.PointwiseShape
+	relu bool
+}
+
+func (d pointwise[T]) String() string {
+	return fmt.Sprintf("pointwise %+v relu=%t", d.PointwiseShape, d.relu)
+}
+
+func (d pointwise[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.H, d.W, d.Out} }
+
+func (d pointwise[T]) compile(c *compiler[T], in, out []value) {
+	n := len(d.Channels)
+	k := &kernels.Pointwise[T]{PointwiseShape: d.PointwiseShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon, Xs: make([][]T, n)}
+	x := c.add(k)
+	for i := range n {
+		x.read(&k.Xs[i], in[i])
+	}
+	var statistics []T
+	x.read(&k.Weights, in[n]).write(&k.Y, out[0], size(d.outShape())).write(&statistics, out[1], 2*d.Out)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.ready = func() { k.Mean, k.InvStd = statistics[:d.Out], statistics[d.Out:] }
+}
+
+func (d pointwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+	shapes := make([]tensor.Shape, len(in))
+	for i, n := range in {
+		shapes[i] = n.Shape()
+	}
+	all := b.apply(pointwiseGrad[T](d), shapes, append(in[:len(in):len(in)], grad, b.pick(out, 0))...)
+	g := make(gorgonia.Nodes, len(in))
+	for i := range in {
+		if want[i] {
+			g[i] = b.pick(all, i)
+		}
+	}
+	return g
+}
+
+// pointwiseGrad gives the gradients of all inputs of pointwise. Inputs: those
+// of pointwise, dy, y.
+type pointwiseGrad[T kernels.Float] pointwise[T]
+
+func (d pointwiseGrad[T]) String() string       { return pointwise[T](d).String() + " backward" }
+func (d pointwiseGrad[T]) adds(output int) bool { return output < len(d.Channels) }
+
+func (d pointwiseGrad[T]) compile(c *compiler[T], in, out []value) {
+	n := len(d.Channels)
+	k := &pointwiseBackward[T]{PointwiseBackward: kernels.PointwiseBackward[T]{PointwiseShape: d.PointwiseShape, ReLUIn: d.relu,
+		Add: make([]bool, n), Xs: make([][]T, n), DXs: make([][]T, n)}, y: in[n+2]}
+	x := c.add(k).grad(&k.DY, in[n+1])
+	for i := range n {
+		x.read(&k.Xs[i], in[i]).offer(&k.DXs[i], out[i], &k.Add[i])
+	}
+	x.read(&k.Weights, in[n]).offer(&k.DWeights, out[n], nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+}
+
+// pointwiseBackward is a kernel that knows where its output was, for a batch
+// norm whose gradient it takes over.
+type pointwiseBackward[T kernels.Float] struct {
+	kernels.PointwiseBackward[T]
+	y value
+}
+
+// isPointwise says whether node v is a 1×1 convolution of whole maps, and where
+// what it reads before a ReLU comes from.
+func (l *lowering[T]) isPointwise(v ops.Value) (from ops.Value, relu, ok bool) {
+	n := l.from.Nodes[v]
+	if n.Kind != ops.Conv || n.Groups != 1 || n.Bias || n.Window != ops.Same(1, 1, 1) || l.chains[v] != nil || l.absorbed[v] {
+		return 0, false, false
+	}
+	if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
+		return r.In[0], true, true
+	}
+	return n.In[0], false, true
+}
+
+// onlyPointwiseRead says whether whatever reads v, or its ReLU, is a pointwise
+// convolution, which reads maps side by side by itself.
+func (l *lowering[T]) onlyPointwiseRead(v ops.Value) bool {
+	return v != l.from.Out && v != l.from.Aux && !slices.ContainsFunc(l.readers[v], func(r ops.Value) bool {
+		if l.from.Nodes[r].Kind == ops.ReLU {
+			return l.from.Nodes[v].Kind != ops.Concat || !l.onlyPointwiseRead(r)
+		}
+		_, _, ok := l.isPointwise(r)
+		return !ok
+	})
+}
+
+// pointwise adds a 1×1 convolution of the map from, or of those that it lays
+// side by side.
+func (l *lowering[T]) pointwise(i ops.Value, n ops.Node, from ops.Value, relu bool) error {
+	maps := []ops.Value{from}
+	if l.nodes[from] == nil && l.from.Nodes[from].Kind == ops.Concat {
+		maps = l.from.Nodes[from].In
+	}
+	d := pointwise[T]{kernels.PointwiseShape{N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C}, relu}
+	var args gorgonia.Nodes
+	for _, v := range maps {
+		if l.nodes[v] == nil {
+			return fmt.Errorf("autodiff: %s: a conv reads zeros", n.Name)
+		}
+		args, d.Channels = append(args, l.nodes[v]), append(d.Channels, l.from.Shape(v).C)
+	}
+	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out}}, append(args, l.learned(n)...)...)
+	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
+	return nil
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !noasm
+
+#include "textflag.h"
+#include "avx2_amd64.h"
+
+// Rows of 3×3 max pooling with stride 1 and of its gradient, AVX2 and AVX-512:
+// micro.peak3, micro.share and micro.spread, described in micro.go.
+
+// HIGHEST sets z to the greatest of the three rows' pixels at R9, loaded with
+// LOAD; NaN is left out. lowest is −∞, t is changed.
+#define HIGHEST(LOAD, lowest, t, z) \
+	LOAD((SI)(R9*1), t)   \
+	VMAXPS lowest, t, z   \ // lowest if t is NaN
+	LOAD((DX)(R9*1), t)   \
+	VMAXPS z, t, z        \
+	LOAD((BX)(R9*1), t)   \
+	VMAXPS z, t, z
+
+// PEAK3 is a group of channels of a row: left, here and right are registers of
+// the three pixels. R8 is the distance of pixels in bytes.
+#define PEAK3(LOAD, SAVE, lowest, t, left, here, right, pixel, last) \
+	XORQ    R9, R9                  \ // bytes to the right pixel
+	XORQ    R10, R10                \ // bytes to the output
+	MOVQ    cols+32(FP), CX         \
+	VMOVAPS lowest, left            \
+	HIGHEST(LOAD, lowest, t, here)  \
+	DECQ    CX                      \
+	JZ      last                    \
+pixel:                              \
+	ADDQ    R8, R9                  \
+	HIGHEST(LOAD, lowest, t, right) \
+	VMAXPS  here, left, left        \
+	VMAXPS  right, left, left       \
+	SAVE(left, (DI)(R10*1))         \
+	ADDQ    R8, R10                 \
+	VMOVAPS here, left              \
+	VMOVAPS right, here             \
+	DECQ    CX                      \
+	JNZ     pixel                   \
+last:                               \
+	VMAXPS  here, left, left        \
+	SAVE(left, (DI)(R10*1))
+
+#define LOAD256(p, z)     VMOVUPS p, z
+#define SAVE256(z, p)     VMOVUPS z, p
+#define LOADTAIL256(p, z) VMASKMOVPS p, Y12, z
+#define SAVETAIL256(z, p) VMASKMOVPS z, Y12, p
+#define LOAD512(p, z)     VMOVUPS.Z p, K1, z
+#define SAVE512(z, p)     VMOVUPS z, K1, p
+
+// LOWEST sets z to −∞.
+#define LOWEST256(z) \
+	VPCMPEQD z, z, z  \
+	VPSLLD   $23, z, z
+
+#define LOWEST512(z) \
+	VPTERNLOGD $0xFF, z, z, z \
+	VPSLLD     $23, z, z
+
+// MASK512 sets K1 to the first n of sixteen channels, all if n ≥ 16; AX and CX are changed.
+#define MASK512(n, whole) \
+	KXNORW K1, K1, K1   \
+	CMPQ   n, $16       \
+	JGE    whole        \
+	MOVL   $0xFFFF, AX  \
+	MOVL   $16, CX      \
+	SUBL   n, CX        \
+	SHRXL  CX, AX, AX   \
+	KMOVW  AX, K1       \
+whole:
+
+// FIRST256 splits v, which goes to the first of a, b and d that is greatest: to
+// ta, tb or v, which is 0 where it goes to another one. t is changed.
+#define FIRST256(a, b, d, v, ta, tb, t) \
+	VCMPPS  $0x1D, b, a, ta \ // a ≥ b
+	VCMPPS  $0x1D, d, a, t  \
+	VANDPS  t, ta, t        \
+	VANDPS  v, t, ta        \
+	VANDNPS v, t, v         \
+	VCMPPS  $0x1D, d, b, t  \
+	VANDPS  v, t, tb        \
+	VANDNPS v, t, v
+
+#define FIRST512(a, b, d, v, ta, tb) \
+	VCMPPS    $0x1D, b, a, K4     \
+	VCMPPS    $0x1D, d, a, K4, K5 \
+	VMOVAPS.Z v, K5, ta           \
+	KNOTW     K5, K5              \
+	VMOVAPS.Z v, K5, v            \
+	VCMPPS    $0x1D, d, b, K4     \
+	VMOVAPS.Z v, K4, tb           \
+	KNOTW     K4, K4              \
+	VMOVAPS.Z v, K4, v
+
+// SPREAD is a group of channels of a row. left, here and right are registers of
+// three pixels, toLeft, toHere and v of what goes to them; SPLIT is FIRST, and
+// BEFORE loads what DI has at R10, or 0, to t.
+#define SPREAD(LOAD, SAVE, SPLIT, BEFORE, lowest, t, left, here, right, toLeft, toHere, v, pixel, edge, none) \
+	XORQ    R9, R9           \ // bytes to the pixel
+	MOVQ    cols+24(FP), CX  \
+	VMOVAPS lowest, left     \
+	LOAD((SI), t)            \
+	VMAXPS  lowest, t, here  \
+	VXORPS  Y5, Y5, Y5       \ // toLeft and toHere
+	VXORPS  Y6, Y6, Y6       \
+pixel:                       \
+	VMOVAPS lowest, right    \
+	LEAQ    (R9)(R8*1), R11  \
+	CMPQ    CX, $1           \
+	JEQ     edge             \
+	LOAD((SI)(R11*1), t)     \
+	VMAXPS  lowest, t, right \
+edge:                        \
+	LOAD((DX)(R9*1), v)      \
+	SPLIT                    \
+	TESTQ   R9, R9           \
+	JZ      none             \
+	BEFORE                   \
+	VADDPS  toLeft, t, t     \
+	SAVE(t, (DI)(R10*1))     \
+none:                        \
+	MOVQ    R9, R10          \ // bytes to the pixel to the left of the next
+	MOVQ    R11, R9          \
+	VMOVAPS here, left       \
+	VMOVAPS right, here      \
+	VMOVAPS toHere, toLeft   \
+	VMOVAPS v, toHere        \
+	DECQ    CX               \
+	JNZ     pixel            \
+	BEFORE                   \
+	VADDPS  toLeft, t, t     \
+	SAVE(t, (DI)(R10*1))
+
+#define SPLIT256 \
+	FIRST256(Y0, Y1, Y2, Y7, Y3, Y4, Y8) \
+	VADDPS Y3, Y5, Y5                    \
+	VADDPS Y4, Y6, Y6
+
+#define SPLIT512 \
+	FIRST512(Z0, Z1, Z2, Z7, Z3, Z4) \
+	VADDPS Z3, Z5, Z5                \
+	VADDPS Z4, Z6, Z6
+
+#define BEFORE256 \
+	VANDPS (DI)(R10*1), Y10, Y8
+
+#define BEFORETAIL256 \
+	VMASKMOVPS (DI)(R10*1), Y12, Y8 \
+	VANDPS     Y8, Y10, Y8
+
+#define BEFORE512 \
+	VMOVUPS.Z (DI)(R10*1), K3, Z8
+
+// func peak3Vec(y, a, b, d *float32, cols, c, col int)
+TEXT ·peak3Vec(SB), NOSPLIT, $0-56
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ d+24(FP), BX
+	MOVQ c+40(FP), R12
+	MOVQ col+48(FP), R8
+	SHLQ $2, R8
+	LOWEST256(Y11)
+
+peak3Channels:
+	CMPQ R12, $8
+	JLT  peak3Tail
+	PEAK3(LOAD256, SAVE256, Y11, Y8, Y0, Y1, Y2, peak3Pixel, peak3Last)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	ADDQ $32, BX
+	SUBQ $8, R12
+	JNZ  peak3Channels
+	VZEROUPPER
+	RET
+
+peak3Tail:
+	TAILMASK(R12, Y12)
+	PEAK3(LOADTAIL256, SAVETAIL256, Y11, Y8, Y0, Y1, Y2, peak3TailPixel, peak3TailLast)
+	VZEROUPPER
+	RET
+
+// func peak3512Vec(y, a, b, d *float32, cols, c, col int)
+TEXT ·peak3512Vec(SB), NOSPLIT, $0-56
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ d+24(FP), BX
+	MOVQ c+40(FP), R12
+	MOVQ col+48(FP), R8
+	SHLQ $2, R8
+	LOWEST512(Z11)
+
+peak3512Channels:
+	MASK512(R12, peak3512Whole)
+	PEAK3(LOAD512, SAVE512, Z11, Z8, Z0, Z1, Z2, peak3512Pixel, peak3512Last)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, BX
+	SUBQ $16, R12
+	JGT  peak3512Channels
+	VZEROUPPER
+	RET
+
+// func shareVec(da, db, dd, ha, hb, hd, dy *float32, n int)
+TEXT ·shareVec(SB), NOSPLIT, $0-64
+	MOVQ da+0(FP), DI
+	MOVQ db+8(FP), SI
+	MOVQ dd+16(FP), DX
+	MOVQ ha+24(FP), BX
+	MOVQ hb+32(FP), R8
+	MOVQ hd+40(FP), R9
+	MOVQ dy+48(FP), R10
+	MOVQ n+56(FP), CX
+	XORQ AX, AX
+
+share:
+	VMOVUPS (BX)(AX*4), Y0
+	VMOVUPS (R8)(AX*4), Y1
+	VMOVUPS (R9)(AX*4), Y2
+	VMOVUPS (R10)(AX*4), Y3
+	FIRST256(Y0, Y1, Y2, Y3, Y4, Y5, Y6)
+	VADDPS  (DI)(AX*4), Y4, Y4
+	VMOVUPS Y4, (DI)(AX*4)
+	VADDPS  (SI)(AX*4), Y5, Y5
+	VMOVUPS Y5, (SI)(AX*4)
+	VMOVUPS Y3, (DX)(AX*4)
+	ADDQ    $8, AX
+	CMPQ    AX, CX
+	JLT     share
+	VZEROUPPER
+	RET
+
+// func share512Vec(da, db, dd, ha, hb, hd, dy *float32, n int)
+TEXT ·share512Vec(SB), NOSPLIT, $0-64
+	MOVQ da+0(FP), DI
+	MOVQ db+8(FP), SI
+	MOVQ dd+16(FP), DX
+	MOVQ ha+24(FP), BX
+	MOVQ hb+32(FP), R8
+	MOVQ hd+40(FP), R9
+	MOVQ dy+48(FP), R10
+	MOVQ n+56(FP), CX
+	XORQ AX, AX
+
+share512:
+	VMOVUPS (BX)(AX*4), Z0
+	VMOVUPS (R8)(AX*4), Z1
+	VMOVUPS (R9)(AX*4), Z2
+	VMOVUPS (R10)(AX*4), Z3
+	FIRST512(Z0, Z1, Z2, Z3, Z4, Z5)
+	VADDPS  (DI)(AX*4), Z4, Z4
+	VMOVUPS Z4, (DI)(AX*4)
+	VADDPS  (SI)(AX*4), Z5, Z5
+	VMOVUPS Z5, (SI)(AX*4)
+	VMOVUPS Z3, (DX)(AX*4)
+	ADDQ    $16, AX
+	CMPQ    AX, CX
+	JLT     share512
+	VZEROUPPER
+	RET
+
+// func spreadVec(dx, x, dh *float32, cols, c, col int, add bool)
+TEXT ·spreadVec(SB), NOSPLIT, $0-49
+	MOVQ    dx+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    dh+16(FP), DX
+	MOVQ    c+32(FP), R12
+	MOVQ    col+40(FP), R8
+	SHLQ    $2, R8
+	MOVBLZX add+48(FP), AX
+	NEGL    AX
+	VMOVD   AX, X10
+	VPBROADCASTD X10, Y10
+	LOWEST256(Y11)
+
+spreadChannels:
+	CMPQ R12, $8
+	JLT  spreadTail
+	SPREAD(LOAD256, SAVE256, SPLIT256, BEFORE256, Y11, Y8, Y0, Y1, Y2, Y5, Y6, Y7, spreadPixel, spreadEdge, spreadNone)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	SUBQ $8, R12
+	JNZ  spreadChannels
+	VZEROUPPER
+	RET
+
+spreadTail:
+	TAILMASK(R12, Y12)
+	SPREAD(LOADTAIL256, SAVETAIL256, SPLIT256, BEFORETAIL256, Y11, Y8, Y0, Y1, Y2, Y5, Y6, Y7, spreadTailPixel, spreadTailEdge, spreadTailNone)
+	VZEROUPPER
+	RET
+
+// func spread512Vec(dx, x, dh *float32, cols, c, col int, add bool)
+TEXT ·spread512Vec(SB), NOSPLIT, $0-49
+	MOVQ    dx+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    dh+16(FP), DX
+	MOVQ    c+32(FP), R12
+	MOVQ    col+40(FP), R8
+	SHLQ    $2, R8
+	MOVBLZX add+48(FP), BX
+	NEGL    BX
+	KMOVW   BX, K2
+	LOWEST512(Z11)
+
+spread512Channels:
+	MASK512(R12, spread512Whole)
+	KANDW K1, K2, K3
+	SPREAD(LOAD512, SAVE512, SPLIT512, BEFORE512, Z11, Z8, Z0, Z1, Z2, Z5, Z6, Z7, spread512Pixel, spread512Edge, spread512None)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	SUBQ $16, R12
+	JGT  spread512Channels
+	VZEROUPPER
+	RET
