@@ -15,7 +15,7 @@ import (
 )
 
 // programTime is how long a program of the machine may take.
-const programTime = 5 * time.Second
+const programTime = 15 * time.Second
 
 // Here is the report of this machine by a program of that version. It runs the
 // machine's programs that know more than its files, and takes half a second
