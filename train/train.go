@@ -53,16 +53,16 @@ func DefaultConfig() Config {
 }
 
 // defaultWork is the arithmetic that the main job's training spends on a small
-// network, and defaultEpochs the least that a large one gets: two to four
+// network, and defaultEpochs the least that a large one gets: two to three
 // minutes on two cores for a network of 2 ms.
 const (
-	defaultWork   = 2.2e13
-	defaultEpochs = 1.7
+	defaultWork   = 4e13
+	defaultEpochs = 3
 )
 
 // DefaultEpochs is how long to train a network of so many multiply-accumulates
 // an image (forward and backward are six operations for each): the smaller,
-// the longer, within 1.7 to 20 epochs. It depends on nothing else, so that the
+// the longer, within 3 to 20 epochs. It depends on nothing else, so that the
 // same flags give the same network on every machine.
 func DefaultEpochs(macs int64, images int) float64 {
 	epochs := defaultWork / (6 * float64(macs) * float64(images))
