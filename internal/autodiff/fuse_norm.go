@@ -9,7 +9,8 @@ import (
 )
 
 // taker is a kernel that can make the gradient of its output itself, of a
-// gradient behind a batch norm: a separable or pointwise convolution, a pooling.
+// gradient behind a batch norm: a separable or pointwise convolution, a
+// factorized reduce, a pooling.
 type taker[T kernels.Float] interface {
 	kernels.Kernel
 	// output is the value of its output, and the slots of that and of its gradient.
@@ -107,4 +108,11 @@ func (k *pointwiseBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, 
 
 func (k *pointwiseBackward[T]) coefficients(all []T) {
 	k.A, k.B, k.D = all[:k.Out], all[k.Out:][:k.Out], all[2*k.Out:][:k.Out]
+}
+
+func (k *factorizedReduceBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, &k.DY }
+
+func (k *factorizedReduceBackward[T]) coefficients(all []T) {
+	c := k.Out()
+	k.A, k.B, k.D = all[:c], all[c:][:c], all[2*c:][:c]
 }

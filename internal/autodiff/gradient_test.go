@@ -174,6 +174,20 @@ func TestGradientsOfOperations(t *testing.T) {
 		{"cropped conv", func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Conv("y", b.ReLU("relu", x), 3, ops.Window{Kernel: 1, Stride: 2, Dilation: 1, Crop: 1}, 1, false)
 		}},
+		{"factorized reduce", func(b ops.Builder, x ops.Value) ops.Value {
+			return ops.FactorizedReduce(b.Scope("reduce"), x, ops.Config{Channels: 5, Stride: 3})
+		}},
+		{"factorized reduce of maps side by side", func(b ops.Builder, x ops.Value) ops.Value {
+			y := b.Concat("maps", x, b.Conv("conv", x, 3, ops.Same(3, 1, 1), 1, false))
+			return b.Add("y", ops.FactorizedReduce(b.Scope("a"), y, ops.Config{Channels: 4, Stride: 3}), ops.FactorizedReduce(b.Scope("b"), y, ops.Config{Channels: 4, Stride: 3}))
+		}},
+		{"factorized reduce without relu and norm, input read twice", func(b ops.Builder, x ops.Value) ops.Value {
+			w := ops.Same(1, 3, 1)
+			even := b.Conv("even", x, 2, w, 1, false)
+			w.Crop = 1
+			y := b.Concat("concat", even, b.Conv("odd", x, 3, w, 1, false))
+			return b.Add("y", y, b.Conv("other", x, 5, ops.Same(3, 3, 1), 1, false))
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, x := ops.NewBuilder(ops.Shape{N: 3, C: 2, H: 6, W: 5})

@@ -32,6 +32,8 @@ type lowering[T kernels.Float] struct {
 	gates    map[*bool]*gate
 	running  map[*gorgonia.Node][]runningSource[T]
 	chains   map[ops.Value][]ops.Value // last convolution of a chain of separable ones → all pointwise ones
+	reduces  map[ops.Value]bool        // concatenation of a factorized reduce
+	reducing map[ops.Value]bool        // convolution of a factorized reduce
 	absorbed map[ops.Value]bool        // part of a chain
 	known    map[ops.Value]known       // statistics of maps
 }
@@ -70,6 +72,7 @@ func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error)
 	}
 	l.makeParams()
 	l.separables()
+	l.factorizedReduces()
 	for i, n := range g.Nodes {
 		if err := l.lower(ops.Value(i), n); err != nil {
 			return nil, err
@@ -163,7 +166,7 @@ func physical(s ops.Shape) tensor.Shape { return tensor.Shape{s.N, s.H, s.W, s.C
 
 // lower adds node i to the Gorgonia graph, unless it is part of another one.
 func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
-	if l.absorbed[i] {
+	if l.absorbed[i] || l.reducing[i] {
 		return nil
 	}
 	var x *gorgonia.Node
@@ -196,6 +199,9 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	case ops.Mix:
 		return l.mix(i, n)
 	case ops.Concat:
+		if l.reduces[i] {
+			return l.factorizedReduce(i, n)
+		}
 		if l.onlyPointwiseRead(i) {
 			return nil
 		}

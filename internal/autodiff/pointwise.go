@@ -86,40 +86,55 @@ func (l *lowering[T]) isPointwise(v ops.Value) (from ops.Value, relu, ok bool) {
 	if n.Kind != ops.Conv || n.Groups != 1 || n.Bias || n.Window != ops.Same(1, 1, 1) || l.chains[v] != nil || l.absorbed[v] {
 		return 0, false, false
 	}
-	if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
-		return r.In[0], true, true
+	from, relu = l.beforeReLU(n.In[0])
+	return from, relu, true
+}
+
+// beforeReLU is what ReLU v reads, or v if it is none.
+func (l *lowering[T]) beforeReLU(v ops.Value) (from ops.Value, relu bool) {
+	if r := l.from.Nodes[v]; r.Kind == ops.ReLU {
+		return r.In[0], true
 	}
-	return n.In[0], false, true
+	return v, false
 }
 
 // onlyPointwiseRead says whether whatever reads v, or its ReLU, is a pointwise
-// convolution, which reads maps side by side by itself.
+// convolution or a factorized reduce, which read maps side by side by themselves.
 func (l *lowering[T]) onlyPointwiseRead(v ops.Value) bool {
 	return v != l.from.Out && v != l.from.Aux && !slices.ContainsFunc(l.readers[v], func(r ops.Value) bool {
 		if l.from.Nodes[r].Kind == ops.ReLU {
 			return l.from.Nodes[v].Kind != ops.Concat || !l.onlyPointwiseRead(r)
 		}
 		_, _, ok := l.isPointwise(r)
-		return !ok
+		return !ok && !l.reducing[r]
 	})
 }
 
 // pointwise adds a 1×1 convolution of the map from, or of those that it lays
 // side by side.
 func (l *lowering[T]) pointwise(i ops.Value, n ops.Node, from ops.Value, relu bool) error {
+	args, channels, err := l.sideBySide(n, from)
+	if err != nil {
+		return err
+	}
+	d := pointwise[T]{kernels.PointwiseShape{N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C, Channels: channels}, relu}
+	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out}}, append(args, l.learned(n)...)...)
+	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
+	return nil
+}
+
+// sideBySide is the map from, which convolution n reads, or those that it lays
+// side by side, and their channels.
+func (l *lowering[T]) sideBySide(n ops.Node, from ops.Value) (args gorgonia.Nodes, channels []int, err error) {
 	maps := []ops.Value{from}
 	if l.nodes[from] == nil && l.from.Nodes[from].Kind == ops.Concat {
 		maps = l.from.Nodes[from].In
 	}
-	d := pointwise[T]{kernels.PointwiseShape{N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C}, relu}
-	var args gorgonia.Nodes
 	for _, v := range maps {
 		if l.nodes[v] == nil {
-			return fmt.Errorf("autodiff: %s: a conv reads zeros", n.Name)
+			return nil, nil, fmt.Errorf("autodiff: %s: a conv reads zeros", n.Name)
 		}
-		args, d.Channels = append(args, l.nodes[v]), append(d.Channels, l.from.Shape(v).C)
+		args, channels = append(args, l.nodes[v]), append(channels, l.from.Shape(v).C)
 	}
-	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out}}, append(args, l.learned(n)...)...)
-	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
-	return nil
+	return args, channels, nil
 }

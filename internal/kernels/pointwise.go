@@ -16,11 +16,14 @@ type PointwiseShape struct {
 }
 
 // In is the number of channels that the maps have together.
-func (s PointwiseShape) In() (in int) {
-	for _, c := range s.Channels {
-		in += c
+func (s PointwiseShape) In() int { return together(s.Channels) }
+
+// together is the number of channels of maps side by side.
+func together(channels []int) (n int) {
+	for _, c := range channels {
+		n += c
 	}
-	return in
+	return n
 }
 
 func (s PointwiseShape) pixels() int { return s.H * s.W }

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package autodiff
+
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// factorizedReduce is 1×1 convolutions side by side that skip pixels, of maps
+// side by side, rectifying them if relu. Inputs: the maps, then each
+// convolution's weights. Outputs: y, and its statistics (mean and inverse of
+// the standard deviation).
+type factorizedReduce[T kernels.Float] struct {
+	kernels.FactorizedReduceShape
+	relu bool
+}
+
+func (d factorizedReduce[T]) String() string {
+	return fmt.Sprintf("factorized reduce %+v relu=%t", d.FactorizedReduceShape, d.relu)
+}
+
+func (d factorizedReduce[T]) outShape() tensor.Shape {
+	return tensor.Shape{d.N, d.OutH(), d.OutW(), d.Out()}
+}
+
+func (d factorizedReduce[T]) compile(c *compiler[T], in, out []value) {
+	n := len(d.Channels)
+	k := &kernels.FactorizedReduce[T]{FactorizedReduceShape: d.FactorizedReduceShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon,
+		Xs: make([][]T, n), Weights: make([][]T, len(d.Outs))}
+	x := c.add(k)
+	for i := range n {
+		x.read(&k.Xs[i], in[i])
+	}
+	for i := range d.Outs {
+		x.read(&k.Weights[i], in[n+i])
+	}
+	var statistics []T
+	x.write(&k.Y, out[0], size(d.outShape())).write(&statistics, out[1], 2*d.Out())
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.ready = func() { k.Mean, k.InvStd = statistics[:d.Out()], statistics[d.Out():] }
+}
+
+func (d factorizedReduce[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+	shapes := make([]tensor.Shape, len(in))
+	for i, n := range in {
+		shapes[i] = n.Shape()
+	}
+	all := b.apply(factorizedReduceGrad[T](d), shapes, append(in[:len(in):len(in)], grad, b.pick(out, 0))...)
+	g := make(gorgonia.Nodes, len(in))
+	for i := range in {
+		if want[i] {
+			g[i] = b.pick(all, i)
+		}
+	}
+	return g
+}
+
+// factorizedReduceGrad gives the gradients of all inputs of factorizedReduce.
+// Inputs: those of factorizedReduce, dy, y.
+type factorizedReduceGrad[T kernels.Float] factorizedReduce[T]
+
+func (d factorizedReduceGrad[T]) String() string {
+	return factorizedReduce[T](d).String() + " backward"
+}
+func (d factorizedReduceGrad[T]) adds(output int) bool { return output < len(d.Channels) }
+
+func (d factorizedReduceGrad[T]) compile(c *compiler[T], in, out []value) {
+	n, m := len(d.Channels), len(d.Outs)
+	k := &factorizedReduceBackward[T]{FactorizedReduceBackward: kernels.FactorizedReduceBackward[T]{FactorizedReduceShape: d.FactorizedReduceShape,
+		ReLUIn: d.relu, Add: make([]bool, n), Xs: make([][]T, n), DXs: make([][]T, n), Weights: make([][]T, m), DWeights: make([][]T, m)}, y: in[n+m+1]}
+	x := c.add(k).grad(&k.DY, in[n+m])
+	for i := range n {
+		x.read(&k.Xs[i], in[i]).offer(&k.DXs[i], out[i], &k.Add[i])
+	}
+	for i := range m {
+		x.read(&k.Weights[i], in[n+i]).offer(&k.DWeights[i], out[n+i], nil)
+	}
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+}
+
+// factorizedReduceBackward is a kernel that knows where its output was, for a
+// batch norm whose gradient it takes over.
+type factorizedReduceBackward[T kernels.Float] struct {
+	kernels.FactorizedReduceBackward[T]
+	y value
+}
+
+// factorizedReduces finds 1×1 convolutions side by side that read one map at
+// every few pixels, the first from row and column 0 on, the next from 1 on, …:
+// what lays them side by side stands for them all.
+func (l *lowering[T]) factorizedReduces() {
+	l.reduces, l.reducing = map[ops.Value]bool{}, map[ops.Value]bool{}
+	for i, n := range l.from.Nodes {
+		if n.Kind == ops.Concat && l.isFactorizedReduce(n) {
+			l.reduces[ops.Value(i)] = true
+			for _, v := range n.In {
+				l.reducing[v] = true
+			}
+		}
+	}
+}
+
+func (l *lowering[T]) isFactorizedReduce(n ops.Node) bool {
+	x, stride := l.from.Nodes[n.In[0]].In, l.from.Nodes[n.In[0]].Window.Stride
+	for i, v := range n.In {
+		w := ops.Same(1, stride, 1)
+		w.Crop = i
+		c := l.from.Nodes[v]
+		if c.Kind != ops.Conv || c.Groups != 1 || c.Bias || c.Window != w || i >= stride || c.In[0] != x[0] || len(l.readers[v]) != 1 || v == l.from.Out || v == l.from.Aux {
+			return false
+		}
+	}
+	return stride > 1
+}
+
+// factorizedReduce adds the convolutions that n lays side by side.
+func (l *lowering[T]) factorizedReduce(i ops.Value, n ops.Node) error {
+	first := l.from.Nodes[n.In[0]]
+	from, relu := l.beforeReLU(first.In[0])
+	in := l.from.Shape(from)
+	d := factorizedReduce[T]{kernels.FactorizedReduceShape{N: in.N, H: in.H, W: in.W, Stride: first.Window.Stride}, relu}
+	args, channels, err := l.sideBySide(first, from)
+	if err != nil {
+		return err
+	}
+	d.Channels = channels
+	for _, v := range n.In {
+		args, d.Outs = append(args, l.learned(l.from.Nodes[v])...), append(d.Outs, l.from.Shape(v).C)
+	}
+	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out()}}, args...)
+	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
+	return nil
+}
