@@ -62,7 +62,7 @@ func newBoard(t *testing.T) *board {
 	}
 	b := &board{home: t.TempDir(), program: program, patience: 10 * time.Second}
 	if emulated() { // the board is, too
-		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + ` "$@"`)
+		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + " \"$@\"\n" + strings.Repeat("# as large as a program\n", 1<<11))
 	}
 	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{newUser(t)}, Env: []string{"HOME=" + b.home}})
 	b.cable, b.faults = devicestest.NewCable(t, s.Addr), &s.Faults
