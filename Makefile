@@ -54,7 +54,7 @@ noasm: ## without assembly
 test-arm64: ## all tests as arm64 programs, emulated; -short leaves out only repetitions
 	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
 	@set -e; for cpu in $(CPUS); do echo "cpu $$cpu"; \
-		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 20m -exec $(CURDIR)/.ci/emulate ./...; \
+		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 30m -exec $(CURDIR)/.ci/emulate ./...; \
 	done
 
 test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
