@@ -135,6 +135,23 @@ func (x *instruction[T]) offerIf(g *gate, slot *[]T, v value, add *bool) *instru
 	return x
 }
 
+// writeStatistics makes v an output: the means of c channels, then 1/deviation.
+func (x *instruction[T]) writeStatistics(v value, c int, mean, invstd *[]T) *instruction[T] {
+	var all []T
+	x.write(&all, v, 2*c)
+	return x.then(func() { *mean, *invstd = all[:c], all[c:] })
+}
+
+// then lets f run when the slots have their memory, after what does already.
+func (x *instruction[T]) then(f func()) *instruction[T] {
+	if before := x.ready; before != nil {
+		x.ready = func() { before(); f() }
+	} else {
+		x.ready = f
+	}
+	return x
+}
+
 // scratch gives the kernel n elements of its own.
 func (x *instruction[T]) scratch(slot *[]T, n int) *instruction[T] {
 	return x.write(slot, none, n)

@@ -39,25 +39,12 @@ func (d factorizedReduce[T]) compile(c *compiler[T], in, out []value) {
 	for i := range d.Outs {
 		x.read(&k.Weights[i], in[n+i])
 	}
-	var statistics []T
-	x.write(&k.Y, out[0], size(d.outShape())).write(&statistics, out[1], 2*d.Out())
+	x.write(&k.Y, out[0], size(d.outShape())).writeStatistics(out[1], d.Out(), &k.Mean, &k.InvStd)
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { k.Mean, k.InvStd = statistics[:d.Out()], statistics[d.Out():] }
 }
 
 func (d factorizedReduce[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	shapes := make([]tensor.Shape, len(in))
-	for i, n := range in {
-		shapes[i] = n.Shape()
-	}
-	all := b.apply(factorizedReduceGrad[T](d), shapes, append(in[:len(in):len(in)], grad, b.pick(out, 0))...)
-	g := make(gorgonia.Nodes, len(in))
-	for i := range in {
-		if want[i] {
-			g[i] = b.pick(all, i)
-		}
-	}
-	return g
+	return b.gradients(factorizedReduceGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
 // factorizedReduceGrad gives the gradients of all inputs of factorizedReduce.

@@ -13,10 +13,15 @@ import (
 // factorized reduce, a pooling.
 type taker[T kernels.Float] interface {
 	kernels.Kernel
-	// output is the value of its output, and the slots of that and of its gradient.
-	output() (y value, slot, gradient *[]T)
-	// coefficients gives it a, b and d of DY·a + Y·b + d, one after the other.
-	coefficients(all []T)
+	// taken is what it takes then.
+	taken() taken[T]
+}
+
+// taken is the value of a kernel's output, the slots of that and of its
+// gradient, and those of a, b and d in DY·a + Y·b + d.
+type taken[T kernels.Float] struct {
+	output               value
+	y, gradient, a, b, d *[]T
 }
 
 // fuseNorms lets convolutions and poolings take their gradient from the batch norm, or the
@@ -57,62 +62,42 @@ func (t *translation[T]) fuseNorms() {
 		if !ok || y.seed != dx.value {
 			continue
 		}
-		if made, _, _ := k.output(); made == of.value {
+		if to := k.taken(); to.output == of.value {
 			all := t.alloc(3 * channels)
 			x.out[at] = operand[T]{value: all, slot: coefs, gate: dx.gate, drop: true}
-			y.take(k, x.seed, all)
+			y.take(to, x.seed, all, channels)
 		}
 	}
 }
 
 // take makes the gradient of an operation's output that of a batch norm's, dy,
-// by coefficients.
-func (x *instruction[T]) take(k taker[T], dy, coefficients value) {
-	y, slot, gradient := k.output()
-	i := slices.IndexFunc(x.in, func(o operand[T]) bool { return o.slot == gradient })
+// by coefficients of so many channels.
+func (x *instruction[T]) take(to taken[T], dy, coefficients value, channels int) {
+	i := slices.IndexFunc(x.in, func(o operand[T]) bool { return o.slot == to.gradient })
 	x.in[i].value, x.seed = dy, coefficients
 	var all []T
-	x.read(&all, coefficients).read(slot, y)
-	ready := x.ready
-	x.ready = func() {
-		if ready != nil {
-			ready()
-		}
-		k.coefficients(all)
-	}
+	x.read(&all, coefficients).read(to.y, to.output).then(func() {
+		*to.a, *to.b, *to.d = all[:channels], all[channels:][:channels], all[2*channels:][:channels]
+	})
 }
 
-func (k *separableBackward[T]) output() (value, *[]T, *[]T) {
+func (k *separableBackward[T]) taken() taken[T] {
 	s := &k.Stages[len(k.Stages)-1]
-	return k.y, &s.Y, &s.DY
+	return taken[T]{k.y, &s.Y, &s.DY, &s.A, &s.B, &s.D}
 }
 
-func (k *separableBackward[T]) coefficients(all []T) {
-	s := &k.Stages[len(k.Stages)-1]
-	s.A, s.B, s.D = all[:s.Out], all[s.Out:][:s.Out], all[2*s.Out:][:s.Out]
+func (k *avgPoolBackward[T]) taken() taken[T] {
+	return taken[T]{k.y, &k.Y, &k.DY, &k.A, &k.B, &k.D}
 }
 
-func (k *avgPoolBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, &k.DY }
-
-func (k *avgPoolBackward[T]) coefficients(all []T) {
-	k.A, k.B, k.D = all[:k.C], all[k.C:][:k.C], all[2*k.C:][:k.C]
+func (k *maxPoolBackward[T]) taken() taken[T] {
+	return taken[T]{k.y, &k.Y, &k.DY, &k.A, &k.B, &k.D}
 }
 
-func (k *maxPoolBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, &k.DY }
-
-func (k *maxPoolBackward[T]) coefficients(all []T) {
-	k.A, k.B, k.D = all[:k.C], all[k.C:][:k.C], all[2*k.C:][:k.C]
+func (k *pointwiseBackward[T]) taken() taken[T] {
+	return taken[T]{k.y, &k.Y, &k.DY, &k.A, &k.B, &k.D}
 }
 
-func (k *pointwiseBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, &k.DY }
-
-func (k *pointwiseBackward[T]) coefficients(all []T) {
-	k.A, k.B, k.D = all[:k.Out], all[k.Out:][:k.Out], all[2*k.Out:][:k.Out]
-}
-
-func (k *factorizedReduceBackward[T]) output() (value, *[]T, *[]T) { return k.y, &k.Y, &k.DY }
-
-func (k *factorizedReduceBackward[T]) coefficients(all []T) {
-	c := k.Out()
-	k.A, k.B, k.D = all[:c], all[c:][:c], all[2*c:][:c]
+func (k *factorizedReduceBackward[T]) taken() taken[T] {
+	return taken[T]{k.y, &k.Y, &k.DY, &k.A, &k.B, &k.D}
 }

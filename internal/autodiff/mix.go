@@ -8,7 +8,6 @@ import (
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // mix is a supernet's weighted sum with the batch norms of its terms in it.
@@ -116,18 +115,7 @@ func (d mix[T]) part(c *compiler[T], in []value, y, own value, first, n int) {
 }
 
 func (d mix[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	shapes := make([]tensor.Shape, len(d.terms)+1)
-	for i := range shapes {
-		shapes[i] = in[i].Shape()
-	}
-	all := b.apply(mixGrad[T](d), shapes, append(in[:len(in):len(in)], b.pick(out, 1), grad)...)
-	g := make(gorgonia.Nodes, len(in))
-	for i := range in {
-		if want[i] {
-			g[i] = b.pick(all, i)
-		}
-	}
-	return g
+	return b.gradients(mixGrad[T](d), in, len(d.terms)+1, want, b.pick(out, 1), grad)
 }
 
 // mixGrad gives the gradients of the terms and of the mixture weights. Inputs:

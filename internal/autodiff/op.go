@@ -266,6 +266,24 @@ func (b *grapher[T]) apply(d definition[T], out []tensor.Shape, in ...*gorgonia.
 	return n
 }
 
+// gradients applies d, a backward operation that yields the gradients of the
+// first n inputs at once, to the inputs and what more it reads, and hands out
+// those that are wanted.
+func (b *grapher[T]) gradients(d definition[T], in gorgonia.Nodes, n int, want []bool, more ...*gorgonia.Node) gorgonia.Nodes {
+	shapes := make([]tensor.Shape, n)
+	for i := range shapes {
+		shapes[i] = in[i].Shape()
+	}
+	all := b.apply(d, shapes, append(in[:len(in):len(in)], more...)...)
+	g := make(gorgonia.Nodes, len(in))
+	for i := range in {
+		if want[i] {
+			g[i] = b.pick(all, i)
+		}
+	}
+	return g
+}
+
 // pick gives one output of n.
 func (b *grapher[T]) pick(n *gorgonia.Node, output int) *gorgonia.Node {
 	if b.err != nil {

@@ -33,25 +33,12 @@ func (d pointwise[T]) compile(c *compiler[T], in, out []value) {
 	for i := range n {
 		x.read(&k.Xs[i], in[i])
 	}
-	var statistics []T
-	x.read(&k.Weights, in[n]).write(&k.Y, out[0], size(d.outShape())).write(&statistics, out[1], 2*d.Out)
+	x.read(&k.Weights, in[n]).write(&k.Y, out[0], size(d.outShape())).writeStatistics(out[1], d.Out, &k.Mean, &k.InvStd)
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
-	x.ready = func() { k.Mean, k.InvStd = statistics[:d.Out], statistics[d.Out:] }
 }
 
 func (d pointwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	shapes := make([]tensor.Shape, len(in))
-	for i, n := range in {
-		shapes[i] = n.Shape()
-	}
-	all := b.apply(pointwiseGrad[T](d), shapes, append(in[:len(in):len(in)], grad, b.pick(out, 0))...)
-	g := make(gorgonia.Nodes, len(in))
-	for i := range in {
-		if want[i] {
-			g[i] = b.pick(all, i)
-		}
-	}
-	return g
+	return b.gradients(pointwiseGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
 // pointwiseGrad gives the gradients of all inputs of pointwise. Inputs: those

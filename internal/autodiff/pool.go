@@ -43,9 +43,7 @@ func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, out []value, y, mean, invstd *[]T) {
 	x.write(y, out[0], s.N*s.OutH()*s.OutW()*s.C)
 	if len(out) > 1 {
-		var statistics []T
-		x.write(&statistics, out[1], 2*s.C)
-		x.ready = func() { *mean, *invstd = statistics[:s.C], statistics[s.C:] }
+		x.writeStatistics(out[1], s.C, mean, invstd)
 	}
 }
 

@@ -199,15 +199,14 @@ func (t *translation[T]) node(n *gorgonia.Node, running []runningSource[T]) erro
 func (t *translation[T]) follow(v value, sources []runningSource[T]) {
 	x, c := t.ins[len(t.ins)-1], &t.compiler
 	all := make(runningAll[T], len(sources))
-	bind := x.ready
-	x.effect, x.ready = all, func() {
-		bind()
+	x.effect = all
+	x.then(func() {
 		for i, s := range sources {
 			all[i] = s.runningStatistics
 			of := c.values[v].mem[s.at:]
 			all[i].mean, all[i].invstd = of[:s.c], of[s.c:2*s.c]
 		}
-	}
+	})
 }
 
 // runningAll is a kernel: all the running statistics of an instruction.

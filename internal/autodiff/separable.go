@@ -92,22 +92,11 @@ func (d separable[T]) compile(c *compiler[T], in, out []value) {
 }
 
 func (d separable[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
-	shapes := make([]tensor.Shape, len(in))
-	for i, n := range in {
-		shapes[i] = n.Shape()
-	}
-	args := append(in[:len(in):len(in)], grad, b.pick(out, 0), b.pick(out, 1))
+	more := gorgonia.Nodes{grad, b.pick(out, 0), b.pick(out, 1)}
 	for i := range d.last() {
-		args = append(args, b.pick(out, 2+i))
+		more = append(more, b.pick(out, 2+i))
 	}
-	all := b.apply(separableGrad[T](d), shapes, args...)
-	g := make(gorgonia.Nodes, len(in))
-	for i := range in {
-		if want[i] {
-			g[i] = b.pick(all, i)
-		}
-	}
-	return g
+	return b.gradients(separableGrad[T](d), in, len(in), want, more...)
 }
 
 // separableGrad gives the gradients of all inputs of separable. Inputs: those
