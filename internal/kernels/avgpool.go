@@ -157,8 +157,8 @@ type AvgPoolBackward[T Float] struct {
 	plan *avgPoolBackward[T]
 }
 
-func (c *AvgPoolBackward[T]) gradient() poolGradient[T] {
-	return poolGradient[T]{c.DY, c.Y, c.A, c.B, c.D}
+func (c *AvgPoolBackward[T]) gradient() behindNorm[T] {
+	return behindNorm[T]{c.DY, c.Y, c.A, c.B, c.D}
 }
 
 // Run computes DX.
@@ -167,8 +167,7 @@ func (c *AvgPoolBackward[T]) Run(p *Pool) {
 	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
 		c.plan = newAvgPoolBackward[T](c.PoolShape, p.Threads())
 	}
-	g := c.gradient()
-	g.check(kernel, c.PoolShape)
+	c.gradient().check(kernel, c.yLen(), c.C)
 	need(kernel, "DX", c.DX, c.xLen())
 	if c.plan.box {
 		p.For(c.N, (*boxBackwardTask[T])(c))
@@ -188,7 +187,7 @@ func (c *boxBackwardTask[T]) Do(image, worker int) {
 		if r >= c.H {
 			return nil
 		}
-		return gradient.row(m, work[r%3*width:][:width], image*c.H+r, c.W, c.C)
+		return gradient.rows(m, work[r%3*width:][:width], c.C, (image*c.H+r)*width, c.W, c.C)
 	}
 	rows := [3][]T{nil, nil, row(0)}
 	for r := range c.H {
@@ -230,7 +229,7 @@ func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
 			}
 			first, end := c.window(o, c.H)
 			at := row[-g.cols.lo*c.C:]
-			dy := gradient.row(m, at, (image+i)*c.OutH()+o, c.OutW(), c.C)
+			dy := gradient.rows(m, at, c.C, ((image+i)*c.OutH()+o)*c.OutW()*c.C, c.OutW(), c.C)
 			for _, run := range b.runs {
 				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero, floorOf[T](false), run.n, c.C, c.C, false)
 			}

@@ -6,6 +6,12 @@ package kernels
 // of their own. It bounds the threads that help, and fixes the bits.
 const chunks = 16
 
+// parts is the number of images in a part of a batch of n, and of parts.
+func parts(n int) (images, count int) {
+	images = (n + chunks - 1) / chunks
+	return images, (n + images - 1) / images
+}
+
 // blockElements of input and output gradient are read again and again while
 // they are in the first-level cache.
 const blockElements = 6 << 10
@@ -65,8 +71,7 @@ func (c ConvShape) outerPlan(tile int, reluIn bool) *outerPlan {
 	p.segs, p.seglen = g.segments(g.rows.phases[0], g.cols.phases[0], true)
 	p.rows = (p.seglen + tile - 1) / tile * tile
 	p.partial = p.panels * len(p.segs) * p.rows * panel
-	p.images = (c.N + chunks - 1) / chunks
-	p.chunks = (c.N + p.images - 1) / p.images
+	p.images, p.chunks = parts(c.N)
 	p.block = max(1, blockElements/(g.cols.units*panel+g.rows.step*g.width*g.c))
 	if c.Out < panel {
 		p.dyWidth = panel

@@ -252,15 +252,9 @@ func (c *DepthwiseBackwardWeights[T]) planned() *depthwise {
 	return c.plan
 }
 
-// parts is the number of images in a part of the batch, and of parts, as chunks says.
-func (c *DepthwiseBackwardWeights[T]) parts() (images, n int) {
-	images = (c.N + chunks - 1) / chunks
-	return images, (c.N + images - 1) / images
-}
-
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
-	_, n := c.parts()
+	_, n := parts(c.N)
 	return n*c.weightsLen() + threads*c.planned().g.workLen()
 }
 
@@ -271,7 +265,7 @@ func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
 	need("depthwise backward weights", "DY", c.DY, c.yLen())
 	need("depthwise backward weights", "DW", c.DW, c.weightsLen())
 	need("depthwise backward weights", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
-	_, n := c.parts()
+	_, n := parts(c.N)
 	p.For(n, (*depthwiseBackwardWeightsTask[T])(c))
 	size := c.weightsLen()
 	copy(c.DW, c.Scratch[:size])
@@ -285,7 +279,7 @@ type depthwiseBackwardWeightsTask[T Float] DepthwiseBackwardWeights[T]
 func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
 	d, m := c.plan, loops[T]()
 	g, o := &d.g, &d.taps[0][0]
-	images, n := (*DepthwiseBackwardWeights[T])(c).parts()
+	images, n := parts(c.N)
 	dw := c.Scratch[part*c.weightsLen():][:c.weightsLen()]
 	work := c.Scratch[n*c.weightsLen()+worker*g.workLen():]
 	clear(dw)

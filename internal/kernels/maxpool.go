@@ -117,30 +117,6 @@ func rowMoments[T Float](m *micro[T], moments, y []T, row int, s PoolShape) {
 	}
 }
 
-// poolGradient is what the gradient of a pooling has of Y's: DY, or, if A is
-// not nil, what becomes of a gradient DY behind a batch norm of Y: DY·A + Y·B + D.
-type poolGradient[T Float] struct{ dy, y, a, b, d []T }
-
-// row is row o of the batch's, made in work if it is not there.
-func (g *poolGradient[T]) row(m *micro[T], work []T, o, cols, c int) []T {
-	at := o * cols * c
-	if g.a == nil {
-		return g.dy[at:][:cols*c]
-	}
-	m.affine2(work, g.dy[at:], g.y[at:], g.a, g.b, g.d, cols, c, c, false)
-	return work[:cols*c]
-}
-
-func (g *poolGradient[T]) check(kernel string, s PoolShape) {
-	need(kernel, "DY", g.dy, s.yLen())
-	if g.a != nil {
-		need(kernel, "Y", g.y, s.yLen())
-		need(kernel, "A", g.a, s.C)
-		need(kernel, "B", g.b, s.C)
-		need(kernel, "D", g.d, s.C)
-	}
-}
-
 // maxPoolBackward is the plan of a max pooling's gradient.
 //
 // With the loops of its own it runs down an image's rows: a window's gradient
@@ -188,8 +164,8 @@ type MaxPoolBackward[T Float] struct {
 	plan *maxPoolBackward[T]
 }
 
-func (c *MaxPoolBackward[T]) gradient() poolGradient[T] {
-	return poolGradient[T]{c.DY, c.Y, c.A, c.B, c.D}
+func (c *MaxPoolBackward[T]) gradient() behindNorm[T] {
+	return behindNorm[T]{c.DY, c.Y, c.A, c.B, c.D}
 }
 
 // Run computes DX.
@@ -199,8 +175,7 @@ func (c *MaxPoolBackward[T]) Run(p *Pool) {
 		c.plan = newMaxPoolBackward[T](c.PoolShape, p.Threads())
 	}
 	need(kernel, "X", c.X, c.xLen())
-	g := c.gradient()
-	g.check(kernel, c.PoolShape)
+	c.gradient().check(kernel, c.yLen(), c.C)
 	need(kernel, "DX", c.DX, c.xLen())
 	if c.plan.outside != nil {
 		p.For(c.N, (*shareTask[T])(c))
@@ -241,7 +216,7 @@ func (c *shareTask[T]) Do(image, worker int) {
 		if o+1 < c.H {
 			find(o + 1)
 		}
-		dy := gradient.row(m, slot(6), image*c.H+o, c.W, c.C)
+		dy := gradient.rows(m, slot(6), c.C, (image*c.H+o)*width, c.W, c.C)
 		m.share(share(o-1), share(o), share(o+1), high(o-1), high(o), high(o+1), dy)
 		if o > 0 {
 			m.spread(dx[(o-1)*width:], x[(o-1)*width:], share(o-1), c.W, c.C, c.C, c.Add)
@@ -287,7 +262,7 @@ func (c *maxPoolBackwardTask[T]) fill(image, o int, dy, from []T) {
 		return
 	}
 	gradient := (*MaxPoolBackward[T])(c).gradient()
-	row := gradient.row(m, dy[left:], image*c.OutH()+o, c.OutW(), c.C)
+	row := gradient.rows(m, dy[left:], c.C, (image*c.OutH()+o)*c.OutW()*c.C, c.OutW(), c.C)
 	copy(dy[left:][:width], row)
 	for _, run := range c.plan.runs {
 		w, start := c.taps(o, run)

@@ -69,11 +69,8 @@ func planPointwise[T Float](s PointwiseShape, backward bool) *block1x1[T] {
 	p := &block1x1[T]{in: s.In()}
 	for _, c := range s.Channels {
 		checkRows("pointwise", 1, c)
-		p.one = append(p.one, make([]T, max(0, c-len(p.one)))...)
 	}
-	for i := range p.one {
-		p.one[i] = 1
-	}
+	p.one = rowOf(slices.Max(s.Channels), T(1))
 	m := loops[T]()
 	p.rows = min(s.H, max(1, blockLen/(s.W*p.in)))
 	if !backward {
@@ -193,10 +190,8 @@ func (s *PointwiseBackward[T]) planned() *block1x1[T] {
 	return s.plan
 }
 
-// parts is the number of images in a part of the batch, and of parts, as chunks says.
-func (s *PointwiseBackward[T]) parts() (images, n int) {
-	images = (s.N + chunks - 1) / chunks
-	return images, (s.N + images - 1) / images
+func (s *PointwiseBackward[T]) gradient() behindNorm[T] {
+	return behindNorm[T]{s.DY, s.Y, s.A, s.B, s.D}
 }
 
 // partLen is a part's weight gradients, in panels.
@@ -213,7 +208,7 @@ func (s *PointwiseBackward[T]) workLen() int {
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (s *PointwiseBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
-	_, n := s.parts()
+	_, n := parts(s.N)
 	return panel + p.point.packedLen() + n*s.partLen() + threads*s.workLen()
 }
 
@@ -227,18 +222,12 @@ func (s *PointwiseBackward[T]) Run(pool *Pool) {
 		optional(kernel, "DXs", s.DXs[i], s.N*s.pixels()*c)
 	}
 	need(kernel, "Weights", s.Weights, p.in*s.Out)
-	need(kernel, "DY", s.DY, s.yLen())
-	if s.A != nil {
-		need(kernel, "A", s.A, s.Out)
-		need(kernel, "B", s.B, s.Out)
-		need(kernel, "D", s.D, s.Out)
-		need(kernel, "Y", s.Y, s.yLen())
-	}
+	s.gradient().check(kernel, s.yLen(), s.Out)
 	optional(kernel, "DWeights", s.DWeights, p.in*s.Out)
 	need(kernel, "Scratch", s.Scratch, s.ScratchLen(pool.Threads()))
 	clear(s.Scratch[:panel])
 	packPointwise(&p.point, s.Scratch[panel:], s.Weights, 1, s.Out)
-	_, n := s.parts()
+	_, n := parts(s.N)
 	pool.For(n, (*pointwiseBackwardTask[T])(s))
 	if s.DWeights != nil {
 		pool.For((s.Out+panel-1)/panel, (*pointwiseSumTask[T])(s))
@@ -250,7 +239,8 @@ type pointwiseBackwardTask[T Float] PointwiseBackward[T]
 
 func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 	k, p, m := (*PointwiseBackward[T])(s), s.plan, loops[T]()
-	images, n := k.parts()
+	images, n := parts(s.N)
+	gradient := k.gradient()
 	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.point.packedLen()]
 	rest := s.Scratch[panel+len(packed):]
 	dw := rest[part*k.partLen():][:k.partLen()]
@@ -264,15 +254,12 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 		clear(x)
 	}
 	clear(dyBlock) // the channels that fill a panel stay
-	wanted := false
-	for _, d := range s.DXs {
-		wanted = wanted || d != nil
-	}
+	wanted := slices.ContainsFunc(s.DXs, func(d []T) bool { return d != nil })
 	for at := part * images * s.pixels(); at < min((part+1)*images, s.N)*s.pixels(); at += s.pixels() {
 		for first := 0; first < s.H; first += p.rows {
 			rows := min(p.rows, s.H-first)
 			from, pixels := at+first*s.W, rows*s.W
-			dy := gradientRows(m, dyBlock, p.wide, s.DY[from*s.Out:], tail(s.Y, from*s.Out), s.A, s.B, s.D, pixels, s.Out)
+			dy := gradient.rows(m, dyBlock, p.wide, from*s.Out, pixels, s.Out)
 			if s.DWeights != nil {
 				p.side(m, &s.PointwiseShape, x, s.Xs, from, pixels, s.ReLUIn)
 				for o := 0; o*panel < s.Out; o++ {
@@ -308,33 +295,12 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 	}
 }
 
-// gradientRows is pixels of the gradient of a map of c channels: dy, or
-// dy·a + y·b + d if a is not nil. Where it is not dy itself, or wide > c, it is
-// made in block, which has wide channels.
-func gradientRows[T Float](m *micro[T], block []T, wide int, dy, y, a, b, d []T, pixels, c int) []T {
-	switch {
-	case wide == c && a == nil:
-		return dy
-	case wide == c:
-		m.affine2(block, dy, y, a, b, d, pixels, c, c, false)
-	default:
-		for i := range pixels {
-			to := block[i*wide:][:c]
-			copy(to, dy[i*c:])
-			if a != nil {
-				m.affine2(to, to, y[i*c:], a, b, d, 1, c, c, false)
-			}
-		}
-	}
-	return block
-}
-
 // pointwiseSumTask adds up the parts' gradients of a panel of weights.
 type pointwiseSumTask[T Float] PointwiseBackward[T]
 
 func (s *pointwiseSumTask[T]) Do(o, _ int) {
 	k, p := (*PointwiseBackward[T])(s), s.plan
-	_, n := k.parts()
+	_, n := parts(s.N)
 	partial := s.Scratch[panel+p.point.packedLen():]
 	sumPanel(s.DWeights, partial, o, p.in, s.Out, p.tile, k.partLen(), n)
 }

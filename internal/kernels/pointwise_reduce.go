@@ -84,10 +84,7 @@ func planReduction[T Float](s FactorizedReduceShape, backward bool) *reduction[T
 	}
 	m := loops[T]()
 	p := &reduction[T]{in: s.In(), out: s.Out(), outW: s.OutW(), pixels: s.pixels()}
-	p.one = make([]T, p.in)
-	for i := range p.one {
-		p.one[i] = 1
-	}
+	p.one = rowOf(p.in, T(1))
 	whole := true
 	for _, c := range s.Channels {
 		checkRows("factorized reduce", 1, c)
@@ -229,10 +226,8 @@ func (s *FactorizedReduceBackward[T]) planned() *reduction[T] {
 	return s.plan
 }
 
-// parts is the number of images in a part of the batch, and of parts, as chunks says.
-func (s *FactorizedReduceBackward[T]) parts() (images, n int) {
-	images = (s.N + chunks - 1) / chunks
-	return images, (s.N + images - 1) / images
+func (s *FactorizedReduceBackward[T]) gradient() behindNorm[T] {
+	return behindNorm[T]{s.DY, s.Y, s.A, s.B, s.D}
 }
 
 // workLen is blocks of the map, of dy and of the map's gradient, and a tile.
@@ -244,7 +239,7 @@ func (s *FactorizedReduceBackward[T]) workLen() int {
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (s *FactorizedReduceBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
-	_, n := s.parts()
+	_, n := parts(s.N)
 	return panel + p.packed + n*p.partial + threads*s.workLen()
 }
 
@@ -257,13 +252,7 @@ func (s *FactorizedReduceBackward[T]) Run(pool *Pool) {
 		need(kernel, "Xs", s.Xs[i], s.xLen(i))
 		optional(kernel, "DXs", s.DXs[i], s.xLen(i))
 	}
-	need(kernel, "DY", s.DY, s.yLen())
-	if s.A != nil {
-		need(kernel, "A", s.A, p.out)
-		need(kernel, "B", s.B, p.out)
-		need(kernel, "D", s.D, p.out)
-		need(kernel, "Y", s.Y, s.yLen())
-	}
+	s.gradient().check(kernel, s.yLen(), p.out)
 	need(kernel, "Scratch", s.Scratch, s.ScratchLen(pool.Threads()))
 	clear(s.Scratch[:panel])
 	for i := range p.convs {
@@ -272,7 +261,7 @@ func (s *FactorizedReduceBackward[T]) Run(pool *Pool) {
 		optional(kernel, "DWeights", s.DWeights[i], p.in*c.out)
 		packPointwise(&c.point, s.Scratch[panel+c.packed:], s.Weights[i], 1, c.out)
 	}
-	_, n := s.parts()
+	_, n := parts(s.N)
 	pool.For(n, (*reduceBackwardTask[T])(s))
 	pool.For(len(p.convs), (*reduceSumTask[T])(s))
 }
@@ -282,7 +271,8 @@ type reduceBackwardTask[T Float] FactorizedReduceBackward[T]
 
 func (s *reduceBackwardTask[T]) Do(part, worker int) {
 	k, p, m := (*FactorizedReduceBackward[T])(s), s.plan, loops[T]()
-	images, n := k.parts()
+	images, n := parts(s.N)
+	gradient := k.gradient()
 	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.packed]
 	rest := s.Scratch[panel+p.packed:]
 	dw := rest[part*p.partial:][:p.partial]
@@ -298,7 +288,7 @@ func (s *reduceBackwardTask[T]) Do(part, worker int) {
 		for first := 0; first < s.OutH(); first += p.rows {
 			rows := min(p.rows, s.OutH()-first)
 			begin := (image*p.pixels + first*p.outW) * p.out
-			dy := gradientRows(m, dyBlock, p.wide, s.DY[begin:], tail(s.Y, begin), s.A, s.B, s.D, rows*p.outW, p.out)
+			dy := gradient.rows(m, dyBlock, p.wide, begin, rows*p.outW, p.out)
 			for j, c := range s.Channels {
 				if s.DXs[j] != nil && !s.Add[j] {
 					clear(s.DXs[j][(image*s.H*s.W+s.at(0, first))*c : (image*s.H*s.W+min(s.H*s.W, s.at(0, first+rows)))*c])
@@ -355,7 +345,7 @@ type reduceSumTask[T Float] FactorizedReduceBackward[T]
 
 func (s *reduceSumTask[T]) Do(i, _ int) {
 	p, c := s.plan, &s.plan.convs[i]
-	_, n := (*FactorizedReduceBackward[T])(s).parts()
+	_, n := parts(s.N)
 	if s.DWeights[i] == nil {
 		return
 	}

@@ -261,10 +261,8 @@ func (s *SeparableBackward[T]) planned() *separable {
 	return s.plan
 }
 
-// parts is the number of images in a part of the batch, and of parts, as chunks says.
-func (s *SeparableBackward[T]) parts() (images, n int) {
-	images = (s.N + chunks - 1) / chunks
-	return images, (s.N + images - 1) / images
+func (s *SeparableBackward[T]) gradient() behindNorm[T] {
+	return behindNorm[T]{s.DY, s.Y, s.A, s.B, s.D}
 }
 
 // partLen is a part's weight gradients: depthwise, pointwise in panels.
@@ -283,7 +281,7 @@ func (s *SeparableBackward[T]) workLen() int {
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (s *SeparableBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
-	_, n := s.parts()
+	_, n := parts(s.N)
 	return max(panel, s.C) + p.dpoint.packedLen() + n*s.partLen() + s.N*2*s.C + threads*s.workLen()
 }
 
@@ -294,16 +292,10 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 	need(kernel, "X", s.X, s.xLen())
 	need(kernel, "Depth", s.Depth, s.weightsLen())
 	need(kernel, "Point", s.Point, s.C*s.Out)
-	need(kernel, "DY", s.DY, s.yLen())
+	s.gradient().check(kernel, s.yLen(), s.Out)
 	optional(kernel, "DX", s.DX, s.xLen())
 	optional(kernel, "DDepth", s.DDepth, s.weightsLen())
 	optional(kernel, "DPoint", s.DPoint, s.C*s.Out)
-	if s.A != nil {
-		need(kernel, "A", s.A, s.Out)
-		need(kernel, "B", s.B, s.Out)
-		need(kernel, "D", s.D, s.Out)
-		need(kernel, "Y", s.Y, s.yLen())
-	}
 	if s.Scale != nil {
 		need(kernel, "Scale", s.Scale, s.C)
 		need(kernel, "Shift", s.Shift, s.C)
@@ -315,7 +307,7 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 	zeros := max(panel, s.C)
 	clear(s.Scratch[:zeros])
 	packPointwise(&p.dpoint, s.Scratch[zeros:], s.Point, 1, s.Out)
-	_, n := s.parts()
+	_, n := parts(s.N)
 	pool.For(n, (*separableBackwardTask[T])(s))
 	pool.For(1+(s.Out+panel-1)/panel, (*separableSumTask[T])(s))
 	if s.Scale == nil || s.DX == nil {
@@ -338,7 +330,7 @@ type separableSumTask[T Float] SeparableBackward[T]
 
 func (s *separableSumTask[T]) Do(piece, _ int) {
 	k, p, m := (*SeparableBackward[T])(s), s.plan, loops[T]()
-	_, n := k.parts()
+	_, n := parts(s.N)
 	size, depth := k.partLen(), p.weightsLen()
 	partial := s.Scratch[max(panel, p.C)+p.dpoint.packedLen():]
 	switch {
@@ -358,7 +350,8 @@ type separableBackwardTask[T Float] SeparableBackward[T]
 
 func (s *separableBackwardTask[T]) Do(part, worker int) {
 	k, p, m := (*SeparableBackward[T])(s), s.plan, loops[T]()
-	images, n := k.parts()
+	images, n := parts(s.N)
+	gradient := k.gradient()
 	zero, rest := s.Scratch[:max(panel, p.C)], s.Scratch[max(panel, p.C):]
 	packed, rest := rest[:p.dpoint.packedLen()], rest[p.dpoint.packedLen():]
 	partial := rest[part*k.partLen():][:k.partLen()]
@@ -390,7 +383,7 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
 			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()
-			dy := gradientRows(m, dyBlock, p.wide, s.DY[at:], tail(s.Y, at), s.A, s.B, s.D, pixels, p.Out)
+			dy := gradient.rows(m, dyBlock, p.wide, at, pixels, p.Out)
 			if s.DPoint != nil {
 				depthRows(p, m, z, x, s.Depth, first, rows)
 				for o := 0; o*panel < p.Out; o++ {

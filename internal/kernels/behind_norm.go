@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+// behindNorm is what a backward kernel has of the gradient of its output Y:
+// DY, or, if A is not nil, what becomes of a gradient DY behind a batch norm of
+// Y: DY·A + Y·B + D, channel by channel.
+type behindNorm[T Float] struct{ dy, y, a, b, d []T }
+
+// check panics if a slice is too short for an output of n elements in c channels.
+func (g behindNorm[T]) check(kernel string, n, c int) {
+	need(kernel, "DY", g.dy, n)
+	if g.a != nil {
+		need(kernel, "A", g.a, c)
+		need(kernel, "B", g.b, c)
+		need(kernel, "D", g.d, c)
+		need(kernel, "Y", g.y, n)
+	}
+}
+
+// rows is so many pixels of c channels from element at on. Where that is not DY
+// itself, or wide > c, it is made in block, which has wide channels.
+func (g behindNorm[T]) rows(m *micro[T], block []T, wide, at, pixels, c int) []T {
+	dy, y := g.dy[at:], tail(g.y, at)
+	switch {
+	case wide == c && g.a == nil:
+		return dy[:pixels*c]
+	case wide == c:
+		m.affine2(block, dy, y, g.a, g.b, g.d, pixels, c, c, false)
+	default:
+		for i := range pixels {
+			to := block[i*wide:][:c]
+			copy(to, dy[i*c:])
+			if g.a != nil {
+				m.affine2(to, to, y[i*c:], g.a, g.b, g.d, 1, c, c, false)
+			}
+		}
+	}
+	return block[:pixels*wide]
+}
