@@ -3,7 +3,6 @@
 package profiles
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -68,7 +67,7 @@ func (p *Profile) SameWay(q *Profile) error {
 	var refused []FieldDiff
 	for _, f := range []FieldDiff{
 		{"runtime.cluster", p.Runtime.Cluster, q.Runtime.Cluster},
-		{"protocol.mode", cmp.Or(p.Protocol.Mode, Burst), cmp.Or(q.Protocol.Mode, Burst)},
+		{"protocol.mode", p.Protocol.InMode(), q.Protocol.InMode()},
 	} {
 		if f.Have != f.Want {
 			refused = append(refused, f)

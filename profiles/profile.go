@@ -10,6 +10,7 @@
 package profiles
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -78,6 +79,9 @@ type Runtime struct {
 
 // Burst is the mode of a profile that names none.
 const Burst = "burst"
+
+// InMode is the mode that the profile was measured in, named or not.
+func (p Protocol) InMode() string { return cmp.Or(p.Mode, Burst) }
 
 // Protocol is how the last session measured.
 type Protocol struct {

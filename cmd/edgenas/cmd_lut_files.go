@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 
@@ -58,7 +57,7 @@ samples. All files must be of the same device and runtime.`,
 
 // circumstances say in a line where and how a profile was measured.
 func circumstances(p *profiles.Profile) string {
-	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, cmp.Or(p.Protocol.Mode, profiles.Burst), p.Protocol.Date)
+	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, p.Protocol.InMode(), p.Protocol.Date)
 }
 
 // shownDiffs is how many entries lut diff shows to people.

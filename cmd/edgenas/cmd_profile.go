@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -105,7 +104,7 @@ sleeps between the frames of a camera (paced).`,
 				Networks  int    `json:"networks"`
 				Throttled int    `json:"throttled"` // entries and networks
 				Emulated  bool   `json:"emulated"`
-			}{out, p.Device.Name(), cmp.Or(p.Protocol.Mode, profiles.Burst), len(p.Entries), failed, len(p.Networks), throttled, p.Emulated()}
+			}{out, p.Device.Name(), p.Protocol.InMode(), len(p.Entries), failed, len(p.Networks), throttled, p.Emulated()}
 			return a.result(res, func(w io.Writer) {
 				fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", out, res.Entries, failed, res.Networks, res.Device)
 				if res.Throttled > 0 {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/profiles"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -55,7 +57,7 @@ when the model was made.`,
 			if target.device == "" || target.device == string(devices.Local) { // here, in this process of its own
 				verify = func(ctx context.Context, _, _ string) (latency.Verification, error) { return a.verify(ctx, m, &target) }
 			}
-			v, err := verify(c.Context(), args[0], target.mode)
+			v, err := verify(c.Context(), args[0], cmp.Or(target.mode, profiles.Burst))
 			if err != nil {
 				return err
 			}
@@ -162,5 +164,5 @@ func (j *job) measureUntrained(ctx context.Context, c arch.Choice) (latency.Veri
 	if err := errors.Join(err, f.Close()); err != nil {
 		return latency.Verification{}, err
 	}
-	return j.target.verify(ctx, f.Name(), j.profile.Protocol.Mode)
+	return j.target.verify(ctx, f.Name(), j.profile.Protocol.InMode())
 }

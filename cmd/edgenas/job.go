@@ -258,7 +258,7 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		return nil, err
 	}
 	if j.live {
-		v, err := j.target.verify(ctx, j.dir.path(modelFile), j.profile.Protocol.Mode)
+		v, err := j.target.verify(ctx, j.dir.path(modelFile), j.profile.Protocol.InMode())
 		if err != nil {
 			return nil, err
 		}

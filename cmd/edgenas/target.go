@@ -115,7 +115,8 @@ type target interface {
 	report(ctx context.Context) (wire.Report, error)
 	// measure is latency.Measure there; the networks are of the space.
 	measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, o latency.Options) error
-	// verify times a model file in a process of its own, in a [latency.Mode].
+	// verify times a model file in a process of its own, in a named
+	// [latency.Mode].
 	verify(ctx context.Context, path, mode string) (latency.Verification, error)
 	// leave ends what the target holds; it can be used again.
 	leave() error
@@ -247,7 +248,7 @@ func lacks(p *profiles.Profile, n *networks, f *targetFlags) error {
 	if p.Runtime.Cluster != "" {
 		how += " --cluster " + p.Runtime.Cluster
 	}
-	if mode := p.Protocol.Mode; mode != "" && mode != profiles.Burst {
+	if mode := p.Protocol.InMode(); mode != profiles.Burst {
 		how += " --mode " + mode
 	}
 	return fmt.Errorf("%s: %w; on that device: edgenas profile --space %s --cells %d --channels %d --image %d --colours %d --classes %d%s --only-missing -o %s", f.profile(), err,

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +47,7 @@ func (l *local) measure(ctx context.Context, _ arch.Space, w latency.Work, p *pr
 // verify runs this program's own verify command, so that nothing which
 // happened here can flatter the model.
 func (l *local) verify(ctx context.Context, path, mode string) (latency.Verification, error) {
-	args := append(slices.Clone(l.app.self), "verify", path, "--json", "--quiet", "--mode", cmp.Or(mode, profiles.Burst), "--infer-threads", strconv.Itoa(l.flags.threads))
+	args := append(slices.Clone(l.app.self), "verify", path, "--json", "--quiet", "--mode", mode, "--infer-threads", strconv.Itoa(l.flags.threads))
 	if l.flags.cluster != "" {
 		args = append(args, "--cluster", l.flags.cluster)
 	}

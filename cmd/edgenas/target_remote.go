@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -274,8 +273,8 @@ func (r *remote) verify(ctx context.Context, path, mode string) (latency.Verific
 	if err != nil {
 		return v, fmt.Errorf("%s: %w", r.flags.device, err)
 	}
-	if v.Mode != cmp.Or(mode, profiles.Burst) {
-		return v, fmt.Errorf("%s: %w: it has measured in mode %q, not %q", r.flags.device, wire.ErrUntrusted, v.Mode, cmp.Or(mode, profiles.Burst))
+	if v.Mode != mode {
+		return v, fmt.Errorf("%s: %w: it has measured in mode %q, not %q", r.flags.device, wire.ErrUntrusted, v.Mode, mode)
 	}
 	before, after := v.Device.Before, v.Device.After
 	v.Device = report.Device

@@ -57,7 +57,7 @@ type network struct {
 // NewReader expects the answer to a request for this work with so many rounds,
 // in this mode.
 func NewReader(w latency.Work, rounds int, mode string, handle func(Message) error) *Reader {
-	r := &Reader{handle: handle, mode: mode, keys: map[string]int{}, networks: map[string]*network{}}
+	r := &Reader{handle: handle, mode: cmp.Or(mode, profiles.Burst), keys: map[string]int{}, networks: map[string]*network{}}
 	most := 4*max(rounds, latency.DefaultRounds) + 8 // a round each, three times as many where times are unsteady, and room
 	for _, k := range w.Keys {
 		r.keys[k.String()] = most
@@ -259,8 +259,8 @@ func checkTexts(most int, texts ...string) error {
 
 func (s *Session) check(mode string) error {
 	p := s.Protocol
-	if have, want := cmp.Or(p.Mode, profiles.Burst), cmp.Or(mode, profiles.Burst); have != want {
-		return refusef("the session was measured in the mode %.40q, not %q", have, want)
+	if p.InMode() != mode {
+		return refusef("the session was measured in the mode %.40q, not %q", p.InMode(), mode)
 	}
 	for _, x := range []float64{p.WarmUpS, p.MinSampleS, p.ClockStepS} {
 		if !(x >= 0 && x <= maxTimeS) {
