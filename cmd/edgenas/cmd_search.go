@@ -118,6 +118,7 @@ and the command that verifies the result there is printed.`,
 	f.IntVar(&r.SearchChannels, "search-channels", 0, "channels of the supernet's first stage; the derived network has --channels"+eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
 	f.IntVar(&r.Search.Epochs, "search-epochs", r.Search.Epochs, "epochs of the search")
 	f.IntVar(&r.Search.Batch, "search-batch", r.Search.Batch, "images of a step of the search")
+	f.Float64Var(&r.Search.AlphaLR, "alpha-lr", r.Search.AlphaLR, "learning rate of α; its steps are Adam's")
 	f.Float64Var(&r.Search.BetaDecay, "beta-decay", r.Search.BetaDecay, "strength of β-decay at the end of the search; 0 turns it off")
 	trainFlags(c, &r.Train, &r.Cutout)
 	return c

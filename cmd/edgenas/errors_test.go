@@ -82,6 +82,7 @@ func TestUsage(t *testing.T) {
 		{"search channels", "search --latency-budget 2ms --search-channels 0", []string{"--search-channels 0: want at least 1"}},
 		{"epochs", "search --latency-budget 2ms --epochs -1", []string{"--epochs -1: want 0"}},
 		{"smoothing", "train --label-smoothing 1", []string{"--label-smoothing 1: want 0 to below 1"}},
+		{"alpha rate", "search --latency-budget 2ms --alpha-lr 0", []string{"--alpha-lr 0: want more than 0"}},
 		{"beta", "search --latency-budget 2ms --beta-decay NaN", []string{"--beta-decay NaN"}},
 		{"tolerance without unit", "verify @run/model.onnx --tolerance 5", []string{`--tolerance: "5": want a percentage such as 5%`}},
 		{"number of networks", "lut validate --n 1", []string{"--n 1: want 2 to 1000"}},
