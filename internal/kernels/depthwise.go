@@ -29,10 +29,13 @@ func (s DepthwiseShape) dense() ConvShape {
 	return ConvShape{s.N, s.H, s.W, s.C, s.C, s.Kernel, s.Stride, s.Pad, s.Dilation, 0}
 }
 
-// depthwise is the plan of a depthwise convolution, forward or backward.
+// depthwise is the plan of a depthwise convolution, forward or backward: a
+// gather, or, where nothing is to be applied to the source and there are loops
+// for it, the images as they lie in memory.
 type depthwise struct {
-	g    gather
-	taps [][]tapOffsets // for each row phase and column phase
+	g     gather
+	taps  [][]tapOffsets // for each row phase and column phase
+	plane *plane         // or nil
 }
 
 // tapOffsets are the distances of a phase pair's taps in the working copy and
@@ -104,6 +107,24 @@ func depthRow[T Float](d *depthwise, m *micro[T], phase int, y, mask, residual, 
 	}
 }
 
+// workLen is the length of a thread's working copy.
+func (d *depthwise) workLen() int {
+	if d.plane != nil {
+		return 0
+	}
+	return d.g.workLen()
+}
+
+// planePiece writes a piece of the batch, as micro.depthPlane does.
+func planePiece[T Float](d *depthwise, m *micro[T], piece int, y, mask, residual, x, weights, bias []T, floor T) {
+	g := &d.g
+	image, images, unit, units := g.at(piece)
+	for i := image; i < image+images; i++ {
+		to := (i*g.rows.dest + unit) * g.cols.dest * g.c
+		m.depthPlane(y[to:], tail(mask, to), tail(residual, to), x[i*g.rows.source*g.cols.source*g.c:], weights, bias, floor, d.plane, unit, units)
+	}
+}
+
 // Depthwise is a convolution of each channel with its own window:
 //
 //	Y = post(weights ∗ pre(X) + Bias + Residual)
@@ -123,12 +144,15 @@ func (c *Depthwise[T]) planFor(threads int) *depthwise {
 	if key := (convKey{c.dense(), c.ReLUIn, threads}); c.plan == nil || key != c.key {
 		c.check()
 		c.plan, c.key = newDepthwise(c.dense().forward(!c.ReLUIn, threads), c.Kernel), key
+		if !c.ReLUIn {
+			c.plan.plane = planeOf[T](c.plan.g, c.Kernel)
+		}
 	}
 	return c.plan
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
-func (c *Depthwise[T]) ScratchLen(threads int) int { return threads * c.planFor(threads).g.workLen() }
+func (c *Depthwise[T]) ScratchLen(threads int) int { return threads * c.planFor(threads).workLen() }
 
 // Run computes Y.
 func (c *Depthwise[T]) Run(p *Pool) {
@@ -147,6 +171,10 @@ type depthwiseTask[T Float] Depthwise[T]
 func (c *depthwiseTask[T]) Do(piece, worker int) {
 	d, m := c.plan, loops[T]()
 	g := &d.g
+	if d.plane != nil {
+		planePiece(d, m, piece, c.Y, nil, c.Residual, c.X, c.Weights, c.Bias, floorOf[T](c.ReLUOut))
+		return
+	}
 	x := load(g, m, piece, c.X, c.Scratch[worker*g.workLen():], entry[T]{relu: c.ReLUIn})
 	width := g.cols.dest * g.c
 	g.eachRow(piece, func(row, phase, source int) {
@@ -189,13 +217,14 @@ func (c *DepthwiseBackwardData[T]) planFor(threads int) *depthwise {
 	if key := (convKey{c.dense(), false, threads}); c.plan == nil || key != c.key {
 		c.check()
 		c.plan, c.key = newDepthwise(c.dense().backward(threads), c.Kernel), key
+		c.plan.plane = planeOf[T](c.plan.g, c.Kernel)
 	}
 	return c.plan
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (c *DepthwiseBackwardData[T]) ScratchLen(threads int) int {
-	return threads * c.planFor(threads).g.workLen()
+	return threads * c.planFor(threads).workLen()
 }
 
 // Run computes DX.
@@ -217,6 +246,17 @@ func (c *depthwiseBackwardDataTask[T]) Do(piece, worker int) {
 	d, m := c.plan, loops[T]()
 	g := &d.g
 	width := g.cols.dest * g.c
+	if d.plane != nil {
+		var mask, before []T
+		if c.ReLUIn {
+			mask = c.X
+		}
+		if c.Add {
+			before = c.DX
+		}
+		planePiece(d, m, piece, c.DX, mask, before, c.DY, c.Weights, nil, floorOf[T](false))
+		return
+	}
 	dy := load(g, m, piece, c.DY, c.Scratch[worker*g.workLen():], entry[T]{})
 	g.eachRow(piece, func(row, phase, source int) {
 		dx := c.DX[row*width:][:width]

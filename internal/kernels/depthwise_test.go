@@ -13,6 +13,9 @@ var depthwiseShapes = []DepthwiseShape{
 	{N: 1, H: 9, W: 10, C: 24, Kernel: 5, Stride: 2, Pad: 4, Dilation: 2},
 	{N: 1, H: 11, W: 11, C: 3, Kernel: 7, Stride: 2, Pad: 3},
 	{N: 17, H: 4, W: 3, C: 5, Kernel: 3, Stride: 1},
+	{N: 2, H: 3, W: 17, C: 20, Kernel: 5, Stride: 1, Pad: 2},
+	{N: 1, H: 5, W: 34, C: 16, Kernel: 3, Stride: 1, Pad: 2, Dilation: 2},
+	{N: 1, H: 4, W: 40, C: 3, Kernel: 5, Stride: 1, Pad: 4, Dilation: 2},
 }
 
 // depthwiseReference is the convolution by its definition.

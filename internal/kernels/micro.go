@@ -58,6 +58,17 @@ type micro[T Float] struct {
 	// NaN. residual and mask may alias y. There may be no taps.
 	depth func(y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T, cols, c int)
 
+	// depthPlane is rows first…first+rows−1 of an image of a depthwise
+	// convolution, whose taps outside of the image are left out; nil where
+	// depth on a padded copy is as fast. With Σ_t over the rows r of p's taps
+	// that output row o has, and for each over the columns q that output column
+	// i has, in order, it is, for i < p.cols and ch < p.c:
+	//
+	//	acc[o][i][ch] = (bias == nil ? 0 : bias[ch]) + Σ_t x[o·p.xRow+r.x+i·p.xCol+q.x+ch] · w[r.w+q.w+ch]
+	//
+	// and y, whose first row is output row first, is made of it as in depth.
+	depthPlane func(y, mask, residual, x, w, bias []T, floor T, p *plane, first, rows int)
+
 	// tapsGrad adds to the weight gradients of a depthwise convolution, for
 	// every tap t and ch < c, in the order r, i with one accumulator:
 	//

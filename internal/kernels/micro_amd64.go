@@ -30,7 +30,7 @@ func native() []implementation {
 	avx512 := vector("avx512")
 	avx512.convRows, avx512.conv = conv512Rows, conv512
 	avx512.outerRows, avx512.outer = outer512Rows, outer512
-	avx512.depth, avx512.tapsGrad = depth512, tapsGrad512
+	avx512.depth, avx512.depthPlane, avx512.tapsGrad = depth512, depthPlane512, tapsGrad512
 	avx512.peak, avx512.pick, avx512.pickGrad = peak512, pick512, pickGrad512
 	avx512.reduce, avx512.affine, avx512.affine2, avx512.box = reduce512, affine512, affine2512, box512
 	avx512.filtering = filteringAVX512
@@ -93,6 +93,34 @@ func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []
 	depthCheck(y, mask, residual, yCol, bias, cols, c)
 	window.check(x, xCol, cols, c)
 	depth512Vec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, c)
+}
+
+// depthPlane512Vec is micro.depthPlane; nothing is empty.
+//
+//go:noescape
+func depthPlane512Vec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
+
+func depthPlane512(y, mask, residual, x, w, bias []float32, floor float32, p *plane, from, rows int) {
+	if p.cols == 0 || p.c == 0 || rows == 0 {
+		return
+	}
+	depthCheck(y, mask, residual, p.c, bias, rows*p.cols, p.c)
+	p.check(x, w, from, rows)
+	depthPlane512Vec(&y[0], first(mask), first(residual), first(x), first(w), first(bias), floor, p, from, rows)
+}
+
+// check panics if x or w is too short for output rows first…first+rows−1.
+func (p *plane) check(x, w []float32, first, rows int) {
+	for _, r := range p.rowTaps {
+		from, to := max(first, r.first), min(first+rows, r.end)
+		for _, q := range p.colTaps {
+			if from < to && q.first < q.end {
+				_ = x[from*p.xRow+r.x+q.first*p.xCol+q.x]
+				_ = x[(to-1)*p.xRow+r.x+(q.end-1)*p.xCol+q.x+p.c-1]
+				_ = w[r.w+q.w+p.c-1]
+			}
+		}
+	}
 }
 
 func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {

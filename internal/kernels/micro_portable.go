@@ -5,27 +5,28 @@ package kernels
 // portable is the table of plain Go loops.
 func portable[T Float]() micro[T] {
 	return micro[T]{
-		name:      "portable",
-		convRows:  1,
-		conv:      convPortable[T],
-		outerRows: 4,
-		outer:     outerPortable[T],
-		depth:     depthPortable[T],
-		tapsGrad:  tapsGradPortable[T],
-		reduce:    reducePortable[T],
-		affine:    affinePortable[T],
-		affine2:   affine2Portable[T],
-		relu:      reluPortable[T],
-		reluGrad:  reluGradPortable[T],
-		add:       addPortable[T],
-		box:       boxPortable[T],
-		peak3:     peak3Portable[T],
-		share:     sharePortable[T],
-		spread:    spreadPortable[T],
-		peak:      peakPortable[T],
-		pick:      pickPortable[T],
-		pickGrad:  pickGradPortable[T],
-		filtering: filteringPortable[T](),
+		name:       "portable",
+		convRows:   1,
+		conv:       convPortable[T],
+		outerRows:  4,
+		outer:      outerPortable[T],
+		depth:      depthPortable[T],
+		depthPlane: depthPlanePortable[T],
+		tapsGrad:   tapsGradPortable[T],
+		reduce:     reducePortable[T],
+		affine:     affinePortable[T],
+		affine2:    affine2Portable[T],
+		relu:       reluPortable[T],
+		reluGrad:   reluGradPortable[T],
+		add:        addPortable[T],
+		box:        boxPortable[T],
+		peak3:      peak3Portable[T],
+		share:      sharePortable[T],
+		spread:     spreadPortable[T],
+		peak:       peakPortable[T],
+		pick:       pickPortable[T],
+		pickGrad:   pickGradPortable[T],
+		filtering:  filteringPortable[T](),
 	}
 }
 
@@ -143,6 +144,49 @@ func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w 
 			acc = [4]T{a0, a1, a2, a3}
 			at := i*yCol + ch
 			finish(y[at:], sums, tail(mask, at), tail(residual, at), floor)
+		}
+	}
+}
+
+func depthPlanePortable[T Float](y, mask, residual, x, w, bias []T, floor T, p *plane, first, rows int) {
+	var acc [4]T
+	for o := first; o < first+rows; o++ {
+		for i := range p.cols {
+			for ch, n := 0, 0; ch < p.c; ch += n {
+				// As in depthPortable.
+				if n = 1; ch+4 <= p.c {
+					n = 4
+				}
+				sums := acc[:n]
+				clear(sums)
+				if bias != nil {
+					copy(sums, bias[ch:])
+				}
+				a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
+				for _, r := range p.rowTaps {
+					if o < r.first || o >= r.end {
+						continue
+					}
+					for _, q := range p.colTaps {
+						if i < q.first || i >= q.end {
+							continue
+						}
+						in, f := o*p.xRow+r.x+i*p.xCol+q.x+ch, r.w+q.w+ch
+						if n == 4 {
+							u, v := (*[4]T)(x[in:]), (*[4]T)(w[f:])
+							a0 += u[0] * v[0]
+							a1 += u[1] * v[1]
+							a2 += u[2] * v[2]
+							a3 += u[3] * v[3]
+						} else {
+							a0 += x[in] * w[f]
+						}
+					}
+				}
+				acc = [4]T{a0, a1, a2, a3}
+				at := ((o-first)*p.cols+i)*p.c + ch
+				finish(y[at:], sums, tail(mask, at), tail(residual, at), floor)
+			}
 		}
 	}
 }

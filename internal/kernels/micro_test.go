@@ -294,6 +294,56 @@ func TestMicroDepth(t *testing.T) {
 	})
 }
 
+func TestMicroDepthPlane(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		if m.depthPlane == nil {
+			return // there depth on a padded copy is as fast
+		}
+		for c := 1; c < lengths; c++ {
+			for turn := range 8 {
+				g := newGuarded(uint64(c*100+turn), odd)
+				kernel, dilation := 1+g.rng.IntN(5), 1+g.rng.IntN(3)
+				if turn > 2 { // the usual windows
+					kernel, dilation = 3+2*g.rng.IntN(2), 1+g.rng.IntN(2)
+				}
+				stride, pad := 1+g.rng.IntN(2)*(turn%2), g.rng.IntN((kernel-1)*dilation+2)
+				span := (kernel-1)*dilation + 1
+				h, width := max(1, span-2*pad)+g.rng.IntN(4), max(1, span-2*pad)+g.rng.IntN(40)
+				outH, outW := outExtent(h, kernel, stride, pad, dilation), outExtent(width, kernel, stride, pad, dilation)
+				image := gather{c: c, rows: forwardAxis(h, outH, kernel, stride, pad, dilation), cols: forwardAxis(width, outW, kernel, stride, pad, dilation)}
+				if stride == 1 && turn%4 == 0 {
+					image.rows, image.cols = backwardAxis(h, outH, kernel, stride, pad, dilation), backwardAxis(width, outW, kernel, stride, pad, dilation)
+					outH, outW = image.rows.dest, image.cols.dest
+				}
+				p := newPlane(image, kernel)
+				from := g.rng.IntN(outH)
+				rows := 1 + g.rng.IntN(outH-from)
+				n := rows * outW * c
+				y, mask, residual, bias := g.slice(n), g.slice(n), g.slice(n), g.slice(c)
+				x, w := g.slice(image.rows.source*image.cols.source*c), g.slice(kernel*kernel*c)
+				if g.rng.IntN(2) == 0 {
+					mask = nil
+				}
+				if g.rng.IntN(3) == 0 {
+					residual = nil
+				}
+				if g.rng.IntN(2) == 0 {
+					bias = nil
+				}
+				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
+				x64, w64, y64 := convert[float64](x), convert[float64](w), convert[float64](y)
+				m.depthPlane(y, mask, residual, x, w, bias, float32(floor), p, from, rows)
+				reference.depthPlane(y64, convert[float64](mask), convert[float64](residual), x64, w64, convert[float64](bias), floor, p, from, rows)
+				same(t, y, y64)
+				m.depthPlane(y, y, y, x, w, bias, float32(floor), p, from, rows)
+				reference.depthPlane(y64, y64, y64, x64, w64, convert[float64](bias), floor, p, from, rows)
+				same(t, y, y64)
+				g.check(t)
+			}
+		}
+	})
+}
+
 func TestMicroTapsGrad(t *testing.T) {
 	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
 		for c := range lengths {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+// plane is an image of a depthwise convolution, read as it lies in memory:
+// outputs of c channels, cols in a row, whose source pixels are xRow and xCol
+// apart. Each tap is a row of taps with a column of taps.
+type plane struct {
+	cols, c          int
+	xRow, xCol       int
+	rowTaps, colTaps []tapSpan
+	slide            int // which of slides the columns of taps are, from 1 on, or 0
+	inside           int // columns of the image from the first output's first tap on
+	row              int // distance of rows in the image
+}
+
+// tapSpan is a row or a column of taps. Outputs first ≤ i < end have it, for
+// the others it lies outside of the image. x and w are how far it is from the
+// output's source pixel, and from the first weight.
+type tapSpan struct{ first, end, x, w int }
+
+// spans are the taps of an axis that has one phase; x and w are the distances
+// of neighbours in the source and in the weights.
+func (a axis) spans(x, w int) (taps []tapSpan) {
+	for _, t := range a.phases[0].taps {
+		s := tapSpan{first: max(0, (a.step-1-t.q)/a.step), x: t.q * x, w: t.t * w}
+		if last := a.source - 1 - t.q; last >= 0 {
+			s.end = min(a.units, last/a.step+1)
+		}
+		taps = append(taps, s)
+	}
+	return taps
+}
+
+// planeOf is the images of a gather, or nil if its rows or columns have
+// several phases or there are no loops for it.
+func planeOf[T Float](g gather, kernel int) *plane {
+	if loops[T]().depthPlane == nil || len(g.rows.phases) > 1 || len(g.cols.phases) > 1 {
+		return nil
+	}
+	return newPlane(g, kernel)
+}
+
+func newPlane(g gather, kernel int) *plane {
+	row := g.cols.source * g.c
+	p := &plane{cols: g.cols.units, c: g.c, inside: g.cols.source - g.cols.phases[0].taps[0].q,
+		row: row, xRow: g.rows.step * row, xCol: g.cols.step * g.c, rowTaps: g.rows.spans(row, kernel*g.c), colTaps: g.cols.spans(g.c, g.c)}
+	for i, s := range slides {
+		if g.cols.slides(s.taps, s.apart) {
+			p.slide = i + 1
+		}
+	}
+	return p
+}
+
+// slides are the columns of taps that assembly has loops for.
+var slides = []struct{ taps, apart int }{{3, 1}, {5, 1}, {3, 2}, {5, 2}}
+
+// slides reports that neighbouring outputs have neighbouring windows of so many
+// taps so far apart, and that no window lies wholly outside of the image.
+func (a axis) slides(taps, apart int) bool {
+	t := a.phases[0].taps
+	if a.step != 1 || len(t) != taps || t[0].q > 0 || t[0].q+(taps-1)*apart < 0 || a.units+t[0].q > a.source {
+		return false
+	}
+	for i := range taps {
+		if t[i].q != t[0].q+i*apart {
+			return false
+		}
+	}
+	return true
+}
