@@ -191,8 +191,11 @@ func (c *boxBackwardTask[T]) Do(image, worker int) {
 	}
 	rows := [3][]T{nil, nil, row(0)}
 	for r := range c.H {
+		at := (image*c.H + r) * width
+		prefetch(c.DX[at:][:width])
+		gradient.ahead(at+2*width, width)
 		rows = [3][]T{rows[1], rows[2], row(r + 1)}
-		c.plan.boxRow(c.DX[(image*c.H+r)*width:], rows, r, true, c.Add)
+		c.plan.boxRow(c.DX[at:], rows, r, true, c.Add)
 	}
 }
 

@@ -38,3 +38,12 @@ func (g behindNorm[T]) rows(m *micro[T], block []T, wide, at, pixels, c int) []T
 	}
 	return block[:pixels*wide]
 }
+
+// ahead prefetches what rows will read for n elements from element at on: rows
+// takes some channels of all pixels at a time, which no processor foresees.
+func (g behindNorm[T]) ahead(at, n int) {
+	prefetch(ahead(g.dy, at, n))
+	if g.a != nil {
+		prefetch(ahead(g.y, at, n))
+	}
+}

@@ -213,10 +213,14 @@ func (c *shareTask[T]) Do(image, worker int) {
 	clear(share(0))
 	clear(slot(7))
 	for o := range c.H {
+		at := (image*c.H + o) * width
+		prefetch(dx[o*width:][:width])
+		prefetch(ahead(c.X, at+3*width, width))
+		gradient.ahead(at+width, width)
 		if o+1 < c.H {
 			find(o + 1)
 		}
-		dy := gradient.rows(m, slot(6), c.C, (image*c.H+o)*width, c.W, c.C)
+		dy := gradient.rows(m, slot(6), c.C, at, c.W, c.C)
 		m.share(share(o-1), share(o), share(o+1), high(o-1), high(o), high(o+1), dy)
 		if o > 0 {
 			m.spread(dx[(o-1)*width:], x[(o-1)*width:], share(o-1), c.W, c.C, c.C, c.Add)

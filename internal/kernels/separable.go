@@ -165,6 +165,24 @@ func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, row
 	}
 }
 
+// following is the image that a worker will most likely take after this one
+// of n: odd ones go backwards (see [Pool]). It is empty at the end.
+func following[T Float](x []T, image, n, worker int) []T {
+	next := image + 1 - 2*(worker%2)
+	if next < 0 || next >= n {
+		return nil
+	}
+	return x[next*(len(x)/n):][:len(x)/n]
+}
+
+// ahead is n elements of x from element at on, or as many as there are.
+func ahead[T Float](x []T, at, n int) []T { return x[min(at, len(x)):min(at+n, len(x))] }
+
+// share is what falls to rows first… of so many, where x is spread over all of them.
+func share[T Float](x []T, first, rows, of int) []T {
+	return x[len(x)*min(first, of)/of : len(x)*min(first+rows, of)/of]
+}
+
 // momentParts are the moments of an image's output: mean, squared deviations.
 const momentParts = 2
 
@@ -224,10 +242,13 @@ func (s *separableTask[T]) Do(image, worker int) {
 	y := s.Y[image*p.OutH()*p.OutW()*p.Out:][:p.OutH()*p.OutW()*p.Out]
 	sums := partial[image*momentParts*p.Out:][:momentParts*p.Out]
 	sum, dot := sums[:p.Out], sums[p.Out:2*p.Out]
+	next := following(s.X, image, p.N, worker)
 	clear(sums)
 	for first := 0; first < p.OutH(); first += p.rows {
 		rows := min(p.rows, p.OutH()-first)
+		prefetch(share(next, first, rows, p.OutH()))
 		depthRows(p, m, z, x, s.Depth, first, rows)
+		prefetch(share(y, first+rows, p.rows, p.OutH()))
 		out := y[first*p.OutW()*p.Out:]
 		runPointwise(&p.point, m, out, nil, nil, z, packed, tile, zero, rows)
 		if s.Mean != nil { // deviations from the image's first pixel
@@ -380,16 +401,22 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 	for image := part * images; image < min((part+1)*images, p.N); image++ {
 		in := s.X[image*p.H*p.W*p.C:][:p.H*p.W*p.C]
 		x = load(f, m, 0, in, x, entry[T]{true, s.Scale, s.Shift})
+		next := ahead(s.X, (image+1)*len(in), len(in))
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
 			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()
 			dy := gradient.rows(m, dyBlock, p.wide, at, pixels, p.Out)
+			prefetch(ahead(s.DY, at+size, pixels*p.Out))
 			if s.DPoint != nil {
 				depthRows(p, m, z, x, s.Depth, first, rows)
 				for o := 0; o*panel < p.Out; o++ {
 					m.outer(dpoint[o*panel*p.tile:], p.tile, z, dy[panelStart(o, p.Out):], rows, p.OutW(), p.OutW()*p.C, p.C, p.OutW()*p.wide, p.wide)
 				}
 			}
+			if s.A != nil {
+				prefetch(ahead(s.Y, at+size, pixels*p.Out))
+			}
+			prefetch(share(next, first, rows, p.OutH()))
 			runPointwise(&p.dpoint, m, inside[first*g.width*p.C:], nil, nil, dy, packed, tile, zero, rows)
 		}
 		if s.DDepth != nil {
