@@ -347,7 +347,7 @@ func (l *lowering[T]) concat(i ops.Value, n ops.Node) error {
 }
 
 func (l *lowering[T]) mix(i ops.Value, n ops.Node) error {
-	d := mix[T]{name: n.Name, m: n.Shape.Len() / n.Shape.C, c: n.Shape.C}
+	d := mix[T]{name: n.Name, m: n.Shape.Len() / n.Shape.C, c: n.Shape.C, paths: l.paths}
 	x := l.mixtures[n.Alpha]
 	var args, given gorgonia.Nodes
 	var sources []runningSource[T]

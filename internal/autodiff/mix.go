@@ -18,6 +18,7 @@ type mix[T kernels.Float] struct {
 	name  string
 	m, c  int
 	terms []mixTerm
+	paths bool // one gate of a row is open at a time
 }
 
 // mixTerm is what a term needs besides its input.
@@ -72,7 +73,8 @@ func (d mix[T]) statisticsOf(i int, in []value, own value) value {
 
 // compile writes an instruction for the terms of each row of α, each adding to
 // the output and placed behind the operations that it reads: their outputs are
-// still in a cache.
+// still in a cache. Where paths are sampled a row has one output, and a single
+// instruction, which does not go over the sum again for each, moves less.
 func (d mix[T]) compile(c *compiler[T], in, out []value) {
 	own := out[1]
 	if own == none {
@@ -80,7 +82,7 @@ func (d mix[T]) compile(c *compiler[T], in, out []value) {
 	}
 	for first := 0; first < len(d.terms); {
 		n := 1
-		for first+n < len(d.terms) && d.terms[first+n].gate.row == d.terms[first].gate.row {
+		for first+n < len(d.terms) && (d.paths || d.terms[first+n].gate.row == d.terms[first].gate.row) {
 			n++
 		}
 		d.part(c, in, out[0], own, first, n)

@@ -143,7 +143,7 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 			pinned[grads[i]] = f.grad
 		}
 	}
-	if m.program, err = translate(m.pool, root, grads, l.inputs, pinned, l.running); err != nil {
+	if m.program, err = translate(m.pool, root, grads, l.inputs, pinned, l.running, o.Paths); err != nil {
 		return nil, err
 	}
 	for _, p := range m.params {

@@ -49,7 +49,7 @@ func isSum(n *gorgonia.Node) bool {
 // translate makes a program of what loss and grads need. inputs are the
 // graph's inputs, pinned the results that have memory of their own.
 func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
-	running map[*gorgonia.Node][]runningSource[T]) (*program[T], error) {
+	running map[*gorgonia.Node][]runningSource[T], paths bool) (*program[T], error) {
 	t := &translation[T]{
 		program: &program[T]{compiler: compiler[T]{pool: pool}},
 		uses:    map[*gorgonia.Node]int{}, picks: map[*gorgonia.Node]map[int]*gorgonia.Node{},
@@ -75,7 +75,7 @@ func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads g
 	}
 	t.takeOver()
 	t.fuseNorms()
-	t.schedule()
+	t.schedule(paths)
 	p := t.program
 	p.loss = t.at[loss]
 	for _, g := range grads {
