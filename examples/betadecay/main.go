@@ -87,7 +87,7 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 	}
 	profile := filepath.Join(out, "profile.json")
 	if _, err := os.Stat(profile); errors.Is(err, fs.ErrNotExist) { // one for all: it only has to be there
-		if text, err := exec.CommandContext(ctx, program, "profile", "--quiet", "-o", profile).CombinedOutput(); err != nil {
+		if text, err := exec.CommandContext(ctx, program, "profile", "--quiet", "--image", fmt.Sprint(imageSize), "-o", profile).CombinedOutput(); err != nil {
 			return fmt.Errorf("profile: %w: %s", err, text)
 		}
 	}
@@ -101,6 +101,8 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 		}
 	}
 	fmt.Printf("%d searches done, %d missing\n", len(done), len(missing))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var wg sync.WaitGroup
 	var lock sync.Mutex
 	var failed error
@@ -115,7 +117,9 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 			err := search(ctx, program, out, &r)
 			lock.Lock()
 			defer lock.Unlock()
-			if err == nil {
+			if err != nil {
+				stop()
+			} else {
 				done = append(done, r)
 				err = add(filepath.Join(out, "runs.jsonl"), r)
 			}
@@ -149,9 +153,9 @@ func search(ctx context.Context, program, out string, r *run) error {
 	return r.end(filepath.Join(dir, "history.jsonl"))
 }
 
-// How many images there are to search with, and beside them; how many of their
-// pixels, after a margin is put around 28×28, become one on each side.
-const trainImages, testImages, margin, block = 5000, 1000, 2, 4
+// How many images there are to search with, and beside them, and how large; the
+// margin put around the 28×28 pixels, and how many rows and columns become one.
+const trainImages, testImages, imageSize, margin, block = 5000, 1000, 8, 2, 4
 
 // writeImages writes some of the embedded images, made smaller, as IDX files.
 func writeImages(dir string) error {
@@ -162,13 +166,12 @@ func writeImages(dir string) error {
 	if err != nil {
 		return err
 	}
-	h, w := (set.H+2*margin)/block, (set.W+2*margin)/block
 	for _, part := range []struct {
 		name string
 		dataset.Part
 		n int
 	}{{"train", set.Train, trainImages}, {"t10k", set.Test, testImages}} {
-		images := idx(3, part.n, h, w)
+		images := idx(3, part.n, imageSize, imageSize)
 		labels := idx(1, part.n)
 		for i, l := range part.Labels[:part.n] {
 			images = append(images, smaller(part.Pixels[i*set.ImageLen():][:set.ImageLen()], set.H, set.W)...)
@@ -184,10 +187,10 @@ func writeImages(dir string) error {
 
 // smaller puts a black margin around a grey image and gives the means of its blocks.
 func smaller(image []byte, h, w int) []byte {
-	out := make([]int, (h+2*margin)/block*((w+2*margin)/block))
+	out := make([]int, imageSize*imageSize)
 	for y := range h {
 		for x := range w {
-			out[(y+margin)/block*((w+2*margin)/block)+(x+margin)/block] += int(image[y*w+x])
+			out[(y+margin)/block*imageSize+(x+margin)/block] += int(image[y*w+x])
 		}
 	}
 	means := make([]byte, len(out))
