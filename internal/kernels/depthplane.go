@@ -33,9 +33,9 @@ func (a axis) spans(x, w int) (taps []tapSpan) {
 }
 
 // planeOf is the images of a gather, or nil if its rows or columns have
-// several phases or there are no loops for it.
+// several phases, no taps, or there are no loops for it.
 func planeOf[T Float](g gather, kernel int) *plane {
-	if loops[T]().depthPlane == nil || len(g.rows.phases) > 1 || len(g.cols.phases) > 1 {
+	if loops[T]().depthPlane == nil || len(g.rows.phases) > 1 || len(g.cols.phases) > 1 || len(g.cols.phases[0].taps) == 0 {
 		return nil
 	}
 	return newPlane(g, kernel)

@@ -138,6 +138,18 @@ type entry[T Float] struct {
 	scale, shift []T
 }
 
+// apply makes y of x, whole pixels of c channels.
+func (e entry[T]) apply(m *micro[T], y, x []T, c int) {
+	switch {
+	case e.scale != nil:
+		m.affine(y, x, e.scale, e.shift, floorOf[T](e.relu), len(x)/c, c, c, false)
+	case e.relu:
+		m.relu(y, x)
+	default:
+		copy(y, x)
+	}
+}
+
 // load makes a piece's working copy in work, with e applied, zeros around it,
 // and returns where its reading starts: element 0 is what unit 0 of the piece
 // reads at q = lo.
@@ -160,18 +172,31 @@ func load[T Float](g *gather, m *micro[T], piece int, x, work []T, e entry[T]) [
 			}
 			src := x[(((image+i)*g.rows.source+row)*g.cols.source+skip)*g.c:][:cols*g.c]
 			clear(dst[:left*g.c])
-			switch in := dst[left*g.c:][:len(src)]; {
-			case e.scale != nil:
-				m.affine(in, src, e.scale, e.shift, floorOf[T](e.relu), cols, g.c, g.c, false)
-			case e.relu:
-				m.relu(in, src)
-			default:
-				copy(in, src)
-			}
+			e.apply(m, dst[left*g.c:][:len(src)], src, g.c)
 			clear(dst[left*g.c+len(src):])
 		}
 	}
 	return work
+}
+
+// padded is the gather from the working copy of whole images, with no padding
+// of its own.
+func (g gather) padded() gather {
+	g.rows, g.cols = g.rows.padded(), g.cols.padded()
+	return g
+}
+
+func (a axis) padded() axis {
+	p := a
+	p.source, p.lo, p.hi, p.phases = a.span(a.units), 0, a.hi-a.lo, nil
+	for _, f := range a.phases {
+		taps := make([]tap, len(f.taps))
+		for i, t := range f.taps {
+			taps[i] = tap{t.t, t.q - a.lo}
+		}
+		p.phases = append(p.phases, phase{f.first, f.count, taps})
+	}
+	return p
 }
 
 // segments are the distances of a phase pair's taps from an output's source

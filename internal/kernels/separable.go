@@ -43,6 +43,7 @@ type Separable[T Float] struct {
 type separable struct {
 	SeparableShape
 	depth  *depthwise // the depthwise convolution of one image
+	bare   bool       // the working copy of X has no padding
 	rows   int        // output rows that are taken together
 	point  pointwise  // forward: their pointwise convolution
 	wide   int        // backward: channels of dy as it is read, at least a panel
@@ -67,6 +68,8 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 	p.rows = min(s.OutH(), max(1, blockPixels/s.OutW()))
 	tile := loops[T]().convRows
 	if !backward {
+		p.depth.plane = planeOf[T](p.depth.g, s.Kernel)
+		p.bare = p.depth.plane != nil
 		p.point = newPointwise(s.C, s.Out, tile, p.rows, s.OutW(), s.C, s.OutW()*s.C, s.Out, s.OutW()*s.Out)
 		return p
 	}
@@ -76,6 +79,12 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 		panic(fmt.Sprintf("kernels: separable: %+v does not read all of its input", s))
 	}
 	p.back = newDepthwise(g, s.Kernel)
+	p.back.plane = planeOf[T](g.padded(), s.Kernel)
+	if p.bare = p.back.plane != nil; p.bare {
+		p.depth.plane = planeOf[T](p.depth.g, s.Kernel)
+	} else {
+		p.depth.plane = planeOf[T](p.depth.g.padded(), s.Kernel)
+	}
 	p.wide = max(panel, s.Out)
 	n := loops[T]().outerRows
 	p.tile = (s.C + n - 1) / n * n
@@ -157,9 +166,30 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, pack
 	}
 }
 
+// copyLen is the length of the working copy of an image of X.
+func (p *separable) copyLen() int {
+	if p.bare {
+		return p.H * p.W * p.C
+	}
+	return p.depth.g.imageLen()
+}
+
+// loadSeparable makes the working copy of an image.
+func loadSeparable[T Float](p *separable, m *micro[T], work, x []T, e entry[T]) {
+	if p.bare {
+		e.apply(m, work, x, p.C)
+		return
+	}
+	load(&p.depth.g, m, 0, x, work, e)
+}
+
 // depthRows writes rows of the depthwise output from the working copy x.
 func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, rows int) {
 	g, c := &p.depth.g, p.C
+	if p.depth.plane != nil {
+		m.depthPlane(z, nil, nil, x, weights, nil, floorOf[T](false), p.depth.plane, first, rows)
+		return
+	}
 	for r := range rows {
 		depthRow(p.depth, m, 0, z[r*p.OutW()*c:], nil, nil, x[(first+r)*g.rows.step*g.width*c:], weights, nil, floorOf[T](false))
 	}
@@ -196,7 +226,7 @@ func (s *Separable[T]) planned() *separable {
 // workLen is a working copy, a block of the depthwise output and a tile.
 func (s *Separable[T]) workLen() int {
 	p := s.plan
-	return p.depth.g.imageLen() + p.rows*p.OutW()*p.C + p.point.tile*panel
+	return p.copyLen() + p.rows*p.OutW()*p.C + p.point.tile*panel
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -236,9 +266,9 @@ func (s *separableTask[T]) Do(image, worker int) {
 	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.point.packedLen()]
 	partial := s.Scratch[panel+len(packed):][:p.N*momentParts*p.Out]
 	work := s.Scratch[panel+len(packed)+len(partial)+worker*size:][:size]
-	x, rest := work[:p.depth.g.imageLen()], work[p.depth.g.imageLen():]
+	x, rest := work[:p.copyLen()], work[p.copyLen():]
 	z, tile := rest[:p.rows*p.OutW()*p.C], rest[p.rows*p.OutW()*p.C:]
-	x = load(&p.depth.g, m, 0, s.X[image*p.H*p.W*p.C:], x, entry[T]{true, s.Scale, s.Shift})
+	loadSeparable(p, m, x, s.X[image*p.H*p.W*p.C:][:p.H*p.W*p.C], entry[T]{true, s.Scale, s.Shift})
 	y := s.Y[image*p.OutH()*p.OutW()*p.Out:][:p.OutH()*p.OutW()*p.Out]
 	sums := partial[image*momentParts*p.Out:][:momentParts*p.Out]
 	sum, dot := sums[:p.Out], sums[p.Out:2*p.Out]
@@ -296,7 +326,7 @@ func (s *SeparableBackward[T]) partLen() int {
 func (s *SeparableBackward[T]) workLen() int {
 	p := s.plan
 	block := p.rows * p.OutW()
-	return p.depth.g.imageLen() + p.back.g.imageLen() + block*p.C + p.tile + block*p.wide + p.dpoint.tile*panel
+	return p.copyLen() + p.back.g.imageLen() + block*p.C + p.tile + block*p.wide + p.dpoint.tile*panel
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -389,7 +419,7 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 	}
 	f, g := &p.depth.g, &p.back.g
 	block := p.rows * p.OutW()
-	x, dz := take(f.imageLen()), take(g.imageLen())
+	x, dz := take(p.copyLen()), take(g.imageLen())
 	z, dyBlock := take(block*p.C+p.tile), take(block*p.wide)
 	tile := take(p.dpoint.tile * panel)
 	clear(dz) // the zeros around it stay
@@ -400,7 +430,7 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 	size := p.OutH() * p.OutW() * p.Out
 	for image := part * images; image < min((part+1)*images, p.N); image++ {
 		in := s.X[image*p.H*p.W*p.C:][:p.H*p.W*p.C]
-		x = load(f, m, 0, in, x, entry[T]{true, s.Scale, s.Shift})
+		loadSeparable(p, m, x, in, entry[T]{true, s.Scale, s.Shift})
 		next := ahead(s.X, (image+1)*len(in), len(in))
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
@@ -419,7 +449,12 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 			prefetch(share(next, first, rows, p.OutH()))
 			runPointwise(&p.dpoint, m, inside[first*g.width*p.C:], nil, nil, dy, packed, tile, zero, rows)
 		}
-		if s.DDepth != nil {
+		switch {
+		case s.DDepth == nil:
+		case p.bare: // the same products: what each element of X has to do with dz
+			o := &p.back.taps[0][0]
+			m.tapsGrad(ddepth, o.w, dz, g.width*p.C, p.C, o.x, x, p.W*p.C, p.C, p.H, p.W, p.C)
+		default:
 			o := &p.depth.taps[0][0]
 			m.tapsGrad(ddepth, o.w, x, f.rows.step*f.width*p.C, f.cols.step*p.C, o.x, inside, g.width*p.C, p.C, p.OutH(), p.OutW(), p.C)
 		}
@@ -427,14 +462,18 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 			continue
 		}
 		dx := s.DX[image*p.H*p.W*p.C:][:len(in)]
-		g.eachRow(0, func(r, phase, source int) {
-			to := dx[r*p.W*p.C:][:p.W*p.C]
-			residual := to
-			if !s.Add {
-				residual = nil
-			}
-			depthRow(p.back, m, phase, to, x[((r-f.rows.lo)*f.width-f.cols.lo)*p.C:], residual, dz[source:], s.Depth, nil, floorOf[T](false))
-		})
+		var before []T
+		if s.Add {
+			before = dx
+		}
+		if p.back.plane != nil {
+			m.depthPlane(dx, x, before, dz, s.Depth, nil, floorOf[T](false), p.back.plane, 0, p.H)
+		} else {
+			g.eachRow(0, func(r, phase, source int) {
+				at := r * p.W * p.C
+				depthRow(p.back, m, phase, dx[at:][:p.W*p.C], x[((r-f.rows.lo)*f.width-f.cols.lo)*p.C:], tail(before, at), dz[source:], s.Depth, nil, floorOf[T](false))
+			})
+		}
 		if s.Scale != nil {
 			part := sums[image*2*p.C:][:2*p.C]
 			clear(part)
