@@ -2,6 +2,7 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // Depthwise convolution of images as they lie in memory, AVX-512:
@@ -60,7 +61,7 @@
 // numbered from the first output's first tap on; those below CX, and from DX on,
 // lie outside of the image.
 #define WEIGHTS(tap, z) \
-	MOVQ      (32*tap+24)(SI), AX \
+	MOVQ      (tapSpan__size*tap+tapSpan_w)(SI), AX \
 	VMOVUPS.Z (DI)(AX*4), K1, z
 
 #define SLIDE3 \
@@ -68,11 +69,11 @@
 	WEIGHTS(1, Z21)        \
 	WEIGHTS(2, Z22)        \
 	MOVQ p+56(FP), CX      \
-	MOVQ 88(CX), DX        \ // inside
-	MOVQ 0(SI), CX         \
+	MOVQ plane_inside(CX), DX \
+	MOVQ tapSpan_first(SI), CX \
 	SUBQ column-64(SP), CX \
 	SUBQ column-64(SP), DX \
-	MOVQ 16(SI), AX        \
+	MOVQ tapSpan_x(SI), AX \
 	LEAQ (R9)(AX*4), AX    \
 	LEAQ (AX)(R14*8), BP   \
 	LEAQ (BP)(R14*8), R9
@@ -198,27 +199,27 @@
 // func depthPlane512Vec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
 TEXT ·depthPlane512Vec(SB), NOSPLIT, $64-80
 	MOVQ  p+56(FP), SI
-	MOVQ  8(SI), AX             // c
+	MOVQ  plane_c(SI), AX
 	SHLQ  $2, AX
 	MOVQ  AX, yBytes-8(SP)
-	MOVQ  16(SI), AX            // xRow
+	MOVQ  plane_xRow(SI), AX
 	IMULQ first+64(FP), AX
 	SHLQ  $2, AX
 	ADDQ  AX, x+24(FP)
-	MOVQ  24(SI), R14           // xCol
+	MOVQ  plane_xCol(SI), R14
 	SHLQ  $2, R14
 	LEAQ  (R14)(R14*2), R15
 	LEAQ  (R14)(R14*4), R13
 	LEAQ  (R15)(R14*4), R12
-	MOVQ  32(SI), AX            // rowTaps
+	MOVQ  plane_rowTaps(SI), AX
 	MOVQ  AX, rowTaps-16(SP)
-	MOVQ  40(SI), CX
+	MOVQ  (plane_rowTaps+8)(SI), CX
 	SHLQ  $5, CX
 	ADDQ  AX, CX
 	MOVQ  CX, rowEnd-24(SP)
-	MOVQ  56(SI), AX            // colTaps
+	MOVQ  plane_colTaps(SI), AX
 	MOVQ  AX, colTaps-32(SP)
-	MOVQ  64(SI), CX
+	MOVQ  (plane_colTaps+8)(SI), CX
 	SHLQ  $5, CX
 	ADDQ  AX, CX
 	MOVQ  CX, colEnd-40(SP)
@@ -236,11 +237,11 @@ planeRow:
 	// that the next row reads anew are fetched before.
 	MOVQ p+56(FP), SI
 	MOVQ rowEnd-24(SP), AX
-	MOVQ -16(AX), AX            // x of the last row of taps
-	ADDQ 96(SI), AX             // row
+	MOVQ (tapSpan_x-tapSpan__size)(AX), AX // x of the last row of taps
+	ADDQ plane_row(SI), AX
 	SHLQ $2, AX
 	ADDQ x+24(FP), AX
-	MOVQ 16(SI), CX             // xRow
+	MOVQ plane_xRow(SI), CX
 	SHLQ $2, CX
 	ADDQ AX, CX
 
@@ -284,17 +285,17 @@ planeBlock:
 
 planeTaps:
 	MOVQ first+64(FP), AX
-	CMPQ AX, 0(R8)
+	CMPQ AX, tapSpan_first(R8)
 	JLT  planeNextRow
-	CMPQ AX, 8(R8)
+	CMPQ AX, tapSpan_end(R8)
 	JGE  planeNextRow
-	MOVQ 16(R8), R9
+	MOVQ tapSpan_x(R8), R9
 	LEAQ (R11)(R9*4), R9
-	MOVQ 24(R8), DI
+	MOVQ tapSpan_w(R8), DI
 	LEAQ (BX)(DI*4), DI
 	MOVQ colTaps-32(SP), SI
 	MOVQ p+56(FP), AX
-	MOVQ 80(AX), AX             // slide
+	MOVQ plane_slide(AX), AX
 	CMPQ AX, $2
 	JLT  planeThree
 	JEQ  planeFive
@@ -303,14 +304,14 @@ planeTaps:
 	JEQ  planeDilatedFive
 
 planeTap:
-	MOVQ      24(SI), AX
+	MOVQ      tapSpan_w(SI), AX
 	VMOVUPS.Z (DI)(AX*4), K1, Z16
-	MOVQ      16(SI), AX
+	MOVQ      tapSpan_x(SI), AX
 	LEAQ      (R9)(AX*4), AX
 	LEAQ      (AX)(R14*8), BP
-	MOVQ      0(SI), CX
+	MOVQ      tapSpan_first(SI), CX
 	SUBQ      column-64(SP), CX
-	MOVQ      8(SI), DX
+	MOVQ      tapSpan_end(SI), DX
 	SUBQ      column-64(SP), DX
 	TESTQ     CX, CX
 	JGT       planeSome
@@ -319,18 +320,18 @@ planeTap:
 	PIXELS(TAP)
 
 planeNextTap:
-	ADDQ $32, SI
+	ADDQ $tapSpan__size, SI
 	CMPQ SI, colEnd-40(SP)
 	JLT  planeTap
 
 planeNextRow:
-	ADDQ $32, R8
+	ADDQ $tapSpan__size, R8
 	CMPQ R8, rowEnd-24(SP)
 	JLT  planeTaps
 
 planeSums:
 	MOVQ  p+56(FP), SI
-	MOVQ  0(SI), DX             // cols
+	MOVQ  plane_cols(SI), DX
 	SUBQ  column-64(SP), DX
 	MOVL  $16, AX
 	CMPQ  DX, AX
@@ -359,7 +360,7 @@ planeWrite:
 	ADDQ AX, R11
 	ADDQ $16, column-64(SP)
 	MOVQ p+56(FP), SI
-	MOVQ 0(SI), AX              // cols
+	MOVQ plane_cols(SI), AX
 	CMPQ AX, column-64(SP)
 	JGT  planeBlock
 	MOVQ channel-56(SP), CX
@@ -369,7 +370,7 @@ planeWrite:
 	JLT  planeChannels
 	IMULQ yBytes-8(SP), AX
 	ADDQ AX, rowAt-48(SP)
-	MOVQ 16(SI), AX             // xRow
+	MOVQ plane_xRow(SI), AX
 	SHLQ $2, AX
 	ADDQ AX, x+24(FP)
 	INCQ first+64(FP)
