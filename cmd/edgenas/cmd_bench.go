@@ -47,12 +47,12 @@ the first.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.Space, "space", "darts", "search space: darts or nb201")
+	f.StringVar(&s.Space, "space", "darts", "search space: nb201, darts or mbconv")
 	f.StringVar(&s.Path, "path", bench.Mixture, "what is trained: mixture, gdas or retrain")
-	f.StringVar(&s.Arch, "arch", "", "network to retrain, in the space's notation (default the published DARTS_V2; three 3×3 convolutions in nb201)")
+	f.StringVar(&s.Arch, "arch", "", "network to retrain, in the space's notation (default the published DARTS_V2 and Proxyless-Mobile; three 3×3 convolutions in nb201)")
 	f.IntVar(&s.Batch, "batch", 64, "images a step")
 	f.IntVar(&s.Channels, "channels", 0, "channels of the first stage; 0: as in the literature")
-	f.IntVar(&s.Cells, "cells", 0, "cells (nb201: of a stage); 0: as in the literature")
+	f.IntVar(&s.Cells, "cells", 0, "cells (nb201, mbconv: of a stage); 0: as in the literature")
 	f.IntVar(&s.Image, "image", 32, "rows and columns of an image")
 	f.IntVar(&s.Steps, "steps", 5, "steps that are timed")
 	f.IntVar(&s.Paths, "paths", 0, "gdas: time so many steps, each with a path drawn at random")

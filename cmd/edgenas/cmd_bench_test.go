@@ -71,7 +71,7 @@ func TestBench(t *testing.T) {
 		})
 	}
 	for args, want := range map[string]string{
-		"step --space mbconv":                     `space "mbconv"`,
+		"step --space nb301":                      `space "nb301"`,
 		"step --space nb201 --image 9":            "image 9",
 		"step --paths 3":                          "only gdas draws paths",
 		"step --path retrain --arch Genotype":     "genotype",

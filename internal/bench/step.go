@@ -53,6 +53,8 @@ var spaces = []benched{
 		network: "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"},
 	{space: "darts", channels: 16, cells: 8, retrainChannels: 36, retrainCells: 20, firstColumn: 1, columnsAStep: 3, networkName: "retrain-darts-v2",
 		network: dartsV2},
+	{space: "mbconv", channels: 16, cells: 4, retrainChannels: 16, retrainCells: 4, columnsAStep: 1, networkName: "retrain-proxyless-mobile",
+		network: proxylessMobile},
 }
 
 // dartsV2 is the genotype that the second-order search of DARTS found.
@@ -62,9 +64,17 @@ const dartsV2 = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('se
 	"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), " +
 	"('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
 
+// proxylessMobile is the network that ProxylessNAS found for phones.
+// Source: the code published with Cai et al., ProxylessNAS, 2019.
+const proxylessMobile = "mbconv_5x5_e3 | mbconv_3x3_e3 | skip_connect | skip_connect | " +
+	"mbconv_7x7_e3 | mbconv_3x3_e3 | mbconv_5x5_e3 | mbconv_5x5_e3 | " +
+	"mbconv_7x7_e6 | mbconv_5x5_e3 | mbconv_5x5_e3 | mbconv_5x5_e3 | " +
+	"mbconv_5x5_e6 | mbconv_5x5_e3 | mbconv_5x5_e3 | mbconv_5x5_e3 | " +
+	"mbconv_7x7_e6 | mbconv_7x7_e6 | mbconv_7x7_e3 | mbconv_7x7_e3 | mbconv_7x7_e6"
+
 // Step describes a training step: forward, loss, backward, clipping, SGD.
 type Step struct {
-	Space string // darts or nb201
+	Space string // nb201, darts or mbconv
 	Path  string // Mixture, GDAS or Retrain
 	Arch  string // Retrain: the network in the space's notation; "": the published one
 	Batch int    // images
@@ -116,7 +126,7 @@ func (r StepResult) Benchmark() string {
 func (s Step) resolve() (Step, benched, error) {
 	i := slices.IndexFunc(spaces, func(b benched) bool { return b.space == s.Space })
 	if i < 0 {
-		return s, benched{}, specf("space %q: want nb201 or darts", s.Space)
+		return s, benched{}, specf("space %q: want nb201, darts or mbconv", s.Space)
 	}
 	b := spaces[i]
 	channels, cells := b.channels, b.cells

@@ -37,15 +37,21 @@ func TestStep(t *testing.T) {
 		{"darts", Mixture, "darts", 0, 2},
 		{"darts", GDAS, "darts", 4, 4},
 		{"darts", Retrain, "retrain-darts-v2", 0, 2},
+		{"mbconv", Mixture, "mbconv", 0, 2},
+		{"mbconv", GDAS, "mbconv", 3, 3},
+		{"mbconv", Retrain, "retrain-proxyless-mobile", 0, 2},
 	} {
 		t.Run(tt.space+"/"+tt.path, func(t *testing.T) {
 			s := tiny(tt.space, tt.path)
 			s.Paths = tt.paths
+			if tt.space == "mbconv" { // the published network has a choice for each of its blocks
+				s.Cells = 4
+			}
 			r, err := s.Run(t.Context(), pool)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Peer != tt.peer || r.Path != tt.path || r.Threads != 1 || r.Batch != 2 || r.Channels != 2 || r.Cells != 3 || len(r.StepsS) != tt.steps {
+			if r.Peer != tt.peer || r.Path != tt.path || r.Threads != 1 || r.Batch != 2 || r.Channels != 2 || r.Cells != s.Cells || len(r.StepsS) != tt.steps {
 				t.Errorf("%+v", r)
 			}
 			if r.Params <= 0 || r.MACs <= 0 || r.Arena <= 0 || r.MedianS <= 0 || r.MinS > r.MedianS || r.Loss <= 0 || math.Abs(r.ImagesPerS*r.MedianS-2) > 1e-9 {
@@ -69,7 +75,7 @@ func TestStep(t *testing.T) {
 
 func TestStepRefused(t *testing.T) {
 	for name, change := range map[string]func(*Step){
-		"space":            func(s *Step) { s.Space = "mbconv" },
+		"space":            func(s *Step) { s.Space = "nb301" },
 		"path":             func(s *Step) { s.Path = "all" },
 		"no images":        func(s *Step) { s.Batch = 0 },
 		"no steps":         func(s *Step) { s.Steps = 0 },
@@ -128,7 +134,7 @@ func TestVisit(t *testing.T) {
 	for _, tt := range []struct {
 		b             benched
 		rows, columns int
-	}{{spaces[0], 6, 5}, {spaces[1], 14, 8}} {
+	}{{spaces[0], 6, 5}, {spaces[1], 14, 8}, {spaces[2], 15, 7}} {
 		for row := range tt.rows {
 			seen := map[int]int{}
 			for step := range tt.columns - tt.b.firstColumn {
