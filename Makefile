@@ -68,15 +68,17 @@ fuzz: ## each fuzz target for FUZZTIME
 
 bench: COUNT     = 6
 bench: BENCH     = .
-bench: PACKAGES  = ./...
+bench: TIME      = 20ms
+bench: PACKAGES  = $$(grep -rl --include '*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 bench: BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
-bench: ## BENCH in PACKAGES, COUNT times in turn with the last commit (the one before it if nothing has changed)
+bench: ## BENCH in PACKAGES (all), TIME for each, COUNT times in turn with the last commit (the one before it if nothing has changed)
 	@set -e; tmp=$$(mktemp -d); trap 'rm -rf $$tmp; git worktree prune' EXIT; \
 	base=HEAD; [ -n "$$(git status --porcelain)" ] || base=HEAD~; git worktree add --quiet --detach $$tmp/old $$base; \
+	echo "old.txt is $$(git log -1 --format='%h %s' $$base), new.txt $$([ $$base = HEAD ] && echo this tree with its changes || git log -1 --format='%h %s')"; \
 	for i in $$(seq $(COUNT)); do for tree in $$tmp/old .; do \
 		out=$$tmp/new.txt; [ $$tree = . ] || out=$$tmp/old.txt; \
 		echo "round $$i: $$([ $$tree = . ] && echo this tree || echo $$base)" >&2; \
-		(cd $$tree && go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)) >>$$out; \
+		(cd $$tree && go test -run '^$$' -bench '$(BENCH)' -benchtime $(TIME) -benchmem $(PACKAGES)) >>$$out; \
 	done; done; \
 	(cd $$tmp && go run $(BENCHSTAT) old.txt new.txt)
 
