@@ -108,3 +108,26 @@ func (c *Catalogue) fastest() (Candidate, error) {
 	}
 	return c.network(options)
 }
+
+// Large is a network that uses the budget, about as large as any that the
+// search can find: from input to output, each group takes the slowest option
+// that leaves the others time for their fastest. It is the fastest network if
+// none keeps the budget.
+func (c *Catalogue) Large(budgetS float64) (Candidate, error) {
+	left := budgetS
+	for _, g := range c.groups {
+		left -= slices.Min(g.seconds)
+	}
+	options := make([]int, len(c.groups))
+	for i, g := range c.groups {
+		fastest := slices.Min(g.seconds)
+		spent := -1.0
+		for o, s := range g.seconds {
+			if extra := s - fastest; extra <= max(0, left) && extra > spent {
+				options[i], spent = o, extra
+			}
+		}
+		left -= spent
+	}
+	return c.network(options)
+}

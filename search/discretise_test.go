@@ -265,3 +265,34 @@ func TestCatalogueFails(t *testing.T) {
 		}
 	}
 }
+
+// A large network keeps the budget, uses it where there is one group, and is
+// the fastest where nothing keeps it.
+func TestLarge(t *testing.T) {
+	for name, in := range map[string]instance{"nb201": nb201Instance(t, 1), "toy": toyInstance(t, 1), "mbconv": mbconvInstance(t, 1)} {
+		catalogue, err := NewCatalogue(in.space, in.costs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fastest, err := catalogue.fastest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := 0.0
+		for _, budget := range []float64{0, fastest.LatencyS * 1.001, fastest.LatencyS * 1.2, fastest.LatencyS * 2, math.Inf(1)} {
+			c, err := catalogue.Large(budget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most := max(budget, fastest.LatencyS); c.LatencyS > most*(1+1e-9) || c.LatencyS < before {
+				t.Errorf("%s: budget %g: a network of %g s, the fastest takes %g, one before took %g", name, budget, c.LatencyS, fastest.LatencyS, before)
+			}
+			if before = c.LatencyS; budget == 0 && before != fastest.LatencyS {
+				t.Errorf("%s: %g s: want the fastest, %g", name, before, fastest.LatencyS)
+			}
+		}
+		if before <= fastest.LatencyS {
+			t.Errorf("%s: no budget is not used", name)
+		}
+	}
+}

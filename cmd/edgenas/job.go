@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/atomicfile"
 	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/memory"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
@@ -66,15 +68,27 @@ func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Se
 	a.note("%s, %s runtime, %d thread(s): guard band %.1f %% (%s)", j.profile.Device.Name(), j.profile.Runtime.Name, j.profile.Runtime.Threads,
 		100*j.guard.Relative, j.guard.Basis)
 
+	defer debug.SetGCPercent(debug.SetGCPercent(memory.GarbagePercent))
 	architecture, err := j.architecture(ctx)
 	if err != nil {
 		return err
 	}
 	j.leave()
+	debug.FreeOSMemory() // the supernet's, before training takes as much again
+	g, err := j.space.Training(architecture.Choice, r.Train.Batch)
+	if err != nil {
+		return err
+	}
+	use, err := a.trainingUse(g)
+	if err != nil {
+		return err
+	}
+	a.note("training takes about %v", use)
 	weights, err := a.train(ctx, dir, architecture, set, r.Train, r.Cutout)
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory()
 	res, err := j.finish(ctx, architecture, weights)
 	if err != nil {
 		return err
@@ -155,15 +169,19 @@ func (j *job) newSearch() (*search.Search, error) {
 	if err != nil {
 		return nil, dataError{fmt.Errorf("%s: %w", j.dir.path(requestFile), err)}
 	}
-	if err := j.checkMemory(supernet, r.Search, j.set); err != nil {
+	config := r.Search
+	config.BudgetS = r.LatencyBudgetS / (1 + j.guard.Relative)
+	large, err := j.large(config.BudgetS)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.checkMemory(supernet, config, large); err != nil {
 		return nil, err
 	}
 	half := func(images []int, stream uint64) source {
 		return source{dataset.NewLoader(j.set, &j.set.Train, images, augment(j.set, float64(r.Search.Epochs), 0), rand.NewPCG(r.Seed, stream))}
 	}
 	first, second := dataset.Split(&j.set.Train, 0.5, rand.New(rand.NewPCG(r.Seed, 3)))
-	config := r.Search
-	config.BudgetS = r.LatencyBudgetS / (1 + j.guard.Relative)
 	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs, Pool: j.workers(),
 		Weights: half(first, 4), Alpha: half(second, 5)})
 	var none *search.InfeasibleError
@@ -172,6 +190,20 @@ func (j *job) newSearch() (*search.Search, error) {
 			milliseconds(r.LatencyBudgetS), milliseconds(none.FastestS), milliseconds(none.FastestS*(1+j.guard.Relative)), 100*j.guard.Relative)}
 	}
 	return s, err
+}
+
+// large is a network that the search may find and whose training takes much
+// memory.
+func (j *job) large(budgetS float64) (*ops.Graph, error) {
+	catalogue, err := search.NewCatalogue(j.space, j.costs)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalogue.Large(budgetS)
+	if err != nil {
+		return nil, err
+	}
+	return j.space.Training(c.Choice, j.request.Train.Batch)
 }
 
 // tries is how many candidates are measured before training one.

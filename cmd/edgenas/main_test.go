@@ -32,6 +32,7 @@ const (
 	programEnv = "EDGENAS_TEST_PROGRAM" // the test binary is to be edgenas itself
 	killEnv    = "EDGENAS_TEST_KILL"    // "search 3": SIGKILL at the third line of progress that begins so
 	agentEnv   = "EDGENAS_TEST_AGENT"   // file of the agent for devices
+	statusEnv  = "EDGENAS_TEST_STATUS"  // what Linux knows of the process goes to stderr at its end
 )
 
 func TestMain(m *testing.M) {
@@ -64,7 +65,12 @@ func program() int {
 			select {} // until it comes
 		}}
 	}
-	return a.run(ctx)
+	code := a.run(ctx)
+	if os.Getenv(statusEnv) != "" {
+		status, _ := os.ReadFile("/proc/self/status") // nothing is a failure of the test that wants it
+		os.Stderr.Write(status)
+	}
+	return code
 }
 
 // self runs the test binary as edgenas.
@@ -163,7 +169,7 @@ func fixture(t *testing.T, name string) string {
 			t.Fatal(err)
 		}
 		fixtures.dir, fixtures.spaces = dir, map[string]*networks{}
-		writeTiny(t, filepath.Join(dir, "tiny"))
+		writeTiny(t, filepath.Join(dir, "tiny"), tinySize.Image)
 		board := tinyProfile(t, "nb201", tinySize)
 		save(t, board, filepath.Join(dir, "board.json"))
 		board.Device = latency.ThisDevice()
@@ -208,14 +214,13 @@ func read(t *testing.T, path string) []byte {
 
 // writeTiny writes images of three classes: the left half is bright, the upper
 // half, the diagonal.
-func writeTiny(t *testing.T, dir string) {
+func writeTiny(t *testing.T, dir string, side int) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
 	for part, count := range map[string]int{"train": 256, "t10k": 64} {
-		side := tinySize.Image
 		images := idxHeader(count, side, side)
 		labels := idxHeader(count)
 		for i := range count {

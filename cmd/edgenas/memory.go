@@ -5,18 +5,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/autodiff"
-	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/memory"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 )
 
 // checkMemory says how much memory a search will take, and refuses one that
-// does not fit, with the batch that would.
-func (a *app) checkMemory(supernet arch.Space, c search.Config, set *dataset.Set) error {
+// does not fit, with the batch that would. Training what it finds comes after
+// it, and may take more: about as much as that of a large network.
+func (a *app) checkMemory(supernet arch.Space, c search.Config, network *ops.Graph) error {
 	method, err := search.NewMethod(c.Method)
 	if err != nil {
 		return err
@@ -29,17 +31,19 @@ func (a *app) checkMemory(supernet arch.Space, c search.Config, set *dataset.Set
 	if err != nil {
 		return err
 	}
-	plan := func(g *ops.Graph) (int, error) { return autodiff.Plan[float32](g, options) }
-	data := int64(len(set.Train.Pixels) + len(set.Test.Pixels))
-	available, known := memory.Available()
-	if !known {
-		use, err := memory.Estimate(g, plan, data)
-		if err == nil {
-			a.note("the search takes about %v", use)
-		}
+	searching, err := toBeTrained(g, options)
+	if err != nil {
 		return err
 	}
-	use, err := memory.Check(g, plan, data, available)
+	training, err := a.trainingUse(network)
+	if err != nil {
+		return err
+	}
+	available, known := memory.Available()
+	if !known {
+		available = math.MaxInt64
+	}
+	use, err := searching.Check(available)
 	var large *memory.TooLargeError
 	if errors.As(err, &large) {
 		advice := "a smaller supernet would (--search-cells, --search-channels)"
@@ -48,8 +52,39 @@ func (a *app) checkMemory(supernet arch.Space, c search.Config, set *dataset.Set
 		}
 		return usagef("the search would take %v, and %s are available: %s", large.Use, memory.Bytes(large.Available), advice)
 	}
-	if err == nil {
-		a.note("the search takes about %v; %s are available", use, memory.Bytes(available))
+	if err != nil {
+		return err
 	}
-	return err
+	note := fmt.Sprintf("the search takes about %v", use)
+	if training.Total() > use.Total() {
+		note += fmt.Sprintf(", training after it up to %s", memory.Bytes(training.Total()))
+	}
+	if known {
+		note += fmt.Sprintf("; %s are available", memory.Bytes(available))
+	}
+	a.note("%s", note)
+	return nil
+}
+
+// trainingUse is what training a network takes, whose graph has its batch.
+func (a *app) trainingUse(g *ops.Graph) (memory.Use, error) {
+	m, err := toBeTrained(g, autodiff.Options{Pool: a.workers()})
+	if err != nil {
+		return memory.Use{}, err
+	}
+	return m.Estimate()
+}
+
+// toBeTrained is a network as it is going to be trained. What it takes whatever
+// the batch is measured on a model for one image.
+func toBeTrained(g *ops.Graph, o autodiff.Options) (memory.Model, error) {
+	held := memory.Held()
+	m, err := autodiff.Compile[float32](g.WithBatch(1), o)
+	if err != nil {
+		return memory.Model{}, err
+	}
+	fixed := memory.Held() - held - int64(m.ArenaBytes())
+	runtime.KeepAlive(m)
+	plan := func(g *ops.Graph) (int, error) { return autodiff.Plan[float32](g, o) }
+	return memory.Model{Graph: g, Plan: plan, Fixed: fixed, Held: held}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
-	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/memory"
 	"github.com/edgenas/edgenas/search"
 )
@@ -27,11 +26,15 @@ func TestCheckMemory(t *testing.T) {
 	a := newApp(nil, io.Discard, io.Discard)
 	config := search.DefaultConfig()
 	config.Batch = 1
-	if err := a.checkMemory(supernet, config, &dataset.Set{}); err != nil {
+	largest, err := supernet.Training(arch.Choice{{0, 0, 0, 1, 1, 1}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.checkMemory(supernet, config, largest); err != nil {
 		t.Errorf("batch 1: %v", err)
 	}
 	config.Batch = 4096 // half a terabyte; the images alone are less than one gigabyte
-	err = a.checkMemory(supernet, config, &dataset.Set{})
+	err = a.checkMemory(supernet, config, largest)
 	if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--search-batch ") {
 		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", config.Batch, err)
 	}

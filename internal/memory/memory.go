@@ -6,6 +6,7 @@ package memory
 
 import (
 	"fmt"
+	"runtime"
 	"sort"
 
 	"github.com/edgenas/edgenas/ops"
@@ -13,58 +14,84 @@ import (
 
 // Use is what training takes, in bytes.
 type Use struct {
-	Arena   int64 // where a step runs: activations, their gradients, working memory
-	Weights int64 // parameters, gradients, momenta, running statistics
-	Images  int64 // a batch
-	Data    int64 // the data set
-	Program int64 // the program itself and its graph
+	Step       int64 // where a step runs, and its images: activations, their gradients, working memory
+	Network    int64 // parameters, gradients, momenta, the program and its tables
+	Checkpoint int64 // what has been learned, copied and as the bytes of a file
+	Rest       int64 // the program itself, the data set, the latency table
+	Garbage    int64 // what has not been collected yet
 }
 
 // Total is all of it.
-func (u Use) Total() int64 { return u.Arena + u.Weights + u.Images + u.Data + u.Program }
+func (u Use) Total() int64 { return u.Step + u.Network + u.Checkpoint + u.Rest + u.Garbage }
 
-// String gives the total and its parts: "2.1 GB (step 1.9 GB, weights 24 MB, …)".
+// String gives the total and its parts: "2.1 GB (step 1.9 GB, network 24 MB, …)".
 func (u Use) String() string {
-	return fmt.Sprintf("%s (step %s, weights %s, images %s, data %s, program %s)",
-		Bytes(u.Total()), Bytes(u.Arena), Bytes(u.Weights), Bytes(u.Images), Bytes(u.Data), Bytes(u.Program))
+	return fmt.Sprintf("%s (step %s, network %s, checkpoint %s, data and program %s, garbage %s)",
+		Bytes(u.Total()), Bytes(u.Step), Bytes(u.Network), Bytes(u.Checkpoint), Bytes(u.Rest), Bytes(u.Garbage))
 }
+
+// GarbagePercent is how much garbage an estimate allows for, of what is in use:
+// the argument of [debug.SetGCPercent] while training. Go's own 100 would let
+// garbage grow as large as the arena.
+const GarbagePercent = 10
+
+// programBytes is what the program takes beside its heap: code, the runtime's
+// own memory, stacks. As measured on linux/amd64.
+const programBytes = 18 << 20
 
 // Plan gives the bytes of the arena in which a network's step would run.
 type Plan func(*ops.Graph) (arena int, err error)
 
-// What the program takes beside the rest, as measured on amd64: by
-// itself, for each recorded node (Gorgonia's nodes and the garbage of
-// differentiating them), and for each parameter while weights are loaded.
-const (
-	programBytes = 18 << 20
-	nodeBytes    = 14 << 10
-	loadBytes    = 8
-)
+// Model is a network that will be trained.
+type Model struct {
+	Graph *ops.Graph
+	Plan  Plan
+	Fixed int64 // bytes whatever the batch: parameters, gradients, the program
+	Held  int64 // bytes of the heap that are in use beside the model
+}
 
-// float32s that training holds of a parameter: value, gradient, momentum.
-const copies = 3
+// Held is how much of the heap is in use.
+func Held() int64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
 
-// Estimate is what training g takes with SGD, beside a data set of so many bytes.
-func Estimate(g *ops.Graph, plan Plan, data int64) (Use, error) {
-	arena, err := plan(g)
+// Estimate is what training the model takes with SGD.
+func (m Model) Estimate() (Use, error) { return m.estimate(m.Graph) }
+
+// estimate is Estimate for the model's network with another batch.
+func (m Model) estimate(g *ops.Graph) (Use, error) {
+	arena, err := m.Plan(g)
 	if err != nil {
 		return Use{}, fmt.Errorf("memory: %w", err)
 	}
-	u := Use{Arena: int64(arena), Data: data, Program: programBytes + nodeBytes*int64(len(g.Nodes))}
+	u := Use{Step: int64(arena), Network: m.Fixed, Rest: m.Held}
 	for _, n := range g.Nodes {
 		if n.Kind == ops.Input {
-			u.Images += 4 * int64(n.Shape.Len())
+			u.Step += float32Bytes * int64(n.Shape.Len())
 		}
 		for _, p := range g.Params(n) {
-			size := int64(p.Len())
-			if u.Weights += 4 * size; p.Learn {
-				u.Weights += 4 * (copies - 1) * size
+			kept := float32Bytes * int64(p.Len())
+			if p.Learn {
+				u.Network += kept // momenta
+				kept *= 2
 			}
-			u.Program += loadBytes * size
+			u.Checkpoint += copies * kept
 		}
 	}
+	u.Garbage = u.Total() * GarbagePercent / 100
+	u.Rest += programBytes
 	return u, nil
 }
+
+const (
+	float32Bytes = 4
+	// copies of what a checkpoint keeps are there at once: values, the bytes
+	// for the digest, the bytes of the file.
+	copies = 3
+)
 
 // TooLargeError says that there is not enough memory.
 type TooLargeError struct {
@@ -82,16 +109,16 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("memory: training on %d images a step takes %v, and %s are available: %s", e.Batch, e.Use, Bytes(e.Available), advice)
 }
 
-// Check estimates what training g takes, and returns a *TooLargeError if that
-// is more than what is available.
-func Check(g *ops.Graph, plan Plan, data, available int64) (Use, error) {
-	use, err := Estimate(g, plan, data)
+// Check estimates what training the model takes, and returns a *TooLargeError
+// if that is more than what is available.
+func (m Model) Check(available int64) (Use, error) {
+	use, err := m.Estimate()
 	if err != nil || use.Total() <= available {
 		return use, err
 	}
-	batch := g.Nodes[0].Shape.N
+	batch := m.Graph.Nodes[0].Shape.N
 	over := sort.Search(batch, func(i int) bool { // i+1 images are too many
-		u, e := Estimate(g.WithBatch(i+1), plan, data)
+		u, e := m.estimate(m.Graph.WithBatch(i + 1))
 		if e != nil {
 			err = e
 		}

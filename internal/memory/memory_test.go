@@ -4,6 +4,7 @@ package memory
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -30,44 +31,60 @@ func perImage(n int) Plan {
 
 func TestEstimate(t *testing.T) {
 	g := network(t, 2)
-	u, err := Estimate(g, perImage(1000), 77)
+	u, err := Model{g, perImage(1000), 500, 77}.Estimate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	const learned, running = 3*4*9 + 4*2 + 2, 2 * 4
-	want := Use{Arena: 2000, Weights: 4 * (3*learned + running), Images: 4 * 2 * 3 * 8 * 8, Data: 77,
-		Program: programBytes + nodeBytes*int64(len(g.Nodes)) + loadBytes*(learned+running)}
-	if u != want || u.Total() != want.Arena+want.Weights+want.Images+want.Data+want.Program {
+	want := Use{Step: 2000 + 4*2*3*8*8, Network: 500 + 4*learned, Checkpoint: copies * 4 * (2*learned + running), Rest: 77}
+	want.Garbage = (want.Step + want.Network + want.Checkpoint + want.Rest) / 10
+	want.Rest += programBytes
+	if u != want || u.Total() != want.Step+want.Network+want.Checkpoint+want.Rest+want.Garbage {
 		t.Errorf("%+v: want %+v", u, want)
 	}
 	broken := errors.New("broken")
-	if _, err := Estimate(g, func(*ops.Graph) (int, error) { return 0, broken }, 0); !errors.Is(err, broken) {
+	if _, err := (Model{Graph: g, Plan: func(*ops.Graph) (int, error) { return 0, broken }}).Estimate(); !errors.Is(err, broken) {
 		t.Errorf("%v: want %v", err, broken)
+	}
+}
+
+// What is in use counts, and what no longer is does not.
+func TestHeld(t *testing.T) {
+	const size = 64 << 20
+	before := Held()
+	b := make([]byte, size)
+	if with := Held(); with < before+size*9/10 {
+		t.Errorf("%d, and %d with %d more", before, with, size)
+	}
+	runtime.KeepAlive(b)
+	if after := Held(); after > before+size/10 {
+		t.Errorf("%d, and %d when all is let go", before, after)
 	}
 }
 
 func TestCheck(t *testing.T) {
 	const arena = 10 << 20 // for each image
-	g := network(t, 64)
-	one, err := Estimate(g.WithBatch(1), perImage(arena), 0)
-	if err != nil {
-		t.Fatal(err)
+	m := Model{Graph: network(t, 64), Plan: perImage(arena), Fixed: 1e6, Held: 1e7}
+	total := func(batch int) int64 {
+		u, err := m.estimate(m.Graph.WithBatch(batch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Total()
 	}
-	image := one.Arena + one.Images
-	rest := one.Total() - image
 	for name, tt := range map[string]struct {
 		available int64
 		fits      int // 64: all
 	}{
-		"enough":       {rest + 64*image, 64},
-		"one too many": {rest + 64*image - 1, 63},
-		"half":         {rest + 32*image, 32},
-		"one":          {rest + image, 1},
-		"none":         {rest + image - 1, 0},
+		"enough":       {total(64), 64},
+		"one too many": {total(64) - 1, 63},
+		"half":         {total(32), 32},
+		"one":          {total(1), 1},
+		"none":         {total(1) - 1, 0},
 		"nothing":      {0, 0},
 	} {
-		use, err := Check(g, perImage(arena), 0, tt.available)
-		if use.Total() != rest+64*image {
+		use, err := m.Check(tt.available)
+		if use.Total() != total(64) {
 			t.Errorf("%s: %v", name, use)
 		}
 		var large *TooLargeError
@@ -81,20 +98,20 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	fails := func(g *ops.Graph) (int, error) {
+	m.Plan = func(g *ops.Graph) (int, error) {
 		if g.Nodes[0].Shape.N < 64 {
 			return 0, broken
 		}
 		return 1 << 40, nil
 	}
-	if _, err := Check(g, fails, 0, 1<<30); !errors.Is(err, broken) {
+	if _, err := m.Check(1 << 30); !errors.Is(err, broken) {
 		t.Errorf("%v: want %v", err, broken)
 	}
 }
 
 func TestTooLargeError(t *testing.T) {
-	e := &TooLargeError{Use: Use{Arena: 1.9e9, Weights: 24e6, Images: 786432, Program: 54e6}, Available: 1.2e9, Batch: 64, Fits: 38}
-	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, weights 24 MB, images 786 kB, data 0 B, program 54 MB), and 1.2 GB are available: a batch of 38 would fit"
+	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3}, Available: 1.2e9, Batch: 64, Fits: 38}
+	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
 	if e.Error() != want {
 		t.Errorf("%s\nwant %s", e, want)
 	}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !race
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/edgenas/edgenas/search"
+)
+
+// TestMemoryUsed compares what a search says that it takes with the greatest
+// part of its process that was in memory at once: within 15 %. The race
+// detector takes memory of its own, and so does an emulator.
+func TestMemoryUsed(t *testing.T) {
+	if emulated() {
+		t.Log("emulated: the process's memory is the emulator's")
+		return
+	}
+	images := t.TempDir()
+	writeTiny(t, images, 32) // a search of them takes much more than the program itself
+	fixture(t, "")
+	for _, tt := range []struct {
+		space           string
+		cells, channels int
+	}{{"nb201", 1, 64}, {"darts", 3, 16}, {"mbconv", 1, 8}} {
+		size := tinySize
+		size.Cells, size.Image = tt.cells, 32
+		board := save(t, tinyProfile(t, tt.space, size), filepath.Join(t.TempDir(), "board.json"))
+		for _, method := range search.Methods {
+			t.Run(tt.space+"/"+method.Name(), func(t *testing.T) {
+				var stderr bytes.Buffer
+				cmd := command(t, "search", "--space", tt.space, "--method", method.Name(), "--latency-budget", "1s", "--profile", board, "--data", "idx:"+images,
+					"--cells", strconv.Itoa(tt.cells), "--channels", "4", "--search-channels", strconv.Itoa(tt.channels), "--search-batch", "128",
+					"--search-epochs", "2", "--epochs", "0.1", "--out", filepath.Join(t.TempDir(), "run"))
+				cmd.Env, cmd.Stderr = append(os.Environ(), statusEnv+"=1"), &stderr
+				if err := cmd.Run(); err != nil {
+					t.Fatalf("%v: %s", err, stderr.String())
+				}
+				said := figure(t, `the search takes about ([\d.]+) MB`, stderr.String())
+				used := figure(t, `VmHWM:\s*(\d+) kB`, stderr.String()) * 1024 / 1e6
+				t.Logf("said %.0f MB, used %.0f MB: %+.1f %%", said, used, 100*(said/used-1))
+				if said < used*0.85 || said > used*1.15 {
+					t.Errorf("said %.0f MB, used %.0f MB:\n%s", said, used, stderr.String())
+				}
+			})
+		}
+	}
+}
+
+// figure is the number that a pattern's group finds.
+func figure(t *testing.T, pattern, text string) float64 {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("%s: want %s", text, pattern)
+	}
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
