@@ -48,6 +48,14 @@ func (g *guarded) slice(n int) []float32 {
 	return s
 }
 
+// orNil is x, or, one time of so many, nil: an operand that is left out.
+func (g *guarded) orNil(of int, x []float32) []float32 {
+	if g.rng.IntN(of) == 0 {
+		return nil
+	}
+	return x
+}
+
 // offsets has n numbers up to most.
 func (g *guarded) offsets(n, most int) []int {
 	s := make([]int, n)
@@ -271,15 +279,7 @@ func TestMicroDepth(t *testing.T) {
 				y, mask, residual, bias := g.slice(n), g.slice(n), g.slice(n), g.slice(c)
 				x, w := g.slice(max(0, (cols-1)*xCol+at+c)), g.slice(number+c)
 				x64, w64 := convert[float64](x), convert[float64](w)
-				if g.rng.IntN(2) == 0 {
-					mask = nil
-				}
-				if g.rng.IntN(3) == 0 {
-					residual = nil
-				}
-				if g.rng.IntN(2) == 0 {
-					bias = nil
-				}
+				mask, residual, bias = g.orNil(2, mask), g.orNil(3, residual), g.orNil(2, bias)
 				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 				y64 := convert[float64](y)
 				m.depth(y, mask, residual, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
@@ -321,15 +321,7 @@ func TestMicroDepthPlane(t *testing.T) {
 				n := rows * outW * c
 				y, mask, residual, bias := g.slice(n), g.slice(n), g.slice(n), g.slice(c)
 				x, w := g.slice(image.rows.source*image.cols.source*c), g.slice(kernel*kernel*c)
-				if g.rng.IntN(2) == 0 {
-					mask = nil
-				}
-				if g.rng.IntN(3) == 0 {
-					residual = nil
-				}
-				if g.rng.IntN(2) == 0 {
-					bias = nil
-				}
+				mask, residual, bias = g.orNil(2, mask), g.orNil(3, residual), g.orNil(2, bias)
 				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 				x64, w64, y64 := convert[float64](x), convert[float64](w), convert[float64](y)
 				m.depthPlane(y, mask, residual, x, w, bias, float32(floor), p, from, rows)

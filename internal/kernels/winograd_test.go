@@ -70,15 +70,7 @@ func TestMicroOutputTile(t *testing.T) {
 		n := ys.last(taps, planes, rows, c) + 1
 		x, y, mask, residual, bias := g.slice(xs.last(tileSpan, planes, rows, c)+1), g.slice(n), g.slice(n), g.slice(n), g.slice(c)
 		x64, y64 := convert[float64](x), convert[float64](y)
-		if g.rng.IntN(2) == 0 {
-			mask = nil
-		}
-		if g.rng.IntN(2) == 0 {
-			residual = nil
-		}
-		if g.rng.IntN(2) == 0 {
-			bias = nil
-		}
+		mask, residual, bias = g.orNil(2, mask), g.orNil(2, residual), g.orNil(2, bias)
 		bias64 := convert[float64](bias)
 		m.outputTile(y, ys, x, xs, planes, rows, c, mask, residual, bias, taps, float32(floor))
 		reference.outputTile(y64, ys, x64, xs, planes, rows, c, convert[float64](mask), convert[float64](residual), bias64, taps, floor)
