@@ -19,6 +19,33 @@ type plane struct {
 // output's source pixel, and from the first weight.
 type tapSpan struct{ first, end, x, w int }
 
+// window is the taps that column i of output row o has.
+func (p *plane) window(o, i int) window {
+	r, q := having(p.rowTaps, o), having(p.colTaps, i)
+	if len(r) == 0 || len(q) == 0 {
+		return window{}
+	}
+	w := window{rows: len(r), cols: len(q), first: o*p.xRow + r[0].x + i*p.xCol + q[0].x, number: r[0].w + q[0].w}
+	if len(r) > 1 {
+		w.row, w.numberRow = r[1].x-r[0].x, r[1].w-r[0].w
+	}
+	if len(q) > 1 {
+		w.col, w.numberCol = q[1].x-q[0].x, q[1].w-q[0].w
+	}
+	return w
+}
+
+// having is those taps, next to each other, that output i has.
+func having(taps []tapSpan, i int) []tapSpan {
+	for len(taps) > 0 && (i < taps[0].first || i >= taps[0].end) {
+		taps = taps[1:]
+	}
+	for n := len(taps); n > 0 && (i < taps[n-1].first || i >= taps[n-1].end); n-- {
+		taps = taps[:n-1]
+	}
+	return taps
+}
+
 // spans are the taps of an axis that has one phase; x and w are the distances
 // of neighbours in the source and in the weights.
 func (a axis) spans(x, w int) (taps []tapSpan) {

@@ -148,45 +148,13 @@ func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w 
 	}
 }
 
+// depthPlanePortable takes an output pixel at a time, with a window of the taps
+// that it has.
 func depthPlanePortable[T Float](y, mask, residual, x, w, bias []T, floor T, p *plane, first, rows int) {
-	var acc [4]T
 	for o := first; o < first+rows; o++ {
 		for i := range p.cols {
-			for ch, n := 0, 0; ch < p.c; ch += n {
-				// As in depthPortable.
-				if n = 1; ch+4 <= p.c {
-					n = 4
-				}
-				sums := acc[:n]
-				clear(sums)
-				if bias != nil {
-					copy(sums, bias[ch:])
-				}
-				a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
-				for _, r := range p.rowTaps {
-					if o < r.first || o >= r.end {
-						continue
-					}
-					for _, q := range p.colTaps {
-						if i < q.first || i >= q.end {
-							continue
-						}
-						in, f := o*p.xRow+r.x+i*p.xCol+q.x+ch, r.w+q.w+ch
-						if n == 4 {
-							u, v := (*[4]T)(x[in:]), (*[4]T)(w[f:])
-							a0 += u[0] * v[0]
-							a1 += u[1] * v[1]
-							a2 += u[2] * v[2]
-							a3 += u[3] * v[3]
-						} else {
-							a0 += x[in] * w[f]
-						}
-					}
-				}
-				acc = [4]T{a0, a1, a2, a3}
-				at := ((o-first)*p.cols+i)*p.c + ch
-				finish(y[at:], sums, tail(mask, at), tail(residual, at), floor)
-			}
+			at := ((o-first)*p.cols + i) * p.c
+			depthPortable(y[at:], tail(mask, at), tail(residual, at), 0, x, 0, w, p.window(o, i), bias, floor, 1, p.c)
 		}
 	}
 }
