@@ -75,15 +75,17 @@ func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Se
 	}
 	j.leave()
 	debug.FreeOSMemory() // the supernet's, before training takes as much again
-	g, err := j.space.Training(architecture.Choice, r.Train.Batch)
-	if err != nil {
-		return err
+	if !dir.has(weightsFile) {
+		g, err := j.space.Training(architecture.Choice, r.Train.Batch)
+		if err != nil {
+			return err
+		}
+		use, err := a.trainingUse(g)
+		if err != nil {
+			return err
+		}
+		a.note("training takes about %v", use)
 	}
-	use, err := a.trainingUse(g)
-	if err != nil {
-		return err
-	}
-	a.note("training takes about %v", use)
 	weights, err := a.train(ctx, dir, architecture, set, r.Train, r.Cutout)
 	if err != nil {
 		return err
