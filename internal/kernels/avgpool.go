@@ -99,6 +99,10 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 		x, o, at := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH(), row*width
 		y := c.Y[at:][:width]
 		if a.box {
+			if c.skips() {
+				prefetch(y)
+				prefetch(ahead(c.X, at+2*width, width))
+			}
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}

@@ -62,10 +62,19 @@ func (a axis) spans(x, w int) (taps []tapSpan) {
 // planeOf is the images of a gather, or nil if its rows or columns have
 // several phases, no taps, or there are no loops for it.
 func planeOf[T Float](g gather, kernel int) *plane {
-	if loops[T]().depthPlane == nil || len(g.rows.phases) > 1 || len(g.cols.phases) > 1 || len(g.cols.phases[0].taps) == 0 {
+	m := loops[T]()
+	if m.depthPlane == nil || len(g.rows.phases) > 1 || len(g.cols.phases) > 1 || len(g.cols.phases[0].taps) == 0 {
 		return nil
 	}
-	return newPlane(g, kernel)
+	if p := newPlane(g, kernel); p.fits(m.slideStep) {
+		return p
+	}
+	return nil
+}
+
+// fits reports that loops with such a micro.slideStep take p.
+func (p *plane) fits(slideStep int) bool {
+	return slideStep == 0 || p.slide > 0 && p.c%slideStep == 0
 }
 
 func newPlane(g gather, kernel int) *plane {

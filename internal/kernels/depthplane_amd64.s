@@ -5,410 +5,410 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Depthwise convolution of images as they lie in memory, AVX-512:
-// micro.depthPlane, described in micro.go. A block is sixteen pixels of a row,
-// or the last, fewer, in Z0…Z15; K1 has the channels of a group, sixteen or the
-// last, fewer. R11 is the pixel of x that the block starts from, R10 the block's
-// distance from y, BX the group's weights, R14, R15, R13 and R12 are one, three,
-// five and seven pixels of x on, in bytes. R8 is a row of taps, R9 and DI its
-// place in x and w, SI the columns of taps.
+// Depthwise convolution of images as they lie in memory, AVX2: micro.depthPlane,
+// described in micro.go, for windows that slide. A block is eight pixels of a
+// row, or the last, fewer, and eight channels, or four, in Y0…Y7. R14, R15, R13 and R12 are one, three, five and seven pixels
+// in bytes, SI and R8 one and three columns of weights. R11 is the block's first
+// pixel under the first row of taps, BX that row's weights, AX and DI those of
+// the row at hand, R9 the rows left; R10 is the block's distance from y.
 
-// PIXELS applies f to the number of each pixel, as a bit, its address and its sum.
+// PIXELS applies f to the number of each pixel, its address and its sum, and the
+// sum's lower half.
 #define PIXELS(f) \
-	f(1, (AX), Z0)             \
-	f(2, (AX)(R14*1), Z1)      \
-	f(4, (AX)(R14*2), Z2)      \
-	f(8, (AX)(R15*1), Z3)      \
-	f(16, (AX)(R14*4), Z4)     \
-	f(32, (AX)(R13*1), Z5)     \
-	f(64, (AX)(R15*2), Z6)     \
-	f(128, (AX)(R12*1), Z7)    \
-	f(256, (BP), Z8)           \
-	f(512, (BP)(R14*1), Z9)    \
-	f(1024, (BP)(R14*2), Z10)  \
-	f(2048, (BP)(R15*1), Z11)  \
-	f(4096, (BP)(R14*4), Z12)  \
-	f(8192, (BP)(R13*1), Z13)  \
-	f(16384, (BP)(R15*2), Z14) \
-	f(32768, (BP)(R12*1), Z15)
+	f(0, (AX), Y0, X0)        \
+	f(1, (AX)(R14*1), Y1, X1) \
+	f(2, (AX)(R14*2), Y2, X2) \
+	f(3, (AX)(R15*1), Y3, X3) \
+	f(4, (AX)(R14*4), Y4, X4) \
+	f(5, (AX)(R13*1), Y5, X5) \
+	f(6, (AX)(R15*2), Y6, X6) \
+	f(7, (AX)(R12*1), Y7, X7)
 
-// IF jumps n−1 instructions on if bits lack the pixel's.
-#define IF(bit, bits, n) TESTL $bit, bits; JEQ n(PC);
+// WHOLE loads eight channels, HALF four, and zeros.
+#define WHOLE(at, v, half) VMOVUPS at, v
+#define HALF(at, v, half)  VMOVUPS at, half
 
-#define START(bit, at, z) VMOVAPS Z19, z
-#define TAP(bit, at, z)   VFMADD231PS at, Z16, K1, z
-#define TAPIF(bit, at, z) IF(bit, CX, 2) VFMADD231PS at, Z16, K1, z
-
-#define MASK(bit, at, z) \
-	IF(bit, DX, 4)                           \
-	VCMPPS    $0x11, (DI)(SI*1), Z17, K1, K2 \ // 0 < mask, false for NaN
-	VMOVUPS.Z z, K2, z                       \
-	ADDQ      CX, SI
-
-#define RESIDUAL(bit, at, z) \
-	IF(bit, DX, 3)              \
-	VADDPS (DI)(SI*1), z, K1, z \
-	ADDQ   CX, SI
-
-#define STORE(bit, at, z) \
-	IF(bit, DX, 4)             \
-	VMAXPS  z, Z18, z          \
-	VMOVUPS z, K1, (DI)(R10*1) \
-	ADDQ    CX, R10
-
-// A slide takes a row of the usual windows: it loads each source pixel once, for
-// all the taps that it is under, whose weights are in Z20…Z24. Source pixels are
+// A slide takes a row of the window: it loads each source pixel once, for all
+// the taps that it is under, whose weights are in Y8…Y12. Source pixels are
 // numbered from the first output's first tap on; those below CX, and from DX on,
 // lie outside of the image.
-#define WEIGHTS(tap, z) \
-	MOVQ      (tapSpan__size*tap+tapSpan_w)(SI), AX \
-	VMOVUPS.Z (DI)(AX*4), K1, z
+#define WEIGHTS3(LOAD) \
+	LEAQ (AX)(R14*8), BP     \
+	LOAD((DI), Y8, X8)       \
+	LOAD((DI)(SI*1), Y9, X9) \
+	LOAD((DI)(SI*2), Y10, X10)
 
-#define SLIDE3 \
-	WEIGHTS(0, Z20)        \
-	WEIGHTS(1, Z21)        \
-	WEIGHTS(2, Z22)        \
-	MOVQ p+56(FP), CX      \
-	MOVQ plane_inside(CX), DX \
-	MOVQ tapSpan_first(SI), CX \
-	SUBQ column-64(SP), CX \
-	SUBQ column-64(SP), DX \
-	MOVQ tapSpan_x(SI), AX \
-	LEAQ (R9)(AX*4), AX    \
-	LEAQ (AX)(R14*8), BP   \
-	LEAQ (BP)(R14*8), R9
-
-#define SLIDE5 \
-	WEIGHTS(3, Z23) \
-	WEIGHTS(4, Z24) \
-	SLIDE3
+#define WEIGHTS5(LOAD) \
+	WEIGHTS3(LOAD)             \
+	LOAD((DI)(R8*1), Y11, X11) \
+	LOAD((DI)(SI*4), Y12, X12)
 
 // BEGIN jumps n−1 instructions on if a pixel lies before the image's row, END
-// goes to the next row of taps if it lies behind.
-#define BEGIN(pixel, n) CMPQ CX, $pixel; JGT n(PC);
-#define END(pixel)      CMPQ DX, $pixel; JLE planeNextRow;
+// goes to next if it lies behind; in the inside of the image none does.
+#define BEGIN(pixel, n)  CMPQ CX, $pixel; JGT n(PC);
+#define END(pixel, next) CMPQ DX, $pixel; JLE next;
+#define ANY(pixel, n)
 
-#define PIXEL(at) VMOVUPS.Z at, K1, Z25;
-#define TAP0(z)   VFMADD231PS Z25, Z20, z;
-#define TAP1(z)   VFMADD231PS Z25, Z21, z;
-#define TAP2(z)   VFMADD231PS Z25, Z22, z;
-#define TAP3(z)   VFMADD231PS Z25, Z23, z;
-#define TAP4(z)   VFMADD231PS Z25, Z24, z;
+#define PIXEL(LOAD, at) LOAD(at, Y13, X13);
+#define TAP0(v)         VFMADD231PS Y13, Y8, v;
+#define TAP1(v)         VFMADD231PS Y13, Y9, v;
+#define TAP2(v)         VFMADD231PS Y13, Y10, v;
+#define TAP3(v)         VFMADD231PS Y13, Y11, v;
+#define TAP4(v)         VFMADD231PS Y13, Y12, v;
 
-#define THREE(at, a, b, d)      PIXEL(at) TAP0(a) TAP1(b) TAP2(d)
-#define FIVE(at, a, b, d, e, f) THREE(at, a, b, d) TAP3(e) TAP4(f)
+#define THREE(LOAD, at, a, b, d)      PIXEL(LOAD, at) TAP0(a) TAP1(b) TAP2(d)
+#define FIVE(LOAD, at, a, b, d, e, f) THREE(LOAD, at, a, b, d) TAP3(e) TAP4(f)
 
 // 3 taps, one after another.
-#define SLIDE3BY1 \
-	SLIDE3 \
-	END(0) BEGIN(0, 3) PIXEL((AX)) TAP0(Z0) \
-	END(1) BEGIN(1, 4) PIXEL((AX)(R14*1)) TAP0(Z1) TAP1(Z0) \
-	END(2) THREE((AX)(R14*2), Z2, Z1, Z0) \
-	END(3) THREE((AX)(R15*1), Z3, Z2, Z1) \
-	END(4) THREE((AX)(R14*4), Z4, Z3, Z2) \
-	END(5) THREE((AX)(R13*1), Z5, Z4, Z3) \
-	END(6) THREE((AX)(R15*2), Z6, Z5, Z4) \
-	END(7) THREE((AX)(R12*1), Z7, Z6, Z5) \
-	END(8) THREE((BP), Z8, Z7, Z6) \
-	END(9) THREE((BP)(R14*1), Z9, Z8, Z7) \
-	END(10) THREE((BP)(R14*2), Z10, Z9, Z8) \
-	END(11) THREE((BP)(R15*1), Z11, Z10, Z9) \
-	END(12) THREE((BP)(R14*4), Z12, Z11, Z10) \
-	END(13) THREE((BP)(R13*1), Z13, Z12, Z11) \
-	END(14) THREE((BP)(R15*2), Z14, Z13, Z12) \
-	END(15) THREE((BP)(R12*1), Z15, Z14, Z13) \
-	END(16) PIXEL((R9)) TAP1(Z15) TAP2(Z14) \
-	END(17) PIXEL((R9)(R14*1)) TAP2(Z15)
+#define SLIDE3BY1(LOAD, BEGIN, END, next) \
+	END(0, next) BEGIN(0, 3) PIXEL(LOAD, (AX)) TAP0(Y0) \
+	END(1, next) BEGIN(1, 4) PIXEL(LOAD, (AX)(R14*1)) TAP0(Y1) TAP1(Y0) \
+	END(2, next) THREE(LOAD, (AX)(R14*2), Y2, Y1, Y0) \
+	END(3, next) THREE(LOAD, (AX)(R15*1), Y3, Y2, Y1) \
+	END(4, next) THREE(LOAD, (AX)(R14*4), Y4, Y3, Y2) \
+	END(5, next) THREE(LOAD, (AX)(R13*1), Y5, Y4, Y3) \
+	END(6, next) THREE(LOAD, (AX)(R15*2), Y6, Y5, Y4) \
+	END(7, next) THREE(LOAD, (AX)(R12*1), Y7, Y6, Y5) \
+	END(8, next) PIXEL(LOAD, (BP)) TAP1(Y7) TAP2(Y6) \
+	END(9, next) PIXEL(LOAD, (BP)(R14*1)) TAP2(Y7)
 
 // 5 taps, one after another.
-#define SLIDE5BY1 \
-	SLIDE5 \
-	END(0) BEGIN(0, 3) PIXEL((AX)) TAP0(Z0) \
-	END(1) BEGIN(1, 4) PIXEL((AX)(R14*1)) TAP0(Z1) TAP1(Z0) \
-	END(2) BEGIN(2, 5) PIXEL((AX)(R14*2)) TAP0(Z2) TAP1(Z1) TAP2(Z0) \
-	END(3) BEGIN(3, 6) PIXEL((AX)(R15*1)) TAP0(Z3) TAP1(Z2) TAP2(Z1) TAP3(Z0) \
-	END(4) FIVE((AX)(R14*4), Z4, Z3, Z2, Z1, Z0) \
-	END(5) FIVE((AX)(R13*1), Z5, Z4, Z3, Z2, Z1) \
-	END(6) FIVE((AX)(R15*2), Z6, Z5, Z4, Z3, Z2) \
-	END(7) FIVE((AX)(R12*1), Z7, Z6, Z5, Z4, Z3) \
-	END(8) FIVE((BP), Z8, Z7, Z6, Z5, Z4) \
-	END(9) FIVE((BP)(R14*1), Z9, Z8, Z7, Z6, Z5) \
-	END(10) FIVE((BP)(R14*2), Z10, Z9, Z8, Z7, Z6) \
-	END(11) FIVE((BP)(R15*1), Z11, Z10, Z9, Z8, Z7) \
-	END(12) FIVE((BP)(R14*4), Z12, Z11, Z10, Z9, Z8) \
-	END(13) FIVE((BP)(R13*1), Z13, Z12, Z11, Z10, Z9) \
-	END(14) FIVE((BP)(R15*2), Z14, Z13, Z12, Z11, Z10) \
-	END(15) FIVE((BP)(R12*1), Z15, Z14, Z13, Z12, Z11) \
-	END(16) PIXEL((R9)) TAP1(Z15) TAP2(Z14) TAP3(Z13) TAP4(Z12) \
-	END(17) PIXEL((R9)(R14*1)) TAP2(Z15) TAP3(Z14) TAP4(Z13) \
-	END(18) PIXEL((R9)(R14*2)) TAP3(Z15) TAP4(Z14) \
-	END(19) PIXEL((R9)(R15*1)) TAP4(Z15)
+#define SLIDE5BY1(LOAD, BEGIN, END, next) \
+	END(0, next) BEGIN(0, 3) PIXEL(LOAD, (AX)) TAP0(Y0) \
+	END(1, next) BEGIN(1, 4) PIXEL(LOAD, (AX)(R14*1)) TAP0(Y1) TAP1(Y0) \
+	END(2, next) BEGIN(2, 5) PIXEL(LOAD, (AX)(R14*2)) TAP0(Y2) TAP1(Y1) TAP2(Y0) \
+	END(3, next) BEGIN(3, 6) PIXEL(LOAD, (AX)(R15*1)) TAP0(Y3) TAP1(Y2) TAP2(Y1) TAP3(Y0) \
+	END(4, next) FIVE(LOAD, (AX)(R14*4), Y4, Y3, Y2, Y1, Y0) \
+	END(5, next) FIVE(LOAD, (AX)(R13*1), Y5, Y4, Y3, Y2, Y1) \
+	END(6, next) FIVE(LOAD, (AX)(R15*2), Y6, Y5, Y4, Y3, Y2) \
+	END(7, next) FIVE(LOAD, (AX)(R12*1), Y7, Y6, Y5, Y4, Y3) \
+	END(8, next) PIXEL(LOAD, (BP)) TAP1(Y7) TAP2(Y6) TAP3(Y5) TAP4(Y4) \
+	END(9, next) PIXEL(LOAD, (BP)(R14*1)) TAP2(Y7) TAP3(Y6) TAP4(Y5) \
+	END(10, next) PIXEL(LOAD, (BP)(R14*2)) TAP3(Y7) TAP4(Y6) \
+	END(11, next) PIXEL(LOAD, (BP)(R15*1)) TAP4(Y7)
 
 // 3 taps, two apart.
-#define SLIDE3BY2 \
-	SLIDE3 \
-	END(0) BEGIN(0, 3) PIXEL((AX)) TAP0(Z0) \
-	END(1) BEGIN(1, 3) PIXEL((AX)(R14*1)) TAP0(Z1) \
-	END(2) BEGIN(2, 4) PIXEL((AX)(R14*2)) TAP0(Z2) TAP1(Z0) \
-	END(3) BEGIN(3, 4) PIXEL((AX)(R15*1)) TAP0(Z3) TAP1(Z1) \
-	END(4) THREE((AX)(R14*4), Z4, Z2, Z0) \
-	END(5) THREE((AX)(R13*1), Z5, Z3, Z1) \
-	END(6) THREE((AX)(R15*2), Z6, Z4, Z2) \
-	END(7) THREE((AX)(R12*1), Z7, Z5, Z3) \
-	END(8) THREE((BP), Z8, Z6, Z4) \
-	END(9) THREE((BP)(R14*1), Z9, Z7, Z5) \
-	END(10) THREE((BP)(R14*2), Z10, Z8, Z6) \
-	END(11) THREE((BP)(R15*1), Z11, Z9, Z7) \
-	END(12) THREE((BP)(R14*4), Z12, Z10, Z8) \
-	END(13) THREE((BP)(R13*1), Z13, Z11, Z9) \
-	END(14) THREE((BP)(R15*2), Z14, Z12, Z10) \
-	END(15) THREE((BP)(R12*1), Z15, Z13, Z11) \
-	END(16) PIXEL((R9)) TAP1(Z14) TAP2(Z12) \
-	END(17) PIXEL((R9)(R14*1)) TAP1(Z15) TAP2(Z13) \
-	END(18) PIXEL((R9)(R14*2)) TAP2(Z14) \
-	END(19) PIXEL((R9)(R15*1)) TAP2(Z15)
+#define SLIDE3BY2(LOAD, BEGIN, END, next) \
+	END(0, next) BEGIN(0, 3) PIXEL(LOAD, (AX)) TAP0(Y0) \
+	END(1, next) BEGIN(1, 3) PIXEL(LOAD, (AX)(R14*1)) TAP0(Y1) \
+	END(2, next) BEGIN(2, 4) PIXEL(LOAD, (AX)(R14*2)) TAP0(Y2) TAP1(Y0) \
+	END(3, next) BEGIN(3, 4) PIXEL(LOAD, (AX)(R15*1)) TAP0(Y3) TAP1(Y1) \
+	END(4, next) THREE(LOAD, (AX)(R14*4), Y4, Y2, Y0) \
+	END(5, next) THREE(LOAD, (AX)(R13*1), Y5, Y3, Y1) \
+	END(6, next) THREE(LOAD, (AX)(R15*2), Y6, Y4, Y2) \
+	END(7, next) THREE(LOAD, (AX)(R12*1), Y7, Y5, Y3) \
+	END(8, next) PIXEL(LOAD, (BP)) TAP1(Y6) TAP2(Y4) \
+	END(9, next) PIXEL(LOAD, (BP)(R14*1)) TAP1(Y7) TAP2(Y5) \
+	END(10, next) PIXEL(LOAD, (BP)(R14*2)) TAP2(Y6) \
+	END(11, next) PIXEL(LOAD, (BP)(R15*1)) TAP2(Y7)
 
 // 5 taps, two apart.
-#define SLIDE5BY2 \
-	SLIDE5 \
-	END(0) BEGIN(0, 3) PIXEL((AX)) TAP0(Z0) \
-	END(1) BEGIN(1, 3) PIXEL((AX)(R14*1)) TAP0(Z1) \
-	END(2) BEGIN(2, 4) PIXEL((AX)(R14*2)) TAP0(Z2) TAP1(Z0) \
-	END(3) BEGIN(3, 4) PIXEL((AX)(R15*1)) TAP0(Z3) TAP1(Z1) \
-	END(4) BEGIN(4, 5) PIXEL((AX)(R14*4)) TAP0(Z4) TAP1(Z2) TAP2(Z0) \
-	END(5) BEGIN(5, 5) PIXEL((AX)(R13*1)) TAP0(Z5) TAP1(Z3) TAP2(Z1) \
-	END(6) BEGIN(6, 6) PIXEL((AX)(R15*2)) TAP0(Z6) TAP1(Z4) TAP2(Z2) TAP3(Z0) \
-	END(7) BEGIN(7, 6) PIXEL((AX)(R12*1)) TAP0(Z7) TAP1(Z5) TAP2(Z3) TAP3(Z1) \
-	END(8) FIVE((BP), Z8, Z6, Z4, Z2, Z0) \
-	END(9) FIVE((BP)(R14*1), Z9, Z7, Z5, Z3, Z1) \
-	END(10) FIVE((BP)(R14*2), Z10, Z8, Z6, Z4, Z2) \
-	END(11) FIVE((BP)(R15*1), Z11, Z9, Z7, Z5, Z3) \
-	END(12) FIVE((BP)(R14*4), Z12, Z10, Z8, Z6, Z4) \
-	END(13) FIVE((BP)(R13*1), Z13, Z11, Z9, Z7, Z5) \
-	END(14) FIVE((BP)(R15*2), Z14, Z12, Z10, Z8, Z6) \
-	END(15) FIVE((BP)(R12*1), Z15, Z13, Z11, Z9, Z7) \
-	END(16) PIXEL((R9)) TAP1(Z14) TAP2(Z12) TAP3(Z10) TAP4(Z8) \
-	END(17) PIXEL((R9)(R14*1)) TAP1(Z15) TAP2(Z13) TAP3(Z11) TAP4(Z9) \
-	END(18) PIXEL((R9)(R14*2)) TAP2(Z14) TAP3(Z12) TAP4(Z10) \
-	END(19) PIXEL((R9)(R15*1)) TAP2(Z15) TAP3(Z13) TAP4(Z11) \
-	END(20) PIXEL((R9)(R14*4)) TAP3(Z14) TAP4(Z12) \
-	END(21) PIXEL((R9)(R13*1)) TAP3(Z15) TAP4(Z13) \
-	END(22) PIXEL((R9)(R15*2)) TAP4(Z14) \
-	END(23) PIXEL((R9)(R12*1)) TAP4(Z15)
+#define SLIDE5BY2(LOAD, BEGIN, END, next) \
+	END(0, next) BEGIN(0, 3) PIXEL(LOAD, (AX)) TAP0(Y0) \
+	END(1, next) BEGIN(1, 3) PIXEL(LOAD, (AX)(R14*1)) TAP0(Y1) \
+	END(2, next) BEGIN(2, 4) PIXEL(LOAD, (AX)(R14*2)) TAP0(Y2) TAP1(Y0) \
+	END(3, next) BEGIN(3, 4) PIXEL(LOAD, (AX)(R15*1)) TAP0(Y3) TAP1(Y1) \
+	END(4, next) BEGIN(4, 5) PIXEL(LOAD, (AX)(R14*4)) TAP0(Y4) TAP1(Y2) TAP2(Y0) \
+	END(5, next) BEGIN(5, 5) PIXEL(LOAD, (AX)(R13*1)) TAP0(Y5) TAP1(Y3) TAP2(Y1) \
+	END(6, next) BEGIN(6, 6) PIXEL(LOAD, (AX)(R15*2)) TAP0(Y6) TAP1(Y4) TAP2(Y2) TAP3(Y0) \
+	END(7, next) BEGIN(7, 6) PIXEL(LOAD, (AX)(R12*1)) TAP0(Y7) TAP1(Y5) TAP2(Y3) TAP3(Y1) \
+	END(8, next) PIXEL(LOAD, (BP)) TAP1(Y6) TAP2(Y4) TAP3(Y2) TAP4(Y0) \
+	END(9, next) PIXEL(LOAD, (BP)(R14*1)) TAP1(Y7) TAP2(Y5) TAP3(Y3) TAP4(Y1) \
+	END(10, next) PIXEL(LOAD, (BP)(R14*2)) TAP2(Y6) TAP3(Y4) TAP4(Y2) \
+	END(11, next) PIXEL(LOAD, (BP)(R15*1)) TAP2(Y7) TAP3(Y5) TAP4(Y3) \
+	END(12, next) PIXEL(LOAD, (BP)(R14*4)) TAP3(Y6) TAP4(Y4) \
+	END(13, next) PIXEL(LOAD, (BP)(R13*1)) TAP3(Y7) TAP4(Y5) \
+	END(14, next) PIXEL(LOAD, (BP)(R15*2)) TAP4(Y6) \
+	END(15, next) PIXEL(LOAD, (BP)(R12*1)) TAP4(Y7)
 
-// func depthPlane512Vec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
-TEXT ·depthPlane512Vec(SB), NOSPLIT, $64-80
-	MOVQ  p+56(FP), SI
-	MOVQ  plane_c(SI), AX
-	SHLQ  $2, AX
-	MOVQ  AX, yBytes-8(SP)
-	MOVQ  plane_xRow(SI), AX
-	IMULQ first+64(FP), AX
-	SHLQ  $2, AX
-	ADDQ  AX, x+24(FP)
-	MOVQ  plane_xCol(SI), R14
-	SHLQ  $2, R14
-	LEAQ  (R14)(R14*2), R15
-	LEAQ  (R14)(R14*4), R13
-	LEAQ  (R15)(R14*4), R12
-	MOVQ  plane_rowTaps(SI), AX
-	MOVQ  AX, rowTaps-16(SP)
-	MOVQ  (plane_rowTaps+8)(SI), CX
-	SHLQ  $5, CX
-	ADDQ  AX, CX
-	MOVQ  CX, rowEnd-24(SP)
-	MOVQ  plane_colTaps(SI), AX
-	MOVQ  AX, colTaps-32(SP)
-	MOVQ  (plane_colTaps+8)(SI), CX
-	SHLQ  $5, CX
-	ADDQ  AX, CX
-	MOVQ  CX, colEnd-40(SP)
-	MOVQ  $0, rowAt-48(SP)
-	VPXORD       Z17, Z17, Z17
-	VBROADCASTSS floor+48(FP), Z18
+// ROWS applies a slide to all rows of taps of a block.
+#define ROWS(WEIGHTS, SLIDE, LOAD, BEGIN, END, each, next) \
+each:                                 \
+	WEIGHTS(LOAD)                 \
+	SLIDE(LOAD, BEGIN, END, next) \
+next:                                 \
+	ADDQ rowX-16(SP), AX          \
+	ADDQ rowW-24(SP), DI          \
+	DECQ R9                       \
+	JNZ  each                     \
+	JMP  planeSums
+
+// MASK, RESIDUAL and STORE are for the pixels of a block that there are, R9.
+#define IF(pixel, done) CMPQ R9, $pixel; JLE done;
+
+#define START(pixel, at, v, half) VMOVAPS Y15, v;
+
+#define MASK(LOAD, pixel, at, v) \
+	IF(pixel, planeAdd)      \
+	LOAD(at, Y9, X9)             \
+	VCMPPS $0x11, Y9, Y8, Y9 \ // 0 < mask, false for NaN
+	VANDPS Y9, v, v
+
+#define RESIDUAL(LOAD, pixel, at, v) \
+	IF(pixel, planeWrite) \
+	LOAD(at, Y9, X9)      \
+	VADDPS Y9, v, v
+
+#define MASKWHOLE(pixel, at, v, half)     MASK(WHOLE, pixel, at, v)
+#define MASKHALF(pixel, at, v, half)      MASK(HALF, pixel, at, v)
+#define RESIDUALWHOLE(pixel, at, v, half) RESIDUAL(WHOLE, pixel, at, v)
+#define RESIDUALHALF(pixel, at, v, half)  RESIDUAL(HALF, pixel, at, v)
+
+#define STOREWHOLE(pixel, at, v, half) \
+	IF(pixel, planeNext) \
+	VMAXPS  v, Y12, v    \
+	VMOVUPS v, at
+
+#define STOREHALF(pixel, at, v, half) \
+	IF(pixel, planeNext) \
+	VMAXPS  v, Y12, v    \
+	VMOVUPS half, at
+
+// SETUP loads what stays the same for all rows.
+#define SETUP \
+	MOVQ  p+56(FP), CX                      \
+	MOVQ  plane_c(CX), R14                  \
+	SHLQ  $2, R14                           \
+	LEAQ  (R14)(R14*2), R15                 \
+	LEAQ  (R14)(R14*4), R13                 \
+	LEAQ  (R15)(R14*4), R12                 \
+	MOVQ  plane_colTaps(CX), AX             \
+	MOVQ  tapSpan_w(AX), DX                 \
+	MOVQ  (tapSpan__size+tapSpan_w)(AX), SI \
+	SUBQ  DX, SI                            \
+	SHLQ  $2, SI                            \
+	LEAQ  (SI)(SI*2), R8                    \
+	SHLQ  $2, DX                            \
+	ADDQ  DX, w+32(FP)                      \
+	MOVQ  tapSpan_x(AX), DX                 \
+	SHLQ  $2, DX                            \
+	ADDQ  DX, x+24(FP)                      \
+	MOVQ  plane_xRow(CX), DX                \
+	IMULQ first+64(FP), DX                  \
+	SHLQ  $2, DX                            \
+	ADDQ  DX, x+24(FP)                      \
+	MOVQ  $0, rowAt-8(SP)                   \
+	MOVQ  plane_rowTaps(CX), AX             \
+	CMPQ  (plane_rowTaps+8)(CX), $2         \
+	JLT   planeRow                          \
+	MOVQ  (tapSpan__size+tapSpan_x)(AX), DX \
+	SUBQ  tapSpan_x(AX), DX                 \
+	SHLQ  $2, DX                            \
+	MOVQ  DX, rowX-16(SP)                   \
+	MOVQ  (tapSpan__size+tapSpan_w)(AX), DX \
+	SUBQ  tapSpan_w(AX), DX                 \
+	SHLQ  $2, DX                            \
+	MOVQ  DX, rowW-24(SP)
+
+// ROWTAPS finds the rows of taps that an output row has: how many, and the
+// first one's distances in x and w.
+#define ROWTAPS \
+	MOVQ p+56(FP), CX              \
+	MOVQ plane_rowTaps(CX), AX     \
+	MOVQ (plane_rowTaps+8)(CX), DX \
+	SHLQ $5, DX                    \
+	ADDQ AX, DX                    \
+	MOVQ first+64(FP), CX          \
+	MOVQ $0, rowTaps-32(SP)        \
+planeFind:                             \
+	CMPQ AX, DX                    \
+	JGE  planeFound                \
+	CMPQ CX, tapSpan_first(AX)     \
+	JLT  planeLacks                \
+	CMPQ CX, tapSpan_end(AX)       \
+	JGE  planeLacks                \
+	INCQ rowTaps-32(SP)            \
+	CMPQ rowTaps-32(SP), $1        \
+	JNE  planeLacks                \
+	MOVQ tapSpan_x(AX), R9         \
+	SHLQ $2, R9                    \
+	MOVQ R9, tapX-40(SP)           \
+	MOVQ tapSpan_w(AX), R9         \
+	SHLQ $2, R9                    \
+	MOVQ R9, tapW-48(SP)           \
+planeLacks:                            \
+	ADDQ $tapSpan__size, AX        \
+	JMP  planeFind                 \
+planeFound:
+
+// GROUP goes to the first block of the channels at R10 bytes.
+#define GROUP \
+	MOVQ x+24(FP), R11         \
+	ADDQ tapX-40(SP), R11      \
+	ADDQ R10, R11              \
+	MOVQ w+32(FP), BX          \
+	ADDQ tapW-48(SP), BX       \
+	ADDQ R10, BX               \
+	ADDQ rowAt-8(SP), R10      \
+	MOVQ p+56(FP), AX          \
+	MOVQ plane_inside(AX), DX  \
+	MOVQ plane_cols(AX), CX    \
+	MOVQ CX, left-56(SP)       \
+	MOVQ plane_colTaps(AX), CX \
+	MOVQ tapSpan_first(CX), CX
+
+// BLOCKSTART is the sums' start; without rows of taps they are the block's.
+#define BLOCKSTART \
+	PIXELS(START)            \
+	MOVQ  R11, AX            \
+	MOVQ  BX, DI             \
+	MOVQ  rowTaps-32(SP), R9 \
+	TESTQ R9, R9             \
+	JZ    planeSums          \
+	MOVQ  p+56(FP), BP       \
+	MOVQ  plane_slide(BP), BP
+
+// BLOCKEND writes the block and goes to the next one, as long as there is one.
+#define BLOCKEND(MASK, RESIDUAL, STORE) \
+planeSums:                             \
+	MOVQ   left-56(SP), R9         \
+	MOVQ   mask+8(FP), AX          \
+	TESTQ  AX, AX                  \
+	JZ     planeAdd                \
+	ADDQ   R10, AX                 \
+	VXORPS Y8, Y8, Y8              \
+	PIXELS(MASK)                   \
+planeAdd:                              \
+	MOVQ   residual+16(FP), AX     \
+	TESTQ  AX, AX                  \
+	JZ     planeWrite              \
+	ADDQ   R10, AX                 \
+	PIXELS(RESIDUAL)               \
+planeWrite:                            \
+	MOVQ   y+0(FP), AX             \
+	ADDQ   R10, AX                 \
+	VBROADCASTSS floor+48(FP), Y12 \
+	PIXELS(STORE)                  \
+planeNext:                             \
+	LEAQ   (R11)(R14*8), R11       \
+	LEAQ   (R10)(R14*8), R10       \
+	SUBQ   $8, CX                  \
+	SUBQ   $8, DX                  \
+	SUBQ   $8, left-56(SP)         \
+	JGT    planeBlock
+
+// NEXTROW goes to the next row of outputs.
+#define NEXTROW \
+	MOVQ  p+56(FP), AX       \
+	MOVQ  plane_xRow(AX), CX \
+	SHLQ  $2, CX             \
+	ADDQ  CX, x+24(FP)       \
+	MOVQ  plane_cols(AX), CX \
+	IMULQ R14, CX            \
+	ADDQ  CX, rowAt-8(SP)    \
+	INCQ  first+64(FP)       \
+	DECQ  rows+72(FP)        \
+	JNZ   planeRow
+
+// func depthPlaneVec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
+TEXT ·depthPlaneVec(SB), NOSPLIT, $64-80
+	SETUP
 
 planeRow:
-	MOVQ   $0, channel-56(SP)   // bytes
-	KXNORW K1, K1, K1
-	CMPQ   yBytes-8(SP), $64
-	JLE    planeChannels
-
-	// Several groups of channels do not read memory in its order: the source rows
-	// that the next row reads anew are fetched before.
-	MOVQ p+56(FP), SI
-	MOVQ rowEnd-24(SP), AX
-	MOVQ (tapSpan_x-tapSpan__size)(AX), AX // x of the last row of taps
-	ADDQ plane_row(SI), AX
-	SHLQ $2, AX
-	ADDQ x+24(FP), AX
-	MOVQ plane_xRow(SI), CX
-	SHLQ $2, CX
-	ADDQ AX, CX
-
-planeFetch:
-	PREFETCHT0 (AX)
-	ADDQ $64, AX
-	CMPQ AX, CX
-	JLT  planeFetch
+	ROWTAPS
+	MOVQ $0, channel-64(SP) // bytes
 
 planeChannels:
-	MOVQ  channel-56(SP), R10
-	MOVQ  yBytes-8(SP), CX
-	SUBQ  R10, CX
-	SHRQ  $2, CX                // channels left
-	CMPQ  CX, $16
-	JGE   planeBias
-	MOVL  $-1, AX
-	BZHIL CX, AX, AX
-	KMOVW AX, K1
-
-planeBias:
-	VPXORD    Z19, Z19, Z19
-	MOVQ      bias+40(FP), AX
-	TESTQ     AX, AX
-	JZ        planeColumns
-	VMOVUPS.Z (AX)(R10*1), K1, Z19
+	MOVQ    channel-64(SP), R10
+	VXORPS  Y15, Y15, Y15
+	MOVQ    bias+40(FP), AX
+	TESTQ   AX, AX
+	JZ      planeColumns
+	VMOVUPS (AX)(R10*1), Y15
 
 planeColumns:
-	MOVQ x+24(FP), R11
-	ADDQ R10, R11
-	MOVQ w+32(FP), BX
-	ADDQ R10, BX
-	ADDQ rowAt-48(SP), R10
-	MOVQ $0, column-64(SP)
+	GROUP
 
 planeBlock:
-	PIXELS(START)
-	MOVQ rowTaps-16(SP), R8
-	CMPQ R8, rowEnd-24(SP)
-	JGE  planeSums
+	BLOCKSTART
+	TESTQ CX, CX
+	JGT   planeEdge
+	CMPQ  BP, $2
+	JLT   planeThree
+	JEQ   planeFive
+	CMPQ  BP, $4
+	JLT   planeDilatedThree
+	CMPQ  DX, $16
+	JLT   planeEdge
 
-planeTaps:
-	MOVQ first+64(FP), AX
-	CMPQ AX, tapSpan_first(R8)
-	JLT  planeNextRow
-	CMPQ AX, tapSpan_end(R8)
-	JGE  planeNextRow
-	MOVQ tapSpan_x(R8), R9
-	LEAQ (R11)(R9*4), R9
-	MOVQ tapSpan_w(R8), DI
-	LEAQ (BX)(DI*4), DI
-	MOVQ colTaps-32(SP), SI
-	MOVQ p+56(FP), AX
-	MOVQ plane_slide(AX), AX
-	CMPQ AX, $2
-	JLT  planeThree
-	JEQ  planeFive
-	CMPQ AX, $4
-	JLT  planeDilatedThree
-	JEQ  planeDilatedFive
+	ROWS(WEIGHTS5, SLIDE5BY2, WHOLE, ANY, ANY, dilatedFiveRow, dilatedFiveNext)
 
-planeTap:
-	MOVQ      tapSpan_w(SI), AX
-	VMOVUPS.Z (DI)(AX*4), K1, Z16
-	MOVQ      tapSpan_x(SI), AX
-	LEAQ      (R9)(AX*4), AX
-	LEAQ      (AX)(R14*8), BP
-	MOVQ      tapSpan_first(SI), CX
-	SUBQ      column-64(SP), CX
-	MOVQ      tapSpan_end(SI), DX
-	SUBQ      column-64(SP), DX
-	TESTQ     CX, CX
-	JGT       planeSome
-	CMPQ      DX, $16
-	JLT       planeSome
-	PIXELS(TAP)
+planeThree:
+	CMPQ DX, $10
+	JLT  planeEdge
+	ROWS(WEIGHTS3, SLIDE3BY1, WHOLE, ANY, ANY, threeRow, threeNext)
 
-planeNextTap:
-	ADDQ $tapSpan__size, SI
-	CMPQ SI, colEnd-40(SP)
-	JLT  planeTap
+planeFive:
+	CMPQ DX, $12
+	JLT  planeEdge
+	ROWS(WEIGHTS5, SLIDE5BY1, WHOLE, ANY, ANY, fiveRow, fiveNext)
 
-planeNextRow:
-	ADDQ $tapSpan__size, R8
-	CMPQ R8, rowEnd-24(SP)
-	JLT  planeTaps
+planeDilatedThree:
+	CMPQ DX, $12
+	JLT  planeEdge
+	ROWS(WEIGHTS3, SLIDE3BY2, WHOLE, ANY, ANY, dilatedThreeRow, dilatedThreeNext)
 
-planeSums:
-	MOVQ  p+56(FP), SI
-	MOVQ  plane_cols(SI), DX
-	SUBQ  column-64(SP), DX
-	MOVL  $16, AX
-	CMPQ  DX, AX
-	CMOVQGT AX, DX
-	MOVL  $-1, AX
-	BZHIL DX, AX, DX            // the bits of the block's pixels
-	MOVQ  yBytes-8(SP), CX
-	MOVQ  mask+8(FP), DI
-	TESTQ DI, DI
-	JZ    planeAdd
-	MOVQ  R10, SI
-	PIXELS(MASK)
+planeEdge:
+	CMPQ BP, $2
+	JLT  planeEdgeThree
+	JEQ  planeEdgeFive
+	CMPQ BP, $4
+	JLT  planeEdgeDilatedThree
+	ROWS(WEIGHTS5, SLIDE5BY2, WHOLE, BEGIN, END, edgeDilatedFiveRow, edgeDilatedFiveNext)
 
-planeAdd:
-	MOVQ  residual+16(FP), DI
-	TESTQ DI, DI
-	JZ    planeWrite
-	MOVQ  R10, SI
-	PIXELS(RESIDUAL)
+planeEdgeThree:
+	ROWS(WEIGHTS3, SLIDE3BY1, WHOLE, BEGIN, END, edgeThreeRow, edgeThreeNext)
 
-planeWrite:
-	MOVQ y+0(FP), DI
-	PIXELS(STORE)
-	MOVQ R14, AX
-	SHLQ $4, AX
-	ADDQ AX, R11
-	ADDQ $16, column-64(SP)
-	MOVQ p+56(FP), SI
-	MOVQ plane_cols(SI), AX
-	CMPQ AX, column-64(SP)
-	JGT  planeBlock
-	MOVQ channel-56(SP), CX
-	ADDQ $64, CX
-	MOVQ CX, channel-56(SP)
-	CMPQ CX, yBytes-8(SP)
-	JLT  planeChannels
-	IMULQ yBytes-8(SP), AX
-	ADDQ AX, rowAt-48(SP)
-	MOVQ plane_xRow(SI), AX
-	SHLQ $2, AX
-	ADDQ AX, x+24(FP)
-	INCQ first+64(FP)
-	DECQ rows+72(FP)
-	JNZ  planeRow
+planeEdgeFive:
+	ROWS(WEIGHTS5, SLIDE5BY1, WHOLE, BEGIN, END, edgeFiveRow, edgeFiveNext)
+
+planeEdgeDilatedThree:
+	ROWS(WEIGHTS3, SLIDE3BY2, WHOLE, BEGIN, END, edgeDilatedThreeRow, edgeDilatedThreeNext)
+
+	BLOCKEND(MASKWHOLE, RESIDUALWHOLE, STOREWHOLE)
+	MOVQ channel-64(SP), AX
+	ADDQ $32, AX
+	MOVQ AX, channel-64(SP)
+	ADDQ $32, AX
+	CMPQ AX, R14
+	JLE  planeChannels
+	NEXTROW
 	VZEROUPPER
 	RET
 
-planeSome: // only some pixels have the tap: their bits are CX
-	XORL    BP, BP
-	TESTQ   CX, CX
-	CMOVQLT BP, CX
-	MOVL    $16, BP
-	CMPQ    DX, BP
-	CMOVQGT BP, DX
-	CMPQ    CX, DX
-	JGE     planeNextTap
-	MOVL    $-1, BP
-	SHLXL   CX, BP, CX
-	BZHIL   DX, CX, CX
-	LEAQ    (AX)(R14*8), BP
-	PIXELS(TAPIF)
-	JMP     planeNextTap
+// func depthPlaneHalfVec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
+TEXT ·depthPlaneHalfVec(SB), NOSPLIT, $56-80
+	SETUP
+	VXORPS  Y15, Y15, Y15
+	MOVQ    bias+40(FP), AX
+	TESTQ   AX, AX
+	JZ      planeRow
+	VMOVUPS (AX), X15
+
+planeRow:
+	ROWTAPS
+	XORQ R10, R10
+	GROUP
+
+planeBlock:
+	BLOCKSTART
+	CMPQ BP, $2
+	JLT  planeThree
+	JEQ  planeFive
+	CMPQ BP, $4
+	JLT  planeDilatedThree
+	ROWS(WEIGHTS5, SLIDE5BY2, HALF, BEGIN, END, dilatedFiveRow, dilatedFiveNext)
 
 planeThree:
-	TESTQ AX, AX
-	JZ    planeTap
-	SLIDE3BY1
-	JMP planeNextRow
+	ROWS(WEIGHTS3, SLIDE3BY1, HALF, BEGIN, END, threeRow, threeNext)
 
 planeFive:
-	SLIDE5BY1
-	JMP planeNextRow
+	ROWS(WEIGHTS5, SLIDE5BY1, HALF, BEGIN, END, fiveRow, fiveNext)
 
 planeDilatedThree:
-	SLIDE3BY2
-	JMP planeNextRow
+	ROWS(WEIGHTS3, SLIDE3BY2, HALF, BEGIN, END, dilatedThreeRow, dilatedThreeNext)
 
-planeDilatedFive:
-	SLIDE5BY2
-	JMP planeNextRow
+	BLOCKEND(MASKHALF, RESIDUALHALF, STOREHALF)
+	NEXTROW
+	VZEROUPPER
+	RET

@@ -17,6 +17,9 @@ var depthwiseShapes = []DepthwiseShape{
 	{N: 1, H: 5, W: 34, C: 16, Kernel: 3, Stride: 1, Pad: 2, Dilation: 2},
 	{N: 1, H: 4, W: 40, C: 3, Kernel: 5, Stride: 1, Pad: 4, Dilation: 2},
 	{N: 1, H: 1, W: 1, C: 4, Kernel: 2, Stride: 2, Pad: 1, Dilation: 2},
+	{N: 2, H: 4, W: 4, C: 36, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 5, W: 21, C: 12, Kernel: 5, Stride: 1, Pad: 4, Dilation: 2},
+	{N: 1, H: 3, W: 2, C: 8, Kernel: 3, Stride: 1, Pad: 4}, // windows outside of the image
 }
 
 // depthwiseReference is the convolution by its definition.

@@ -34,8 +34,8 @@
 //
 // Windowed kernels share gather.go, which describes what each output reads,
 // pads the input and cuts the work; dense.go turns that into an implicit
-// matrix product for [Conv] and [ConvBackwardData] alike. With AVX-512,
-// depthwise convolutions read images as they lie in memory (depthplane.go). 3×3 windows of stride 1
+// matrix product for [Conv] and [ConvBackwardData] alike. On amd64,
+// most depthwise convolutions read images as they lie in memory (depthplane.go). 3×3 windows of stride 1
 // take Winograd's minimal filtering instead where that is faster (winograd.go,
 // docs/adr/0004). [Separable], [Pointwise] and their gradients take an image
 // through several layers at once (docs/adr/0003).

@@ -15,7 +15,7 @@ type maxPool[T Float] struct {
 	moments []T // of each image
 }
 
-// peaks reports that s has the loops peak3, share and spread.
+// peaks reports that s has loops of its own, peak3 and those of its gradient.
 func peaks[T Float](s PoolShape) bool {
 	return s.Kernel == 3 && s.Stride == 1 && s.Pad == 1 && loops[T]().peak3 != nil
 }
@@ -79,6 +79,10 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 		}
 		x, o := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH()
 		if plan.outside != nil {
+			if c.skips() {
+				prefetch(y)
+				prefetch(ahead(c.X, (row+2)*width, width))
+			}
 			m.peak3(best, rowOr(x, o-1, c.H, width, plan.outside), x[o*width:], rowOr(x, o+1, c.H, width, plan.outside), c.W, c.C, c.C)
 		} else {
 			for _, r := range plan.runs {
@@ -121,7 +125,8 @@ func rowMoments[T Float](m *micro[T], moments, y []T, row int, s PoolShape) {
 //
 // With the loops of its own it runs down an image's rows: a window's gradient
 // goes to the first of three rows whose maximum of three columns is greatest,
-// and from there to the first of these columns. Else it is a gather of Y's
+// and from there to the first of these columns, all at once in micro.peakGrad
+// or row by row in micro.share and micro.spread. Else it is a gather of Y's
 // gradient, beside which lies which tap each window's maximum is from; an image
 // is taken band by band, and what two bands both read is kept.
 type maxPoolBackward[T Float] struct {
@@ -136,6 +141,21 @@ type maxPoolBackward[T Float] struct {
 // bandElements of the working copies stay in the first-level cache.
 const bandElements = 8 << 10
 
+// Working rows of micro.peakGrad have, for each group of channels, the last of
+// which may not be full, their maxima and then their gradients.
+const peakGradGroup = 8
+
+// peakGradAt is where the maximum of channel ch lies in a pixel.
+func peakGradAt(ch int) int { return ch/peakGradGroup*2*peakGradGroup + ch%peakGradGroup }
+
+// peakGradPixel is the number of elements of a pixel of c channels.
+func peakGradPixel(c int) int { return (c + peakGradGroup - 1) / peakGradGroup * 2 * peakGradGroup }
+
+// peakGradGap lies behind each working row: a power of two may be between
+// pixels of the same place in two rows otherwise, and processors take addresses
+// for the same whose low 12 bits are.
+const peakGradGap = 512
+
 // shareRows is the number of working rows of a gradient by peak3, share and
 // spread: three of maxima, three of gradients, one of dy, two that nobody reads.
 const shareRows = 9
@@ -143,13 +163,24 @@ const shareRows = 9
 func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
 	s.check()
 	if peaks[T](s) {
-		return &maxPoolBackward[T]{shape: s, threads: threads, outside: rowOf(s.W*s.C, floorOf[T](false)), work: make([]T, threads*shareRows*s.W*s.C)}
+		b := &maxPoolBackward[T]{shape: s, threads: threads, outside: rowOf(s.W*s.C, floorOf[T](false))}
+		if loops[T]().peakGrad != nil {
+			b.work = make([]T, threads*2*b.peakGradRow())
+		} else {
+			b.work = make([]T, threads*shareRows*s.W*s.C)
+		}
+		return b
 	}
 	g := s.backward(threads)
 	g.images, g.units = 1, min(g.rows.units, max(1, bandElements/(2*g.width*g.c)-(g.rows.span(1)-1)))
 	b := &maxPoolBackward[T]{shape: s, threads: threads, depthwise: *newDepthwise(g, s.Kernel), runs: s.runs()}
 	b.work = make([]T, threads*2*g.workLen())
 	return b
+}
+
+// peakGradRow is the length of a working row of micro.peakGrad and the gap.
+func (b *maxPoolBackward[T]) peakGradRow() int {
+	return b.shape.W*peakGradPixel(b.shape.C) + peakGradGap
 }
 
 // MaxPoolBackward is the gradient of [MaxPool] in X: DX, or DX + it if Add.
@@ -177,14 +208,50 @@ func (c *MaxPoolBackward[T]) Run(p *Pool) {
 	need(kernel, "X", c.X, c.xLen())
 	c.gradient().check(kernel, c.yLen(), c.C)
 	need(kernel, "DX", c.DX, c.xLen())
-	if c.plan.outside != nil {
-		p.For(c.N, (*shareTask[T])(c))
-	} else {
+	switch {
+	case c.plan.outside == nil:
 		p.For(c.N, (*maxPoolBackwardTask[T])(c))
+	case loops[T]().peakGrad != nil:
+		p.For(c.N, (*peakGradTask[T])(c))
+	default:
+		p.For(c.N, (*shareTask[T])(c))
 	}
 }
 
-// shareTask does an image with the loops of its own.
+// peakGradTask does an image with peakGrad.
+type peakGradTask[T Float] MaxPoolBackward[T]
+
+func (c *peakGradTask[T]) Do(image, worker int) {
+	m, plan, width := loops[T](), c.plan, c.W*c.C
+	row := plan.peakGradRow()
+	work := plan.work[worker*2*row:][:2*row]
+	high, mid := work[:row-peakGradGap], work[row:2*row-peakGradGap]
+	for i := range mid {
+		mid[i] = floorOf[T](false) // as if there were a row above the image
+	}
+	for o := -1; o <= c.H; o++ { // of windows, from one above the image to one below
+		at := (image*c.H + o) * width
+		var g behindNorm[T]
+		if o >= 0 && o < c.H {
+			g = behindNorm[T]{dy: c.DY[at:]}
+			if c.A != nil {
+				g.y, g.a, g.b, g.d = c.Y[at:], c.A, c.B, c.D
+			}
+		}
+		var dx, x []T
+		if o > 0 {
+			dx, x = c.DX[at-width:], c.X[at-width:]
+		}
+		below := plan.outside
+		if o+1 < c.H {
+			below = c.X[at+width:]
+		}
+		m.peakGrad(dx, x, below, high, mid, g, c.W, c.C, c.C, width, c.Add)
+		high, mid = mid, high
+	}
+}
+
+// shareTask does an image with share and spread.
 type shareTask[T Float] MaxPoolBackward[T]
 
 func (c *shareTask[T]) Do(image, worker int) {

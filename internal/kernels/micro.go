@@ -47,6 +47,31 @@ type micro[T Float] struct {
 	//	dw[k·16+j] += Σ_{r<rows} Σ_{c<cols} x[r·xRow+c·xCol+k] · dy[r·dyRow+c·dyCol+j]
 	outer func(dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dyRow, dyCol int)
 
+	// point is a row of a 1×1 convolution, for i < pixels and the channels j of
+	// the blocks, which end with the last channel of y; nil where conv is as
+	// fast, and then so is pointGrad. In each block, whose weights lie behind
+	// those of the block before, channel j is number l of its vectors:
+	//
+	//	acc[i][j] = Σ_{k<depth} x[i·xCol+k] · w[k·wide+l]
+	//	y[i·yCol+j] = (mask == nil || mask[i·yCol+j] > 0 ? acc[i][j] : 0) + (residual == nil ? 0 : residual[i·yCol+j])
+	//
+	// The sum has one accumulator. residual and mask may alias y: where vectors
+	// overlap, both are read before either is written. depth is not 0.
+	point func(y, mask, residual []T, yCol int, x []T, xCol int, w []T, blocks []pointBlock, pixels, depth int)
+
+	// pointGrad adds to the weight gradients of a 1×1 convolution, laid out as
+	// point's weights, for k < n, a multiple of pointRows, in the order i with
+	// one accumulator:
+	//
+	//	dw[k·wide+l] += Σ_{i<pixels} x[i·xCol+k] · dy[i·dyCol+j]
+	pointGrad func(dw []T, n int, x []T, xCol int, dy []T, dyCol int, blocks []pointBlock, pixels int)
+
+	// lay lays rows elsewhere, for r < rows and ch < c; nil where depth is as
+	// fast. max keeps NaN. y and x do not overlap:
+	//
+	//	y[r·yRow+ch] = max(floor, x[r·xRow+ch])
+	lay func(y []T, yRow int, x []T, xRow int, floor T, rows, c int)
+
 	// depth is a row of a depthwise convolution, for i < cols and ch < c, with
 	// Σ_t over the window's taps in order:
 	//
@@ -68,6 +93,10 @@ type micro[T Float] struct {
 	//
 	// and y, whose first row is output row first, is made of it as in depth.
 	depthPlane func(y, mask, residual, x, w, bias []T, floor T, p *plane, first, rows int)
+
+	// slideStep is 0, or depthPlane is for p.slide > 0 and p.c a multiple of
+	// slideStep only: where depth is faster otherwise.
+	slideStep int
 
 	// tapsGrad adds to the weight gradients of a depthwise convolution, for
 	// every tap t and ch < c, in the order r, i with one accumulator:
@@ -116,11 +145,31 @@ type micro[T Float] struct {
 
 	// peak3 is a row of a 3×3 max pooling with stride 1, for i < cols and
 	// ch < c, where max leaves NaN out and is −∞ if nothing is left; nil where
-	// the loops of other windows are as fast, and then so are share and spread:
+	// the loops of other windows are as fast, and then so are the next three:
 	//
 	//	v(i) = max(a[i·col+ch], b[i·col+ch], d[i·col+ch]), and −∞ for other i
 	//	y[i·col+ch] = max(v(i−1), v(i), v(i+1))
 	peak3 func(y, a, b, d []T, cols, c, col int)
+
+	// peakGrad is a step of the gradient of a 3×3 max pooling with stride 1, down
+	// the rows of an image, for i < cols and ch < c; nil where share and spread
+	// are, which may be nil where it is not. below is the input's next row, x the
+	// one two above it, whose gradient dx is. high and mid are working rows: of
+	// the row of x, and of the one between. For each of a row's elements they
+	// have the maximum of three columns and what the windows gave it so far,
+	//
+	//	high[i·peakGradPixel(c)+peakGradAt(ch)] and high[i·peakGradPixel(c)+peakGradAt(ch)+peakGradGroup]
+	//
+	// The window around mid's row gives v to the first of the three rows whose
+	// maximum, none of them NaN, is the greatest:
+	//
+	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or behind a norm g.dy[i·col+ch]·g.a[ch] + g.y[i·col+ch]·g.b[ch] + g.d[ch]
+	//
+	// What the row of x has then got goes on as in spread, to dx, unless that is
+	// nil. high becomes the working row of below. Elements of the working rows
+	// that are of no channel may change. What is needed a step later lies row
+	// elements on, for an implementation that fetches it early.
+	peakGrad func(dx, x, below, high, mid []T, g behindNorm[T], cols, c, col, row int, add bool)
 
 	// share hands dy[i], for i < len(dy), to the first of da, db and dd whose
 	// value ha[i], hb[i] or hd[i], none of them NaN, is the greatest of the

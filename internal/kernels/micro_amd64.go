@@ -25,8 +25,11 @@ var tailMask = [16]uint32{^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint3
 // native lists AVX2 with FMA, and AVX-512.
 func native() []implementation {
 	avx2 := vector("avx2")
+	avx2.point, avx2.pointGrad, avx2.lay = pointAVX2, pointGradAVX2, layAVX2
+	avx2.slideStep, avx2.depthPlane = slideStep, depthPlaneAVX2
+	avx2.tapsGrad = tapsGradAVX2
 	avx2.filtering = filteringAVX2
-	avx2.peak3, avx2.share, avx2.spread = peak3Vector, shareVector, spreadVector
+	avx2.peak3, avx2.peakGrad = peak3Vector, peakGradVector
 	avx512 := vector("avx512")
 	avx512.convRows, avx512.conv = conv512Rows, conv512
 	avx512.outerRows, avx512.outer = outer512Rows, outer512
@@ -93,34 +96,6 @@ func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []
 	depthCheck(y, mask, residual, yCol, bias, cols, c)
 	window.check(x, xCol, cols, c)
 	depth512Vec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, c)
-}
-
-// depthPlane512Vec is micro.depthPlane; nothing is empty.
-//
-//go:noescape
-func depthPlane512Vec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
-
-func depthPlane512(y, mask, residual, x, w, bias []float32, floor float32, p *plane, from, rows int) {
-	if p.cols == 0 || p.c == 0 || rows == 0 {
-		return
-	}
-	depthCheck(y, mask, residual, p.c, bias, rows*p.cols, p.c)
-	p.check(x, w, from, rows)
-	depthPlane512Vec(&y[0], first(mask), first(residual), first(x), first(w), first(bias), floor, p, from, rows)
-}
-
-// check panics if x or w is too short for output rows first…first+rows−1.
-func (p *plane) check(x, w []float32, first, rows int) {
-	for _, r := range p.rowTaps {
-		from, to := max(first, r.first), min(first+rows, r.end)
-		for _, q := range p.colTaps {
-			if from < to && q.first < q.end {
-				_ = x[from*p.xRow+r.x+q.first*p.xCol+q.x]
-				_ = x[(to-1)*p.xRow+r.x+(q.end-1)*p.xCol+q.x+p.c-1]
-				_ = w[r.w+q.w+p.c-1]
-			}
-		}
-	}
 }
 
 func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {

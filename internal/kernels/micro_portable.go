@@ -10,6 +10,9 @@ func portable[T Float]() micro[T] {
 		conv:       convPortable[T],
 		outerRows:  4,
 		outer:      outerPortable[T],
+		point:      pointPortable[T],
+		pointGrad:  pointGradPortable[T],
+		lay:        layPortable[T],
 		depth:      depthPortable[T],
 		depthPlane: depthPlanePortable[T],
 		tapsGrad:   tapsGradPortable[T],
@@ -21,6 +24,7 @@ func portable[T Float]() micro[T] {
 		add:        addPortable[T],
 		box:        boxPortable[T],
 		peak3:      peak3Portable[T],
+		peakGrad:   peakGradPortable[T],
 		share:      sharePortable[T],
 		spread:     spreadPortable[T],
 		peak:       peakPortable[T],
@@ -155,6 +159,68 @@ func depthPlanePortable[T Float](y, mask, residual, x, w, bias []T, floor T, p *
 		for i := range p.cols {
 			at := ((o-first)*p.cols + i) * p.c
 			depthPortable(y[at:], tail(mask, at), tail(residual, at), 0, x, 0, w, p.window(o, i), bias, floor, 1, p.c)
+		}
+	}
+}
+
+func pointPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, blocks []pointBlock, pixels, depth int) {
+	for i := range pixels {
+		in, w := x[i*xCol:][:depth], w
+		for _, b := range blocks {
+			var sums [3][pointVector]T // all of a block are there before one is written
+			for v := range b.vectors {
+				a0, a1, a2, a3, a4, a5, a6, a7 := T(0), T(0), T(0), T(0), T(0), T(0), T(0), T(0)
+				for k, u := range in {
+					r := (*[pointVector]T)(w[k*b.wide()+v*pointVector:])
+					a0 += u * r[0]
+					a1 += u * r[1]
+					a2 += u * r[2]
+					a3 += u * r[3]
+					a4 += u * r[4]
+					a5 += u * r[5]
+					a6 += u * r[6]
+					a7 += u * r[7]
+				}
+				at := i*yCol + b.channel(v)
+				finish(sums[v][:], []T{a0, a1, a2, a3, a4, a5, a6, a7}, tail(mask, at), tail(residual, at), floorOf[T](false))
+			}
+			for v := range b.vectors {
+				copy(y[i*yCol+b.channel(v):], sums[v][:])
+			}
+			w = w[depth*b.wide():]
+		}
+	}
+}
+
+func pointGradPortable[T Float](dw []T, n int, x []T, xCol int, dy []T, dyCol int, blocks []pointBlock, pixels int) {
+	for _, b := range blocks {
+		for k := range n {
+			for v := range b.vectors {
+				r := (*[pointVector]T)(dw[k*b.wide()+v*pointVector:])
+				a0, a1, a2, a3, a4, a5, a6, a7 := r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]
+				for i := range pixels {
+					u, g := x[i*xCol+k], (*[pointVector]T)(dy[i*dyCol+b.channel(v):])
+					a0 += u * g[0]
+					a1 += u * g[1]
+					a2 += u * g[2]
+					a3 += u * g[3]
+					a4 += u * g[4]
+					a5 += u * g[5]
+					a6 += u * g[6]
+					a7 += u * g[7]
+				}
+				*r = [pointVector]T{a0, a1, a2, a3, a4, a5, a6, a7}
+			}
+		}
+		dw = dw[n*b.wide():]
+	}
+}
+
+func layPortable[T Float](y []T, yRow int, x []T, xRow int, floor T, rows, c int) {
+	for r := range rows {
+		to, from := y[r*yRow:][:c], x[r*xRow:][:c]
+		for ch, v := range from {
+			to[ch] = atLeast(floor, v)
 		}
 	}
 }
@@ -303,6 +369,69 @@ func peak3Portable[T Float](y, a, b, d []T, cols, c, col int) {
 			left, here = here, right
 		}
 	}
+}
+
+func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], cols, c, col, row int, add bool) {
+	wide := peakGradPixel(c)
+	for ch := range c {
+		left, here := floorOf[T](false), number(below[ch])
+		var xLeft, xHere, toLeft, toHere T
+		if dx != nil {
+			xLeft, xHere = left, number(x[ch])
+		}
+		for i := range cols {
+			at, w := i*col+ch, i*wide+peakGradAt(ch)
+			right, xRight := floorOf[T](false), floorOf[T](false)
+			if i+1 < cols {
+				right = number(below[at+col])
+				if dx != nil {
+					xRight = number(x[at+col])
+				}
+			}
+			var v T
+			switch {
+			case g.a != nil:
+				v = g.dy[at]*g.a[ch] + g.y[at]*g.b[ch] + g.d[ch]
+			case g.dy != nil:
+				v = g.dy[at]
+			}
+			low := max(left, here, right)
+			up, own, down := split(high[w], mid[w], low, v)
+			up += high[w+peakGradGroup]
+			high[w], high[w+peakGradGroup] = low, down
+			mid[w+peakGradGroup] += own
+			left, here = here, right
+			if dx == nil {
+				continue
+			}
+			before, own, after := split(xLeft, xHere, xRight, up)
+			toLeft += before
+			if i > 0 {
+				if add {
+					toLeft += dx[at-col]
+				}
+				dx[at-col] = toLeft
+			}
+			xLeft, xHere, toLeft, toHere = xHere, xRight, toHere+own, after
+		}
+		if at := (cols-1)*col + ch; dx != nil {
+			if add {
+				toLeft += dx[at]
+			}
+			dx[at] = toLeft
+		}
+	}
+}
+
+// split hands v to the first of a, b and d that is the greatest; the others get 0.
+func split[T Float](a, b, d, v T) (toA, toB, toD T) {
+	switch {
+	case a >= b && a >= d:
+		return v, 0, 0
+	case b >= d:
+		return 0, v, 0
+	}
+	return 0, 0, v
 }
 
 func sharePortable[T Float](da, db, dd, ha, hb, hd, dy []T) {

@@ -220,6 +220,24 @@ func TestMicroPeak3(t *testing.T) {
 				m.peak3(y, a, b, d, cols, c, col)
 				reference.peak3(y64, convert[float64](a), convert[float64](b), convert[float64](d), cols, c, col)
 				same(t, y, y64)
+				g.check(t)
+			}
+		}
+	})
+}
+
+func TestMicroSpread(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		if m.spread == nil {
+			return // peakGrad is faster here
+		}
+		for c := range lengths {
+			for cols := 1; cols < 6; cols++ {
+				g := newGuarded(uint64(c*10+cols), odd)
+				col := c + c%3
+				n := max(0, (cols-1)*col+c)
+				y, a, b := g.slice(n), g.slice(n), g.slice(n)
+				y64 := convert[float64](y)
 				for i := range a { // ties
 					if i%3 == 0 {
 						a[i] = b[i]
@@ -229,6 +247,57 @@ func TestMicroPeak3(t *testing.T) {
 					m.spread(y, a, b, cols, c, col, add)
 					reference.spread(y64, convert[float64](a), convert[float64](b), cols, c, col, add)
 					same(t, y, y64)
+				}
+				g.check(t)
+			}
+		}
+	})
+}
+
+func TestMicroPeakGrad(t *testing.T) {
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		if m.peakGrad == nil {
+			return // share and spread are faster here
+		}
+		for c := range lengths {
+			for cols := 1; cols < 6; cols++ {
+				g := newGuarded(uint64(c*10+cols), odd)
+				col := c + c%3
+				n := max(0, (cols-1)*col+c)
+				dx, x, below := g.slice(n), g.slice(n), g.slice(n)
+				high, mid := g.slice(cols*peakGradPixel(c)), g.slice(cols*peakGradPixel(c))
+				for i := range n { // ties
+					x[i], below[i] = x[i*5%n], float32(math.Trunc(float64(below[i])))
+				}
+				for i := range high {
+					if i/peakGradGroup%2 == 0 { // maxima are numbers, many of them equal
+						high[i], mid[i] = float32(math.Trunc(float64(number(high[i])))), float32(math.Trunc(float64(number(mid[i]))))
+					}
+				}
+				norm := behindNorm[float32]{g.slice(n), g.slice(n), g.slice(c), g.slice(c), g.slice(c)}
+				norm64 := behindNorm[float64]{convert[float64](norm.dy), convert[float64](norm.y), convert[float64](norm.a), convert[float64](norm.b), convert[float64](norm.d)}
+				dx64, x64, below64, high64, mid64 := convert[float64](dx), convert[float64](x), convert[float64](below), convert[float64](high), convert[float64](mid)
+				step := func(dx, x []float32, dx64, x64 []float64, norm behindNorm[float32], norm64 behindNorm[float64], add bool) {
+					m.peakGrad(dx, x, below, high, mid, norm, cols, c, col, n, add)
+					reference.peakGrad(dx64, x64, below64, high64, mid64, norm64, cols, c, col, n, add)
+					same(t, dx, dx64)
+					for i := range cols {
+						for ch := range c {
+							at := i*peakGradPixel(c) + peakGradAt(ch)
+							for _, at := range []int{at, at + peakGradGroup} {
+								same(t, high[at:at+1], high64[at:at+1])
+								same(t, mid[at:at+1], mid64[at:at+1])
+							}
+						}
+					}
+					high, mid, high64, mid64 = mid, high, mid64, high64
+				}
+				plain, plain64 := behindNorm[float32]{dy: norm.dy}, behindNorm[float64]{dy: norm64.dy}
+				for _, add := range []bool{true, false} {
+					step(dx, x, dx64, x64, norm, norm64, add)
+					step(dx, x, dx64, x64, plain, plain64, add)
+					step(nil, nil, nil, nil, norm, norm64, add)
+					step(dx, x, dx64, x64, behindNorm[float32]{}, behindNorm[float64]{}, add)
 				}
 				g.check(t)
 			}
@@ -299,8 +368,9 @@ func TestMicroDepthPlane(t *testing.T) {
 		if m.depthPlane == nil {
 			return // there depth on a padded copy is as fast
 		}
+		met := make([]bool, 1+len(slides))
 		for c := 1; c < lengths; c++ {
-			for turn := range 8 {
+			for turn := range 32 {
 				g := newGuarded(uint64(c*100+turn), odd)
 				kernel, dilation := 1+g.rng.IntN(5), 1+g.rng.IntN(3)
 				if turn > 2 { // the usual windows
@@ -308,7 +378,7 @@ func TestMicroDepthPlane(t *testing.T) {
 				}
 				stride, pad := 1+g.rng.IntN(2)*(turn%2), g.rng.IntN((kernel-1)*dilation+2)
 				span := (kernel-1)*dilation + 1
-				h, width := max(1, span-2*pad)+g.rng.IntN(4), max(1, span-2*pad)+g.rng.IntN(40)
+				h, width := max(1, span-2*pad)+g.rng.IntN(4), max(1, span-2*pad)+g.rng.IntN(8+turn)
 				outH, outW := outExtent(h, kernel, stride, pad, dilation), outExtent(width, kernel, stride, pad, dilation)
 				image := gather{c: c, rows: forwardAxis(h, outH, kernel, stride, pad, dilation), cols: forwardAxis(width, outW, kernel, stride, pad, dilation)}
 				if stride == 1 && turn%4 == 0 {
@@ -316,6 +386,10 @@ func TestMicroDepthPlane(t *testing.T) {
 					outH, outW = image.rows.dest, image.cols.dest
 				}
 				p := newPlane(image, kernel)
+				if !p.fits(m.slideStep) {
+					continue // depth is faster there
+				}
+				met[p.slide] = true
 				from := g.rng.IntN(outH)
 				rows := 1 + g.rng.IntN(outH-from)
 				n := rows * outW * c
@@ -331,6 +405,11 @@ func TestMicroDepthPlane(t *testing.T) {
 				reference.depthPlane(y64, y64, y64, x64, w64, convert[float64](bias), floor, p, from, rows)
 				same(t, y, y64)
 				g.check(t)
+			}
+		}
+		for slide, ok := range met {
+			if !ok && (slide > 0 || m.slideStep == 0) {
+				t.Errorf("no plane of slide %d", slide)
 			}
 		}
 	})
@@ -357,6 +436,48 @@ func TestMicroTapsGrad(t *testing.T) {
 				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
 				same(t, dw, dw64)
 				g.check(t)
+			}
+		}
+	})
+}
+
+// TestMicroTapsGradSlides: rows of taps that are one or two pixels apart, their
+// weights ascending or descending.
+func TestMicroTapsGradSlides(t *testing.T) {
+	windows := []struct{ rows, run, apart int }{{3, 3, 1}, {3, 3, 2}, {5, 5, 1}, {5, 5, 2}, {1, 3, 1}, {4, 3, 2}, {6, 5, 1}, {2, 2, 1}, {2, 4, 2}, {1, 7, 1}}
+	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+		for c := 1; c <= 40; c++ {
+			for cols := 1; cols <= 20; cols++ {
+				for k, win := range windows {
+					if (c+cols)%10 != k && (k > 3 || (c+cols+k)%2 == 0) { // the usual windows, and some others
+						continue
+					}
+					g := newGuarded(uint64(c*1000+cols*10+k), odd)
+					rows := 1 + g.rng.IntN(4)
+					xCol, dyCol := c*(1+g.rng.IntN(2)), c+g.rng.IntN(3)
+					step := win.apart * xCol
+					xRow, dyRow := (cols-1)*xCol+(win.run-1)*step+c+g.rng.IntN(9), cols*dyCol+g.rng.IntN(9)
+					taps := win.rows * win.run
+					xoff, woff := make([]int, taps), make([]int, taps)
+					mirrored := g.rng.IntN(2) == 0 // as where the roles of x and dy are exchanged
+					for i := range taps {
+						xoff[i], woff[i] = 5+i/win.run*win.apart*xRow+i%win.run*step, i*(c+1)
+						if mirrored {
+							woff[i] = (taps - 1 - i) * (c + 1)
+						}
+					}
+					if g.rng.IntN(8) == 0 && taps > win.run { // a row that does not go on as the others
+						xoff[taps-1], woff[win.run] = xoff[taps-1]-1, woff[win.run]+1
+					}
+					dw := g.slice(last(woff) + c)
+					x := g.slice((rows-1)*xRow + (cols-1)*xCol + last(xoff) + c)
+					dy := g.slice((rows-1)*dyRow + (cols-1)*dyCol + c)
+					dw64 := convert[float64](dw)
+					m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
+					reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
+					same(t, dw, dw64)
+					g.check(t)
+				}
 			}
 		}
 	})

@@ -52,11 +52,10 @@ type Pointwise[T Float] struct {
 // taken some rows at a time, which stay in the cache.
 type block1x1[T Float] struct {
 	in, rows int
-	point    pointwise
-	wide     int         // backward: channels of dy as it is read, at least a panel
-	tile     int         // backward: in rounded up to whole tiles of outer
-	maps     []pointwise // backward: of each map, if all are whole panels; else point is of all
-	one      []T         // for every channel
+	point    pointwise     // forward
+	grad     pointwiseGrad // backward: that of the weights
+	back     pointwiseBack // backward: that of the maps
+	one      []T           // for every channel
 }
 
 // blockLen elements of the maps side by side stay in the second-level cache.
@@ -74,20 +73,13 @@ func planPointwise[T Float](s PointwiseShape, backward bool) *block1x1[T] {
 	m := loops[T]()
 	p.rows = min(s.H, max(1, blockLen/(s.W*p.in)))
 	if !backward {
-		p.point = newPointwise(p.in, s.Out, m.convRows, p.rows, s.W, p.in, s.W*p.in, s.Out, s.W*s.Out)
+		p.point = newPointwise(m, p.in, s.Out, p.rows, s.W, p.in, s.W*p.in, s.Out, s.W*s.Out)
 		return p
 	}
-	p.wide = max(panel, s.Out)
-	p.tile = (p.in + m.outerRows - 1) / m.outerRows * m.outerRows
-	back := func(c int) pointwise {
-		return newPointwise(s.Out, c, m.convRows, p.rows, s.W, p.wide, s.W*p.wide, c, s.W*c)
-	}
-	p.point = back(p.in)
-	if !slices.ContainsFunc(s.Channels, func(c int) bool { return c%panel != 0 }) {
-		for _, c := range s.Channels {
-			p.maps = append(p.maps, back(c))
-		}
-	}
+	p.grad = newPointwiseGrad(m, p.in, s.Out)
+	p.back = newPointwiseBack(m, s.Channels, func(in int, _ bool) pointwise {
+		return newPointwise(m, s.Out, in, p.rows, s.W, p.grad.wide, s.W*p.grad.wide, in, s.W*in)
+	})
 	return p
 }
 
@@ -95,7 +87,7 @@ func planPointwise[T Float](s PointwiseShape, backward bool) *block1x1[T] {
 func (p *block1x1[T]) side(m *micro[T], s *PointwiseShape, x []T, xs [][]T, first, pixels int, relu bool) {
 	at := 0
 	for i, c := range s.Channels {
-		m.depth(x[at:], nil, nil, p.in, xs[i][first*c:], c, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](relu), pixels, c)
+		lay(m, x[at:], p.in, xs[i][first*c:], c, p.one, relu, pixels, c)
 		at += c
 	}
 }
@@ -110,7 +102,7 @@ func (s *Pointwise[T]) planned() *block1x1[T] {
 // workLen is a block of the maps and a tile.
 func (s *Pointwise[T]) workLen() int {
 	p := s.plan
-	return p.rows*s.W*p.in + p.point.tile*panel
+	return p.rows*s.W*p.in + p.point.tileLen()
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -194,22 +186,17 @@ func (s *PointwiseBackward[T]) gradient() behindNorm[T] {
 	return behindNorm[T]{s.DY, s.Y, s.A, s.B, s.D}
 }
 
-// partLen is a part's weight gradients, in panels.
-func (s *PointwiseBackward[T]) partLen() int {
-	return (s.Out + panel - 1) / panel * panel * s.plan.tile
-}
-
 // workLen is blocks of the maps, of dy and of the maps' gradient, and a tile.
 func (s *PointwiseBackward[T]) workLen() int {
 	p, block := s.plan, s.plan.rows*s.W
-	return block*p.in + p.tile + block*p.wide + block*p.in + p.point.tile*panel
+	return block*p.in + p.grad.rows + block*p.grad.wide + block*p.in + p.back.tileLen()
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
 func (s *PointwiseBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
-	return panel + p.point.packedLen() + n*s.partLen() + threads*s.workLen()
+	return panel + p.back.packed + n*p.grad.length() + threads*s.workLen()
 }
 
 // Run computes the gradients. The shape must stay what it was in the first run.
@@ -226,11 +213,11 @@ func (s *PointwiseBackward[T]) Run(pool *Pool) {
 	optional(kernel, "DWeights", s.DWeights, p.in*s.Out)
 	need(kernel, "Scratch", s.Scratch, s.ScratchLen(pool.Threads()))
 	clear(s.Scratch[:panel])
-	packPointwise(&p.point, s.Scratch[panel:], s.Weights, 1, s.Out)
+	packPointwiseBack(&p.back, s.Scratch[panel:], s.Weights)
 	_, n := parts(s.N)
 	pool.For(n, (*pointwiseBackwardTask[T])(s))
 	if s.DWeights != nil {
-		pool.For((s.Out+panel-1)/panel, (*pointwiseSumTask[T])(s))
+		pool.For(p.grad.pieces(), (*pointwiseSumTask[T])(s))
 	}
 }
 
@@ -241,36 +228,32 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 	k, p, m := (*PointwiseBackward[T])(s), s.plan, loops[T]()
 	images, n := parts(s.N)
 	gradient := k.gradient()
-	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.point.packedLen()]
-	rest := s.Scratch[panel+len(packed):]
-	dw := rest[part*k.partLen():][:k.partLen()]
-	work := rest[n*k.partLen()+worker*k.workLen():][:k.workLen()]
-	block := p.rows * s.W
-	x, work := work[:block*p.in+p.tile], work[block*p.in+p.tile:]
-	dyBlock, work := work[:block*p.wide], work[block*p.wide:]
+	zero, packed := s.Scratch[:panel], s.Scratch[panel:][:p.back.packed]
+	rest, size := s.Scratch[panel+len(packed):], p.grad.length()
+	dw := rest[part*size:][:size]
+	work := rest[n*size+worker*k.workLen():][:k.workLen()]
+	block, wide := p.rows*s.W, p.grad.wide
+	x, work := work[:block*p.in+p.grad.rows], work[block*p.in+p.grad.rows:]
+	dyBlock, work := work[:block*wide], work[block*wide:]
 	dx, tile := work[:block*p.in], work[block*p.in:]
 	if s.DWeights != nil {
 		clear(dw)
-		clear(x)
 	}
-	clear(dyBlock) // the channels that fill a panel stay
 	wanted := slices.ContainsFunc(s.DXs, func(d []T) bool { return d != nil })
 	for at := part * images * s.pixels(); at < min((part+1)*images, s.N)*s.pixels(); at += s.pixels() {
 		for first := 0; first < s.H; first += p.rows {
 			rows := min(p.rows, s.H-first)
 			from, pixels := at+first*s.W, rows*s.W
-			dy := gradient.rows(m, dyBlock, p.wide, from*s.Out, pixels, s.Out)
+			dy := gradient.rows(m, dyBlock, wide, from*s.Out, pixels, s.Out)
 			if s.DWeights != nil {
 				p.side(m, &s.PointwiseShape, x, s.Xs, from, pixels, s.ReLUIn)
-				for o := 0; o*panel < s.Out; o++ {
-					m.outer(dw[o*panel*p.tile:], p.tile, x, dy[panelStart(o, s.Out):], rows, s.W, s.W*p.in, p.in, s.W*p.wide, p.wide)
-				}
+				addPointwiseGrad(&p.grad, m, dw, x, p.in, dy, wide, pixels)
 			}
 			if !wanted {
 				continue
 			}
-			if p.maps == nil {
-				runPointwise(&p.point, m, dx, nil, nil, dy, packed, tile, zero, rows)
+			if p.back.all {
+				runPointwise(&p.back.maps[0].pointwise, m, dx, nil, nil, dy, packed, tile, zero, rows)
 			}
 			in := 0
 			for i, c := range s.Channels {
@@ -283,10 +266,10 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 					if s.Add[i] {
 						before = to
 					}
-					if p.maps != nil {
-						runPointwise(&p.maps[i], m, to, mask, before, dy, packed[in*s.Out:], tile, zero, rows)
-					} else {
+					if p.back.all {
 						m.depth(to, mask, before, c, dx[in:], p.in, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](false), pixels, c)
+					} else {
+						runPointwise(&p.back.maps[i].pointwise, m, to, mask, before, dy, packed[p.back.maps[i].packed:], tile, zero, rows)
 					}
 				}
 				in += c
@@ -295,28 +278,13 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 	}
 }
 
-// pointwiseSumTask adds up the parts' gradients of a panel of weights.
+// pointwiseSumTask adds up a piece of the parts' gradients of the weights.
 type pointwiseSumTask[T Float] PointwiseBackward[T]
 
-func (s *pointwiseSumTask[T]) Do(o, _ int) {
-	k, p := (*PointwiseBackward[T])(s), s.plan
+func (s *pointwiseSumTask[T]) Do(piece, _ int) {
+	p := s.plan
 	_, n := parts(s.N)
-	partial := s.Scratch[panel+p.point.packedLen():]
-	sumPanel(s.DWeights, partial, o, p.in, s.Out, p.tile, k.partLen(), n)
-}
-
-// sumPanel adds up n parts' gradients of a panel of 1×1 weights, size apart,
-// and writes it to dw, in × out.
-func sumPanel[T Float](dw, partial []T, o, in, out, tile, size, n int) {
-	m, at := loops[T](), o*panel*tile
-	sum := partial[at:][:in*panel]
-	for i := 1; i < n; i++ {
-		m.add(sum, sum, partial[i*size+at:][:len(sum)], floorOf[T](false))
-	}
-	again := o*panel - panelStart(o, out) // what overlaps the panel before is that one's
-	for i := range in {
-		copy(dw[i*out+o*panel:][:min(panel, out-o*panel)], sum[i*panel+again:])
-	}
+	sumPointwiseGrad(&p.grad, s.DWeights, s.Scratch[panel+p.back.packed:], piece, p.grad.length(), n)
 }
 
 // centre turns an image's sums, Σ and Σ² of the deviations from its first

@@ -60,21 +60,20 @@ type reduction[T Float] struct {
 	rows, block       int // that are taken together, and their pixels
 	convs             []strided
 	packed            int // length of all packed weights
-	wide              int // backward: channels of dy as it is read, at least a panel for each convolution
-	tile              int // backward: in rounded up to whole tiles of outer
-	partial           int // backward: length of the weight gradients, in panels
+	wide              int // backward: channels of dy as it is read
+	gradRows          int // backward: in rounded up to what the loops of the weight gradients take
+	partial           int // backward: length of the weight gradients
 	one               []T // for every channel
 }
 
 // strided is a convolution of a factorized reduce.
 type strided struct {
-	point           pointwise
-	maps            []pointwise // backward: of each map, if all are whole panels; else point is of all
-	first, out      int         // its channels of Y
-	packed, partial int         // where its packed weights and its weight gradients begin
+	point           pointwise     // forward
+	grad            pointwiseGrad // backward: that of the weights
+	back            pointwiseBack // backward: that of the maps
+	first, out      int           // its channels of Y
+	packed, partial int           // where its packed weights and its weight gradients begin
 }
-
-func (c *strided) panels() int { return (c.out + panel - 1) / panel }
 
 func planReduction[T Float](s FactorizedReduceShape, backward bool) *reduction[T] {
 	last := len(s.Outs) - 1 // Y is as large for the last one as for the first
@@ -85,46 +84,51 @@ func planReduction[T Float](s FactorizedReduceShape, backward bool) *reduction[T
 	m := loops[T]()
 	p := &reduction[T]{in: s.In(), out: s.Out(), outW: s.OutW(), pixels: s.pixels()}
 	p.one = rowOf(p.in, T(1))
-	whole := true
 	for _, c := range s.Channels {
 		checkRows("factorized reduce", 1, c)
-		whole = whole && c%panel == 0
 	}
 	p.rows = min(s.OutH(), max(1, blockLen/(p.outW*p.in)))
 	p.block = p.rows * p.outW
-	p.tile = (p.in + m.outerRows - 1) / m.outerRows * m.outerRows
 	first := 0
 	for _, out := range s.Outs {
 		checkRows("factorized reduce", 1, out)
-		p.wide = max(p.wide, first+max(panel, out))
-		first += out
-	}
-	first = 0
-	for _, out := range s.Outs {
 		c := strided{first: first, out: out, packed: p.packed, partial: p.partial}
 		if backward {
-			back := func(in, yCol, yRow int) pointwise {
-				return newPointwise(out, in, m.convRows, p.rows, p.outW, p.wide, p.outW*p.wide, yCol, yRow)
-			}
-			c.point = back(p.in, p.in, p.outW*p.in)
-			if whole {
-				for _, in := range s.Channels {
-					c.maps = append(c.maps, back(in, s.Stride*in, s.Stride*s.W*in))
-				}
-			}
+			c.grad = newPointwiseGrad(m, p.in, out)
+			p.wide, p.gradRows = max(p.wide, first+c.grad.wide), max(p.gradRows, c.grad.rows)
+			p.partial += c.grad.length()
 		} else {
-			c.point = newPointwise(p.in, out, m.convRows, p.rows, p.outW, p.in, p.outW*p.in, p.out, p.outW*p.out)
+			c.point = newPointwise(m, p.in, out, p.rows, p.outW, p.in, p.outW*p.in, p.out, p.outW*p.out)
+			p.packed += c.point.packedLen()
 		}
 		first += out
-		p.packed += c.point.packedLen()
-		p.partial += c.panels() * panel * p.tile
 		p.convs = append(p.convs, c)
+	}
+	if !backward {
+		return p
+	}
+	for i := range p.convs {
+		c := &p.convs[i]
+		c.back = newPointwiseBack(m, s.Channels, func(in int, all bool) pointwise {
+			yCol, yRow := s.Stride*in, s.Stride*s.W*in
+			if all {
+				yCol, yRow = in, p.outW*in
+			}
+			return newPointwise(m, c.out, in, p.rows, p.outW, p.wide, p.outW*p.wide, yCol, yRow)
+		})
+		c.packed = p.packed
+		p.packed += c.back.packed
 	}
 	return p
 }
 
 // tileLen is the working memory of runPointwise.
-func (p *reduction[T]) tileLen() int { return p.convs[0].point.tile * panel }
+func (p *reduction[T]) tileLen() (n int) {
+	for i := range p.convs {
+		n = max(n, p.convs[i].point.tileLen(), p.convs[i].back.tileLen())
+	}
+	return n
+}
 
 // read lays the pixels of an image side by side that convolution i reads for rows of Y.
 func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][]T, image, i, first, rows int, relu bool) {
@@ -132,7 +136,7 @@ func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][
 	for j, c := range s.Channels {
 		for r := range rows {
 			from := xs[j][(image*s.H*s.W+s.at(i, first+r))*c:]
-			m.depth(x[r*p.outW*p.in+at:], nil, nil, p.in, from, s.Stride*c, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](relu), p.outW, c)
+			lay(m, x[r*p.outW*p.in+at:], p.in, from, s.Stride*c, p.one, relu, p.outW, c)
 		}
 		at += c
 	}
@@ -233,7 +237,7 @@ func (s *FactorizedReduceBackward[T]) gradient() behindNorm[T] {
 // workLen is blocks of the map, of dy and of the map's gradient, and a tile.
 func (s *FactorizedReduceBackward[T]) workLen() int {
 	p := s.plan
-	return p.block*p.in + p.tile + p.block*p.wide + p.block*p.in + p.tileLen()
+	return p.block*p.in + p.gradRows + p.block*p.wide + p.block*p.in + p.tileLen()
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -259,7 +263,7 @@ func (s *FactorizedReduceBackward[T]) Run(pool *Pool) {
 		c := &p.convs[i]
 		need(kernel, "Weights", s.Weights[i], p.in*c.out)
 		optional(kernel, "DWeights", s.DWeights[i], p.in*c.out)
-		packPointwise(&c.point, s.Scratch[panel+c.packed:], s.Weights[i], 1, c.out)
+		packPointwiseBack(&c.back, s.Scratch[panel+c.packed:], s.Weights[i])
 	}
 	_, n := parts(s.N)
 	pool.For(n, (*reduceBackwardTask[T])(s))
@@ -277,12 +281,10 @@ func (s *reduceBackwardTask[T]) Do(part, worker int) {
 	rest := s.Scratch[panel+p.packed:]
 	dw := rest[part*p.partial:][:p.partial]
 	work := rest[n*p.partial+worker*k.workLen():][:k.workLen()]
-	x, work := work[:p.block*p.in+p.tile], work[p.block*p.in+p.tile:]
+	x, work := work[:p.block*p.in+p.gradRows], work[p.block*p.in+p.gradRows:]
 	dyBlock, work := work[:p.block*p.wide], work[p.block*p.wide:]
 	dx, tile := work[:p.block*p.in], work[p.block*p.in:]
 	clear(dw)
-	clear(x)
-	clear(dyBlock) // the channels that fill a panel stay
 	wanted := slices.ContainsFunc(s.DXs, func(d []T) bool { return d != nil })
 	for image := part * images; image < min((part+1)*images, s.N); image++ {
 		for first := 0; first < s.OutH(); first += p.rows {
@@ -298,9 +300,7 @@ func (s *reduceBackwardTask[T]) Do(part, worker int) {
 				c := &p.convs[i]
 				if s.DWeights[i] != nil {
 					p.read(m, &s.FactorizedReduceShape, x, s.Xs, image, i, first, rows, s.ReLUIn)
-					for o := range c.panels() {
-						m.outer(dw[c.partial+o*panel*p.tile:], p.tile, x, dy[c.first+panelStart(o, c.out):], rows, p.outW, p.outW*p.in, p.in, p.outW*p.wide, p.wide)
-					}
+					addPointwiseGrad(&c.grad, m, dw[c.partial:], x, p.in, dy[c.first:], p.wide, rows*p.outW)
 				}
 				if wanted {
 					s.back(m, i, dx, dy[c.first:], packed[c.packed:], tile, zero, image, first, rows)
@@ -314,8 +314,8 @@ func (s *reduceBackwardTask[T]) Do(part, worker int) {
 // rows of Y.
 func (s *reduceBackwardTask[T]) back(m *micro[T], i int, dx, dy, packed, tile, zero []T, image, first, rows int) {
 	p, c, in := s.plan, &s.plan.convs[i], 0
-	if c.maps == nil {
-		runPointwise(&c.point, m, dx, nil, nil, dy, packed, tile, zero, rows)
+	if c.back.all {
+		runPointwise(&c.back.maps[0].pointwise, m, dx, nil, nil, dy, packed, tile, zero, rows)
 	}
 	for j, n := range s.Channels {
 		var mask, before []T
@@ -328,8 +328,9 @@ func (s *reduceBackwardTask[T]) back(m *micro[T], i int, dx, dy, packed, tile, z
 		at := (image*s.H*s.W + s.at(i, first)) * n
 		switch {
 		case s.DXs[j] == nil:
-		case c.maps != nil:
-			runPointwise(&c.maps[j], m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[in*c.out:], tile, zero, rows)
+		case !c.back.all:
+			k := &c.back.maps[j]
+			runPointwise(&k.pointwise, m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[k.packed:], tile, zero, rows)
 		default:
 			for r := range rows {
 				at := at + r*s.Stride*s.W*n
@@ -349,7 +350,7 @@ func (s *reduceSumTask[T]) Do(i, _ int) {
 	if s.DWeights[i] == nil {
 		return
 	}
-	for o := range c.panels() {
-		sumPanel(s.DWeights[i], s.Scratch[panel+p.packed+c.partial:], o, p.in, c.out, p.tile, p.partial, n)
+	for piece := range c.grad.pieces() {
+		sumPointwiseGrad(&c.grad, s.DWeights[i], s.Scratch[panel+p.packed+c.partial:], piece, p.partial, n)
 	}
 }

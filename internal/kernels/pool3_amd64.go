@@ -14,22 +14,19 @@ func peak3Vec(y, a, b, d *float32, cols, c, col int)
 //go:noescape
 func peak3512Vec(y, a, b, d *float32, cols, c, col int)
 
-// shareVec is micro.share for n elements, a multiple of lanes, not 0.
+// peakGradVec is micro.peakGrad, whose working rows have pixels of wide
+// elements; cols and c are not 0. dx, dy and y may be nil; x may not. What lies
+// row elements after an operand is prefetched.
 //
 //go:noescape
-func shareVec(da, db, dd, ha, hb, hd, dy *float32, n int)
+func peakGradVec(dx, x, below, high, mid, dy, y, a, b, d *float32, cols, c, col, wide, row int, add bool)
 
 // share512Vec is micro.share for n elements, a multiple of 16, not 0.
 //
 //go:noescape
 func share512Vec(da, db, dd, ha, hb, hd, dy *float32, n int)
 
-// spreadVec is micro.spread; cols and c are not 0.
-//
-//go:noescape
-func spreadVec(dx, x, dh *float32, cols, c, col int, add bool)
-
-// spread512Vec is spreadVec with AVX-512.
+// spread512Vec is micro.spread with AVX-512; cols and c are not 0.
 //
 //go:noescape
 func spread512Vec(dx, x, dh *float32, cols, c, col int, add bool)
@@ -56,14 +53,25 @@ func peak3Check(y, a, b, d []float32, cols, c, col int) bool {
 	return true
 }
 
-func shareVector(da, db, dd, ha, hb, hd, dy []float32) {
-	n := len(dy)
-	da, db, dd, ha, hb, hd = da[:n], db[:n], dd[:n], ha[:n], hb[:n], hd[:n]
-	wide := n &^ (lanes - 1)
-	if wide > 0 {
-		shareVec(&da[0], &db[0], &dd[0], &ha[0], &hb[0], &hd[0], &dy[0], wide)
+func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], cols, c, col, row int, add bool) {
+	if cols == 0 || c == 0 {
+		return
 	}
-	sharePortable(da[wide:], db[wide:], dd[wide:], ha[wide:], hb[wide:], hd[wide:], dy[wide:])
+	wide, last := peakGradPixel(c), (cols-1)*col+c-1
+	_, _, _ = below[last], high[cols*wide-1], mid[cols*wide-1]
+	if dx == nil {
+		x = below // something that can be read
+	} else {
+		_ = dx[last]
+	}
+	_ = x[last]
+	if g.dy != nil {
+		_ = g.dy[last]
+	}
+	if g.a != nil {
+		_, _, _, _ = g.y[last], g.a[c-1], g.b[c-1], g.d[c-1]
+	}
+	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.y), first(g.a), first(g.b), first(g.d), cols, c, col, wide, row, add)
 }
 
 func share512(da, db, dd, ha, hb, hd, dy []float32) {
@@ -73,13 +81,7 @@ func share512(da, db, dd, ha, hb, hd, dy []float32) {
 	if wide > 0 {
 		share512Vec(&da[0], &db[0], &dd[0], &ha[0], &hb[0], &hd[0], &dy[0], wide)
 	}
-	shareVector(da[wide:], db[wide:], dd[wide:], ha[wide:], hb[wide:], hd[wide:], dy[wide:])
-}
-
-func spreadVector(dx, x, dh []float32, cols, c, col int, add bool) {
-	if spreadCheck(dx, x, dh, cols, c, col) {
-		spreadVec(&dx[0], &x[0], &dh[0], cols, c, col, add)
-	}
+	sharePortable(da[wide:], db[wide:], dd[wide:], ha[wide:], hb[wide:], hd[wide:], dy[wide:])
 }
 
 func spread512(dx, x, dh []float32, cols, c, col int, add bool) {

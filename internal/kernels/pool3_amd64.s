@@ -206,35 +206,6 @@ peak3512Channels:
 	VZEROUPPER
 	RET
 
-// func shareVec(da, db, dd, ha, hb, hd, dy *float32, n int)
-TEXT ·shareVec(SB), NOSPLIT, $0-64
-	MOVQ da+0(FP), DI
-	MOVQ db+8(FP), SI
-	MOVQ dd+16(FP), DX
-	MOVQ ha+24(FP), BX
-	MOVQ hb+32(FP), R8
-	MOVQ hd+40(FP), R9
-	MOVQ dy+48(FP), R10
-	MOVQ n+56(FP), CX
-	XORQ AX, AX
-
-share:
-	VMOVUPS (BX)(AX*4), Y0
-	VMOVUPS (R8)(AX*4), Y1
-	VMOVUPS (R9)(AX*4), Y2
-	VMOVUPS (R10)(AX*4), Y3
-	FIRST256(Y0, Y1, Y2, Y3, Y4, Y5, Y6)
-	VADDPS  (DI)(AX*4), Y4, Y4
-	VMOVUPS Y4, (DI)(AX*4)
-	VADDPS  (SI)(AX*4), Y5, Y5
-	VMOVUPS Y5, (SI)(AX*4)
-	VMOVUPS Y3, (DX)(AX*4)
-	ADDQ    $8, AX
-	CMPQ    AX, CX
-	JLT     share
-	VZEROUPPER
-	RET
-
 // func share512Vec(da, db, dd, ha, hb, hd, dy *float32, n int)
 TEXT ·share512Vec(SB), NOSPLIT, $0-64
 	MOVQ da+0(FP), DI
@@ -261,38 +232,6 @@ share512:
 	ADDQ    $16, AX
 	CMPQ    AX, CX
 	JLT     share512
-	VZEROUPPER
-	RET
-
-// func spreadVec(dx, x, dh *float32, cols, c, col int, add bool)
-TEXT ·spreadVec(SB), NOSPLIT, $0-49
-	MOVQ    dx+0(FP), DI
-	MOVQ    x+8(FP), SI
-	MOVQ    dh+16(FP), DX
-	MOVQ    c+32(FP), R12
-	MOVQ    col+40(FP), R8
-	SHLQ    $2, R8
-	MOVBLZX add+48(FP), AX
-	NEGL    AX
-	VMOVD   AX, X10
-	VPBROADCASTD X10, Y10
-	LOWEST256(Y11)
-
-spreadChannels:
-	CMPQ R12, $8
-	JLT  spreadTail
-	SPREAD(LOAD256, SAVE256, SPLIT256, BEFORE256, Y11, Y8, Y0, Y1, Y2, Y5, Y6, Y7, spreadPixel, spreadEdge, spreadNone)
-	ADDQ $32, DI
-	ADDQ $32, SI
-	ADDQ $32, DX
-	SUBQ $8, R12
-	JNZ  spreadChannels
-	VZEROUPPER
-	RET
-
-spreadTail:
-	TAILMASK(R12, Y12)
-	SPREAD(LOADTAIL256, SAVETAIL256, SPLIT256, BEFORETAIL256, Y11, Y8, Y0, Y1, Y2, Y5, Y6, Y7, spreadTailPixel, spreadTailEdge, spreadTailNone)
 	VZEROUPPER
 	RET
 

@@ -14,6 +14,8 @@ var poolShapes = []PoolShape{
 	{N: 1, H: 7, W: 9, C: 5, Kernel: 3, Stride: 2, Pad: 1},
 	{N: 3, H: 5, W: 5, C: 9, Kernel: 5, Stride: 1, Pad: 2},
 	{N: 1, H: 2, W: 2, C: 3, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 2, H: 1, W: 3, C: 12, Kernel: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 3, W: 1, C: 21, Kernel: 3, Stride: 1, Pad: 1},
 	{N: 1, H: 5, W: 6, C: 2, Kernel: 2, Stride: 3, Pad: 1},
 }
 
@@ -143,6 +145,40 @@ func TestMaxPoolTies(t *testing.T) {
 		run(k)
 		near(t, "DX", k.DX, []float64{1, 0, 0, 0, 0, 438, 0, 72, 0}, 0)
 	})
+}
+
+// TestMaxPoolShare: where share and spread make the gradient it has the same bits.
+func TestMaxPoolShare(t *testing.T) {
+	defer func(best micro[float32]) { micro32 = best }(micro32)
+	for _, s := range poolShapes {
+		t.Run(shapeName(s), func(t *testing.T) {
+			x, dy, before := random[float32](1, s.xLen()), random[float32](2, s.yLen()), random[float32](3, s.xLen())
+			for i := range x {
+				x[i] = float32(math.Round(float64(x[i]))) // ties
+			}
+			a, b, d, y := random[float32](4, s.C), random[float32](5, s.C), random[float32](6, s.C), random[float32](7, s.yLen())
+			for _, add := range []bool{false, true} {
+				plain := MaxPoolBackward[float32]{PoolShape: s, Add: add, X: x, DY: dy}
+				norm := plain
+				norm.A, norm.B, norm.D, norm.Y = a, b, d, y
+				for _, k := range []MaxPoolBackward[float32]{plain, norm} {
+					micro32 = portable[float32]()
+					k.DX = clone(before)
+					run(&k)
+					want := convert[float64](k.DX)
+					micro32.peakGrad = nil
+					promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
+						k := k
+						k.plan, k.DX = nil, clone(before)
+						run(&k)
+						near(t, "DX", k.DX, want, 0)
+						k.plan, k.Add, k.DX = nil, false, scratch[float32](s.xLen())
+						return &k, [][]float32{k.DX}
+					})
+				}
+			}
+		})
+	}
 }
 
 // TestPoolsBesideNorms: the statistics of what a pooling makes, and its

@@ -54,6 +54,10 @@ func (s PoolShape) taps(o int, r poolRun) (w window, start int) {
 	return w, (first*s.W + r.first) * s.C
 }
 
+// skips reports that a loop that takes a few channels of all pixels at a time
+// skips cache lines, which no processor foresees.
+func (s PoolShape) skips() bool { return s.C > panel }
+
 // pieceRows is the number of output rows in a piece of work: an image's, or
 // one if there are fewer images than threads and images need not be whole.
 func (s PoolShape) pieceRows(threads int, whole bool) int {

@@ -42,14 +42,13 @@ type Separable[T Float] struct {
 // separable is the plan of a separable convolution, forward or backward.
 type separable struct {
 	SeparableShape
-	depth  *depthwise // the depthwise convolution of one image
-	bare   bool       // the working copy of X has no padding
-	rows   int        // output rows that are taken together
-	point  pointwise  // forward: their pointwise convolution
-	wide   int        // backward: channels of dy as it is read, at least a panel
-	tile   int        // backward: C rounded up to whole tiles of outer
-	back   *depthwise // backward: the depthwise gradient of one image
-	dpoint pointwise  // backward: the pointwise gradient, written where back reads
+	depth  *depthwise    // the depthwise convolution of one image
+	bare   bool          // the working copy of X has no padding
+	rows   int           // output rows that are taken together
+	point  pointwise     // forward: their pointwise convolution
+	grad   pointwiseGrad // backward: that of the pointwise weights
+	back   *depthwise    // backward: the depthwise gradient of one image
+	dpoint pointwise     // backward: the pointwise gradient, written where back reads
 }
 
 // blockPixels of a depthwise output stay in the first-level cache until the
@@ -66,11 +65,11 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 	}
 	p := &separable{SeparableShape: s, depth: newDepthwise(whole(one.forward(false, 1)), s.Kernel)}
 	p.rows = min(s.OutH(), max(1, blockPixels/s.OutW()))
-	tile := loops[T]().convRows
+	m := loops[T]()
 	if !backward {
 		p.depth.plane = planeOf[T](p.depth.g, s.Kernel)
 		p.bare = p.depth.plane != nil
-		p.point = newPointwise(s.C, s.Out, tile, p.rows, s.OutW(), s.C, s.OutW()*s.C, s.Out, s.OutW()*s.Out)
+		p.point = newPointwise(m, s.C, s.Out, p.rows, s.OutW(), s.C, s.OutW()*s.C, s.Out, s.OutW()*s.Out)
 		return p
 	}
 	g := whole(one.backward(1))
@@ -85,85 +84,9 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 	} else {
 		p.depth.plane = planeOf[T](p.depth.g.padded(), s.Kernel)
 	}
-	p.wide = max(panel, s.Out)
-	n := loops[T]().outerRows
-	p.tile = (s.C + n - 1) / n * n
-	p.dpoint = newPointwise(s.Out, s.C, tile, p.rows, s.OutW(), p.wide, s.OutW()*p.wide, s.C, g.width*s.C)
+	p.grad = newPointwiseGrad(m, s.C, s.Out)
+	p.dpoint = newPointwise(m, s.Out, s.C, p.rows, s.OutW(), p.grad.wide, s.OutW()*p.grad.wide, s.C, g.width*s.C)
 	return p
-}
-
-// pointwise is a 1×1 convolution of a block of pixels, rows × cols.
-type pointwise struct {
-	in, out int
-	tile    int     // pixels of a tile of micro.conv
-	x, y    [][]int // of the pixels of 1, 2, … rows
-	place   []int   // of a tile's pixels in a tile of its own
-}
-
-// newPointwise tabulates the pixels of 1…rows rows.
-func newPointwise(in, out, tile, rows, cols, xCol, xRow, yCol, yRow int) pointwise {
-	p := pointwise{in: in, out: out, tile: tile}
-	for n := 1; n <= rows; n++ {
-		var x, y []int
-		for r := range n {
-			for c := range cols {
-				x, y = append(x, r*xRow+c*xCol), append(y, r*yRow+c*yCol)
-			}
-		}
-		for i := len(x); len(x)%tile != 0; {
-			x, y = append(x, x[i-1]), append(y, y[i-1])
-		}
-		p.x, p.y = append(p.x, x), append(p.y, y)
-	}
-	for i := range tile {
-		p.place = append(p.place, i*panel)
-	}
-	return p
-}
-
-func (p *pointwise) packedLen() int { return (p.out + panel - 1) / panel * panel * p.in }
-
-// packPointwise lays weights out as [⌈out/16⌉][in][16] (see [panelStart]).
-func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride int) {
-	clear(dst[:p.packedLen()])
-	for i := 0; i*panel < p.out; i++ {
-		first, to, n := panelStart(i, p.out), dst[i*p.in*panel:][:p.in*panel], min(panel, p.out)
-		if outStride == 1 {
-			for k := range p.in {
-				copy(to[k*panel:][:n], weights[k*inStride+first:])
-			}
-			continue
-		}
-		for j := range n {
-			from := weights[(first+j)*outStride:]
-			for k := range p.in {
-				to[k*panel+j] = from[k*inStride]
-			}
-		}
-	}
-}
-
-// oneSegment is the table of a 1×1 window.
-var oneSegment = []int{0}
-
-// runPointwise convolves so many rows. tile is working memory, zero a panel of
-// zeros. mask and residual are nil or as in micro.conv, and then p.out is a
-// multiple of a panel.
-func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, packed, tile, zero []T, rows int) {
-	xoff, yoff, none := p.x[rows-1], p.y[rows-1], floorOf[T](false)
-	if p.out < panel {
-		for t := 0; t < len(xoff); t += p.tile {
-			m.conv(tile, nil, nil, p.place, x, xoff[t:][:p.tile], oneSegment, p.in, packed, zero, none)
-			for j, at := range yoff[t:][:p.tile] {
-				copy(y[at:][:p.out], tile[j*panel:])
-			}
-		}
-		return
-	}
-	for i := 0; i*panel < p.out; i++ {
-		first := panelStart(i, p.out)
-		m.conv(y[first:], tail(mask, first), tail(residual, first), yoff, x, xoff, oneSegment, p.in, packed[i*p.in*panel:], zero, none)
-	}
 }
 
 // copyLen is the length of the working copy of an image of X.
@@ -208,7 +131,7 @@ func (s *Separable[T]) planned() *separable {
 // workLen is a working copy, a block of the depthwise output and a tile.
 func (s *Separable[T]) workLen() int {
 	p := s.plan
-	return p.copyLen() + p.rows*p.OutW()*p.C + p.point.tile*panel
+	return p.copyLen() + p.rows*p.OutW()*p.C + p.point.tileLen()
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -298,9 +221,9 @@ func (s *SeparableBackward[T]) gradient() behindNorm[T] {
 	return behindNorm[T]{s.DY, s.Y, s.A, s.B, s.D}
 }
 
-// partLen is a part's weight gradients: depthwise, pointwise in panels.
+// partLen is a part's weight gradients, depthwise and pointwise.
 func (s *SeparableBackward[T]) partLen() int {
-	return s.weightsLen() + (s.Out+panel-1)/panel*panel*s.plan.tile
+	return s.weightsLen() + s.plan.grad.length()
 }
 
 // workLen is working copies of X and of the depthwise output's gradient, blocks
@@ -308,7 +231,7 @@ func (s *SeparableBackward[T]) partLen() int {
 func (s *SeparableBackward[T]) workLen() int {
 	p := s.plan
 	block := p.rows * p.OutW()
-	return p.copyLen() + p.back.g.imageLen() + block*p.C + p.tile + block*p.wide + p.dpoint.tile*panel
+	return p.copyLen() + p.back.g.imageLen() + block*p.C + p.grad.rows + block*p.grad.wide + p.dpoint.tileLen()
 }
 
 // ScratchLen is the length of Scratch for a pool of so many threads.
@@ -342,7 +265,7 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 	packPointwise(&p.dpoint, s.Scratch[zeros:], s.Point, 1, s.Out)
 	_, n := parts(s.N)
 	pool.For(n, (*separableBackwardTask[T])(s))
-	pool.For(1+(s.Out+panel-1)/panel, (*separableSumTask[T])(s))
+	pool.For(1+p.grad.pieces(), (*separableSumTask[T])(s))
 	if s.Scale == nil || s.DX == nil {
 		return
 	}
@@ -358,7 +281,7 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 }
 
 // separableSumTask adds up the parts' gradients: of the depthwise weights, or
-// of a panel of the pointwise ones.
+// of a piece of the pointwise ones.
 type separableSumTask[T Float] SeparableBackward[T]
 
 func (s *separableSumTask[T]) Do(piece, _ int) {
@@ -368,7 +291,7 @@ func (s *separableSumTask[T]) Do(piece, _ int) {
 	partial := s.Scratch[max(panel, p.C)+p.dpoint.packedLen():]
 	switch {
 	case piece > 0 && s.DPoint != nil:
-		sumPanel(s.DPoint, partial[depth:], piece-1, p.C, p.Out, p.tile, size, n)
+		sumPointwiseGrad(&p.grad, s.DPoint, partial[depth:], piece-1, size, n)
 	case piece == 0 && s.DDepth != nil:
 		sum := s.DDepth[:depth]
 		copy(sum, partial)
@@ -376,6 +299,19 @@ func (s *separableSumTask[T]) Do(piece, _ int) {
 			m.add(sum, sum, partial[i*size:][:depth], floorOf[T](false))
 		}
 	}
+}
+
+// clearAround clears what the working copy of a gather has around an image of
+// rows × cols.
+func clearAround[T Float](work []T, g *gather, rows, cols int) {
+	width, top, left, inside := g.width*g.c, -g.rows.lo, -g.cols.lo*g.c, cols*g.c
+	clear(work[:top*width])
+	for r := top; r < top+rows; r++ {
+		row := work[r*width:][:width]
+		clear(row[:left])
+		clear(row[left+inside:])
+	}
+	clear(work[(top+rows)*width : g.imageLen()])
 }
 
 // separableBackwardTask does a part of the batch.
@@ -402,11 +338,9 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 	f, g := &p.depth.g, &p.back.g
 	block := p.rows * p.OutW()
 	x, dz := take(p.copyLen()), take(g.imageLen())
-	z, dyBlock := take(block*p.C+p.tile), take(block*p.wide)
-	tile := take(p.dpoint.tile * panel)
-	clear(dz) // the zeros around it stay
-	clear(z)
-	clear(dyBlock)
+	z, dyBlock := take(block*p.C+p.grad.rows), take(block*p.grad.wide)
+	tile := take(p.dpoint.tileLen())
+	clearAround(dz, g, p.OutH(), p.OutW())
 	inside := dz[(-g.rows.lo*g.width-g.cols.lo)*p.C:]
 
 	size := p.OutH() * p.OutW() * p.Out
@@ -417,13 +351,11 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		for first := 0; first < p.OutH(); first += p.rows {
 			rows := min(p.rows, p.OutH()-first)
 			at, pixels := image*size+first*p.OutW()*p.Out, rows*p.OutW()
-			dy := gradient.rows(m, dyBlock, p.wide, at, pixels, p.Out)
+			dy := gradient.rows(m, dyBlock, p.grad.wide, at, pixels, p.Out)
 			prefetch(ahead(s.DY, at+size, pixels*p.Out))
 			if s.DPoint != nil {
 				depthRows(p, m, z, x, s.Depth, first, rows)
-				for o := 0; o*panel < p.Out; o++ {
-					m.outer(dpoint[o*panel*p.tile:], p.tile, z, dy[panelStart(o, p.Out):], rows, p.OutW(), p.OutW()*p.C, p.C, p.OutW()*p.wide, p.wide)
-				}
+				addPointwiseGrad(&p.grad, m, dpoint, z, p.C, dy, p.grad.wide, pixels)
 			}
 			if s.A != nil {
 				prefetch(ahead(s.Y, at+size, pixels*p.Out))

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !noasm
+
+package kernels
+
+// point1Vec, point2Vec and point3Vec are micro.point for a block of so many
+// vectors, the last one last channels behind the first; pixels and depth are not 0.
+//
+//go:noescape
+func point1Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, last, pixels, depth int)
+
+//go:noescape
+func point2Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, last, pixels, depth int)
+
+//go:noescape
+func point3Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, last, pixels, depth int)
+
+// pointGrad1Vec, pointGrad2Vec and pointGrad3Vec are micro.pointGrad for such a
+// block; n and pixels are not 0.
+//
+//go:noescape
+func pointGrad1Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol, last, pixels int)
+
+//go:noescape
+func pointGrad2Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol, last, pixels int)
+
+//go:noescape
+func pointGrad3Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol, last, pixels int)
+
+// layVec is micro.lay; rows is not 0, c at least lanes.
+//
+//go:noescape
+func layVec(y *float32, yRow int, x *float32, xRow int, floor float32, rows, c int)
+
+func layAVX2(y []float32, yRow int, x []float32, xRow int, floor float32, rows, c int) {
+	if rows == 0 || c < lanes {
+		layPortable(y, yRow, x, xRow, floor, rows, c)
+		return
+	}
+	_, _ = y[(rows-1)*yRow+c-1], x[(rows-1)*xRow+c-1]
+	layVec(&y[0], yRow, &x[0], xRow, floor, rows, c)
+}
+
+func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels, depth int) {
+	if pixels == 0 || depth == 0 {
+		panic("kernels: point: no products")
+	}
+	_ = x[(pixels-1)*xCol+depth-1]
+	for _, b := range blocks {
+		n := b.last + pointVector
+		to, at := y[b.first:][:(pixels-1)*yCol+n], w[:depth*b.wide()]
+		masks, residuals := tail(mask, b.first), tail(residual, b.first)
+		if masks != nil {
+			masks = masks[:len(to)]
+		}
+		if residuals != nil {
+			residuals = residuals[:len(to)]
+		}
+		switch b.vectors {
+		case 1:
+			point1Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+		case 2:
+			point2Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+		case 3:
+			point3Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+		}
+		w = w[len(at):]
+	}
+}
+
+func pointGradAVX2(dw []float32, n int, x []float32, xCol int, dy []float32, dyCol int, blocks []pointBlock, pixels int) {
+	if n == 0 || pixels == 0 {
+		return
+	}
+	if n%pointRows != 0 {
+		panic("kernels: pointGrad: rows do not fill tiles")
+	}
+	_ = x[(pixels-1)*xCol+n-1]
+	for _, b := range blocks {
+		from, to := dy[b.first:][:(pixels-1)*dyCol+b.last+pointVector], dw[:n*b.wide()]
+		switch b.vectors {
+		case 1:
+			pointGrad1Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+		case 2:
+			pointGrad2Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+		case 3:
+			pointGrad3Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+		}
+		dw = dw[len(to):]
+	}
+}
