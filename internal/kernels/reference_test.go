@@ -73,9 +73,7 @@ func near[T Float](t *testing.T, name string, got []T, want []float64, tol float
 
 // implementations are the names and tables that this CPU has, the fastest first.
 func implementations() (ims []implementation) {
-	panels := portable[float32]()
-	panels.name, panels.point, panels.pointGrad, panels.lay = "portable, 1×1 in panels", nil, nil, nil
-	for _, im := range append([]implementation{{panels, true}, {portable[float32](), true}}, native()...) {
+	for _, im := range append([]implementation{{portable[float32](), true}}, native()...) {
 		if im.usable {
 			ims = append([]implementation{im}, ims...)
 		}
@@ -83,11 +81,17 @@ func implementations() (ims []implementation) {
 	return ims
 }
 
-// each runs a test with every float32 implementation that this CPU has.
+// each runs a test with every float32 implementation that this CPU has, and with
+// one that has no loops of its own for what others have.
 func each(t *testing.T, f func(t *testing.T)) {
 	best := micro32
 	defer func() { micro32 = best }()
-	for _, im := range implementations() {
+	least := portable[float32]()
+	least.name = "least"
+	least.point, least.pointGrad, least.lay = nil, nil, nil
+	least.filtering = filtering[float32]{}
+	least.depthPlane, least.peak3, least.peakGrad, least.share, least.spread = nil, nil, nil, nil, nil
+	for _, im := range append(implementations(), implementation{least, true}) {
 		micro32 = im.micro
 		t.Run(im.name, f)
 	}
