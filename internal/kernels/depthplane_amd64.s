@@ -7,10 +7,11 @@
 
 // Depthwise convolution of images as they lie in memory, AVX2: micro.depthPlane,
 // described in micro.go, for windows that slide. A block is eight pixels of a
-// row, or the last, fewer, and eight channels, or four, in Y0…Y7. R14, R15, R13 and R12 are one, three, five and seven pixels
-// in bytes, SI and R8 one and three columns of weights. R11 is the block's first
-// pixel under the first row of taps, BX that row's weights, AX and DI those of
-// the row at hand, R9 the rows left; R10 is the block's distance from y.
+// row, or the last, fewer, and eight channels, or four, in Y0…Y7. R14, R15, R13
+// and R12 are one, three, five and seven pixels in bytes, SI and R8 one and
+// three columns of weights. R11 is the block's first pixel under the first row
+// of taps, BX that row's weights, AX and DI those of the row at hand, R9 the
+// rows left; R10 is the block's distance from y.
 
 // PIXELS applies f to the number of each pixel, its address and its sum, and the
 // sum's lower half.

@@ -22,7 +22,8 @@
 // Work is cut into pieces that do not depend on the number of threads where
 // sums are concerned, and sums over pieces are added in the order of the
 // pieces, so the bits of every result are the same for any [Pool]. AVX2 and
-// AVX-512 give the same bits too; other platforms differ by roundings.
+// AVX-512 give the same bits of finite inputs too; other platforms differ by
+// roundings.
 //
 // # Implementations
 //
@@ -34,11 +35,12 @@
 //
 // Windowed kernels share gather.go, which describes what each output reads,
 // pads the input and cuts the work; dense.go turns that into an implicit
-// matrix product for [Conv] and [ConvBackwardData] alike. On amd64,
-// most depthwise convolutions read images as they lie in memory (depthplane.go). 3×3 windows of stride 1
-// take Winograd's minimal filtering instead where that is faster (winograd.go,
-// docs/adr/0004). [Separable], [Pointwise] and their gradients take an image
-// through several layers at once (docs/adr/0003).
+// matrix product for [Conv] and [ConvBackwardData] alike. Depthwise
+// convolutions read images as they lie in memory where there are loops for it
+// (depthplane.go). 3×3 windows of stride 1 take Winograd's minimal filtering
+// instead where that is faster (winograd.go, docs/adr/0004). 1×1 convolutions
+// have the loops of point.go, or else those of [Conv]. [Separable], [Pointwise]
+// and their gradients take an image through several layers at once (docs/adr/0003).
 package kernels
 
 // Float is the element type of a kernel.

@@ -145,15 +145,15 @@ type micro[T Float] struct {
 
 	// peak3 is a row of a 3×3 max pooling with stride 1, for i < cols and
 	// ch < c, where max leaves NaN out and is −∞ if nothing is left; nil where
-	// the loops of other windows are as fast, and then so are the next three:
+	// the loops of other windows are as fast, and then so are the next three.
+	// With it there is peakGrad, which is taken then, or share and spread:
 	//
 	//	v(i) = max(a[i·col+ch], b[i·col+ch], d[i·col+ch]), and −∞ for other i
 	//	y[i·col+ch] = max(v(i−1), v(i), v(i+1))
 	peak3 func(y, a, b, d []T, cols, c, col int)
 
 	// peakGrad is a step of the gradient of a 3×3 max pooling with stride 1, down
-	// the rows of an image, for i < cols and ch < c; nil where share and spread
-	// are, which may be nil where it is not. below is the input's next row, x the
+	// the rows of an image, for i < cols and ch < c. below is the input's next row, x the
 	// one two above it, whose gradient dx is. high and mid are working rows: of
 	// the row of x, and of the one between. For each of a row's elements they
 	// have the maximum of three columns and what the windows gave it so far,

@@ -106,7 +106,7 @@ func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []i
 	if len(xoff) == 0 || rows == 0 || cols == 0 {
 		return
 	}
-	tapsGradCheck(x, xRow, xCol, dy, dyRow, dyCol, woff, xoff, rows, cols, c)
+	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 	for t, n := 0, 0; t < len(xoff); t += n {
 		var g tapGroup
 		n = g.take(xoff[t:], woff[t:])

@@ -4,6 +4,8 @@
 
 package kernels
 
+import "slices"
+
 // The assembly of each platform (micro_GOARCH.s) implements the functions
 // without body below, on whole vectors of lanes elements; the wrappers around
 // them check bounds and leave the last, incomplete vector to the portable
@@ -162,7 +164,7 @@ func tapsGradVector(dw []float32, woff []int, x []float32, xRow, xCol int, xoff 
 	if len(xoff) == 0 || rows == 0 || cols == 0 || c == 0 {
 		return
 	}
-	tapsGradCheck(x, xRow, xCol, dy, dyRow, dyCol, woff, xoff, rows, cols, c)
+	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 	wide := c &^ (channelStep - 1)
 	for t, n := 0, 0; wide > 0 && t < len(xoff); t += n {
 		var g tapGroup
@@ -199,8 +201,8 @@ func (g *tapGroup) take(xoff, woff []int) (n int) {
 }
 
 // tapsGradCheck panics if a slice of micro.tapsGrad is too short; nothing is empty.
-func tapsGradCheck(x []float32, xRow, xCol int, dy []float32, dyRow, dyCol int, woff, xoff []int, rows, cols, c int) {
-	_ = x[(rows-1)*xRow+(cols-1)*xCol+c-1]
+func tapsGradCheck(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+	_, _ = dw[slices.Max(woff)+c-1], x[(rows-1)*xRow+(cols-1)*xCol+slices.Max(xoff)+c-1]
 	_ = dy[(rows-1)*dyRow+(cols-1)*dyCol+c-1]
 	if len(woff) < len(xoff) {
 		panic("kernels: tapsGrad: taps without weights")

@@ -43,29 +43,29 @@ func layAVX2(y []float32, yRow int, x []float32, xRow int, floor float32, rows, 
 }
 
 func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels, depth int) {
-	if pixels == 0 || depth == 0 {
-		panic("kernels: point: no products")
+	if pixels == 0 {
+		return
 	}
-	_ = x[(pixels-1)*xCol+depth-1]
+	_, _ = x[(pixels-1)*xCol+depth-1], w[depth*blocksWide(blocks)-1]
 	for _, b := range blocks {
-		n := b.last + pointVector
-		to, at := y[b.first:][:(pixels-1)*yCol+n], w[:depth*b.wide()]
-		masks, residuals := tail(mask, b.first), tail(residual, b.first)
+		last := (pixels-1)*yCol + b.last + pointVector - 1
+		to, masks, residuals := y[b.first:], tail(mask, b.first), tail(residual, b.first)
+		_ = to[last]
 		if masks != nil {
-			masks = masks[:len(to)]
+			_ = masks[last]
 		}
 		if residuals != nil {
-			residuals = residuals[:len(to)]
+			_ = residuals[last]
 		}
 		switch b.vectors {
 		case 1:
-			point1Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+			point1Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &w[0], b.last, pixels, depth)
 		case 2:
-			point2Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+			point2Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &w[0], b.last, pixels, depth)
 		case 3:
-			point3Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &at[0], b.last, pixels, depth)
+			point3Vec(&to[0], first(masks), first(residuals), yCol, &x[0], xCol, &w[0], b.last, pixels, depth)
 		}
-		w = w[len(at):]
+		w = w[depth*b.wide():]
 	}
 }
 
@@ -76,17 +76,18 @@ func pointGradAVX2(dw []float32, n int, x []float32, xCol int, dy []float32, dyC
 	if n%pointRows != 0 {
 		panic("kernels: pointGrad: rows do not fill tiles")
 	}
-	_ = x[(pixels-1)*xCol+n-1]
+	_, _ = x[(pixels-1)*xCol+n-1], dw[n*blocksWide(blocks)-1]
 	for _, b := range blocks {
-		from, to := dy[b.first:][:(pixels-1)*dyCol+b.last+pointVector], dw[:n*b.wide()]
+		from := dy[b.first:]
+		_ = from[(pixels-1)*dyCol+b.last+pointVector-1]
 		switch b.vectors {
 		case 1:
-			pointGrad1Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+			pointGrad1Vec(&dw[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
 		case 2:
-			pointGrad2Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+			pointGrad2Vec(&dw[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
 		case 3:
-			pointGrad3Vec(&to[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
+			pointGrad3Vec(&dw[0], n, &x[0], xCol, &from[0], dyCol, b.last, pixels)
 		}
-		dw = dw[len(to):]
+		dw = dw[n*b.wide():]
 	}
 }

@@ -5,8 +5,8 @@
 #include "textflag.h"
 #include "avx2_amd64.h"
 
-// Rows of 3×3 max pooling with stride 1 and of its gradient, AVX2 and AVX-512:
-// micro.peak3, micro.share and micro.spread, described in micro.go.
+// Rows of 3×3 max pooling with stride 1, AVX2 and AVX-512, and of its gradient,
+// AVX-512: micro.peak3, micro.share and micro.spread, described in micro.go.
 
 // HIGHEST sets z to the greatest of the three rows' pixels at R9, loaded with
 // LOAD; NaN is left out. lowest is −∞, t is changed.
@@ -71,18 +71,8 @@ last:                               \
 	KMOVW  AX, K1       \
 whole:
 
-// FIRST256 splits v, which goes to the first of a, b and d that is greatest: to
-// ta, tb or v, which is 0 where it goes to another one. t is changed.
-#define FIRST256(a, b, d, v, ta, tb, t) \
-	VCMPPS  $0x1D, b, a, ta \ // a ≥ b
-	VCMPPS  $0x1D, d, a, t  \
-	VANDPS  t, ta, t        \
-	VANDPS  v, t, ta        \
-	VANDNPS v, t, v         \
-	VCMPPS  $0x1D, d, b, t  \
-	VANDPS  v, t, tb        \
-	VANDNPS v, t, v
-
+// FIRST512 splits v, which goes to the first of a, b and d that is greatest: to
+// ta, tb or v, which is 0 where it goes to another one.
 #define FIRST512(a, b, d, v, ta, tb) \
 	VCMPPS    $0x1D, b, a, K4     \
 	VCMPPS    $0x1D, d, a, K4, K5 \
@@ -133,22 +123,10 @@ none:                        \
 	VADDPS  toLeft, t, t     \
 	SAVE(t, (DI)(R10*1))
 
-#define SPLIT256 \
-	FIRST256(Y0, Y1, Y2, Y7, Y3, Y4, Y8) \
-	VADDPS Y3, Y5, Y5                    \
-	VADDPS Y4, Y6, Y6
-
 #define SPLIT512 \
 	FIRST512(Z0, Z1, Z2, Z7, Z3, Z4) \
 	VADDPS Z3, Z5, Z5                \
 	VADDPS Z4, Z6, Z6
-
-#define BEFORE256 \
-	VANDPS (DI)(R10*1), Y10, Y8
-
-#define BEFORETAIL256 \
-	VMASKMOVPS (DI)(R10*1), Y12, Y8 \
-	VANDPS     Y8, Y10, Y8
 
 #define BEFORE512 \
 	VMOVUPS.Z (DI)(R10*1), K3, Z8

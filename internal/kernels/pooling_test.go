@@ -151,6 +151,9 @@ func TestMaxPoolTies(t *testing.T) {
 func TestMaxPoolShare(t *testing.T) {
 	defer func(best micro[float32]) { micro32 = best }(micro32)
 	for _, s := range poolShapes {
+		if !peaks[float32](s) {
+			continue
+		}
 		t.Run(shapeName(s), func(t *testing.T) {
 			x, dy, before := random[float32](1, s.xLen()), random[float32](2, s.yLen()), random[float32](3, s.xLen())
 			for i := range x {

@@ -78,9 +78,9 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 		panic(fmt.Sprintf("kernels: separable: %+v does not read all of its input", s))
 	}
 	p.back = newDepthwise(g, s.Kernel)
-	p.back.plane = planeOf[T](g.padded(), s.Kernel)
-	if p.bare = p.back.plane != nil; p.bare {
-		p.depth.plane = planeOf[T](p.depth.g, s.Kernel)
+	back, depth := planeOf[T](g.padded(), s.Kernel), planeOf[T](p.depth.g, s.Kernel)
+	if p.bare = back != nil && depth != nil; p.bare {
+		p.back.plane, p.depth.plane = back, depth
 	} else {
 		p.depth.plane = planeOf[T](p.depth.g.padded(), s.Kernel)
 	}

@@ -16,6 +16,8 @@ var separableShapes = []SeparableShape{
 	{DepthwiseShape{N: 17, H: 6, W: 6, C: 8, Kernel: 3, Stride: 1, Pad: 2, Dilation: 2}, 16},
 	{DepthwiseShape{N: 1, H: 8, W: 10, C: 17, Kernel: 5, Stride: 2, Pad: 4, Dilation: 2}, 33},
 	{DepthwiseShape{N: 2, H: 40, W: 33, C: 16, Kernel: 3, Stride: 1, Pad: 1}, 16},
+	{DepthwiseShape{N: 2, H: 1, W: 1, C: 8, Kernel: 5, Stride: 2, Pad: 2}, 8},
+	{DepthwiseShape{N: 2, H: 1, W: 1, C: 12, Kernel: 3, Stride: 2, Pad: 2, Dilation: 2}, 8},
 	{DepthwiseShape{N: 2, H: 5, W: 11, C: 12, Kernel: 5, Stride: 1, Pad: 4, Dilation: 2}, 12},
 }
 

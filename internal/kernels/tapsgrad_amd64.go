@@ -30,7 +30,7 @@ func tapsGradAVX2(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []
 		tapsGradVector(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 		return
 	}
-	tapsGradCheck(x, xRow, xCol, dy, dyRow, dyCol, woff, xoff, rows, cols, c)
+	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 	wTap := woff[1] - woff[0]
 	var g slideGroup
 	for t := 0; t < len(xoff); t += 3 * run {
