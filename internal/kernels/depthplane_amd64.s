@@ -307,6 +307,27 @@ TEXT ·depthPlaneVec(SB), NOSPLIT, $64-80
 
 planeRow:
 	ROWTAPS
+	CMPQ R14, $64
+	JLE  planeFetched
+
+	// Several groups of channels do not read memory in its order: the source rows
+	// that the next row reads anew are fetched before.
+	MOVQ p+56(FP), CX
+	MOVQ (tapSpan_x-tapSpan__size)(AX), AX // x of the last row of taps
+	ADDQ plane_row(CX), AX
+	SHLQ $2, AX
+	ADDQ x+24(FP), AX
+	MOVQ plane_xRow(CX), CX
+	SHLQ $2, CX
+	ADDQ AX, CX
+
+planeFetch:
+	PREFETCHT0 (AX)
+	ADDQ $64, AX
+	CMPQ AX, CX
+	JLT  planeFetch
+
+planeFetched:
 	MOVQ $0, channel-64(SP) // bytes
 
 planeChannels:
