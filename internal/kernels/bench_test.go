@@ -189,3 +189,52 @@ func BenchmarkRows(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSeparable has a stage of sep_conv_3x3 in the three stages of the
+// retrained DARTS network, batch 32, and in the first of its supernet.
+func BenchmarkSeparable(b *testing.B) {
+	for _, e := range []struct{ n, h, c int }{{32, 32, 36}, {32, 16, 72}, {32, 8, 144}, {64, 32, 16}} {
+		s := SeparableShape{DepthwiseShape{N: e.n, H: e.h, W: e.h, C: e.c, Kernel: 3, Stride: 1, Pad: 1}, e.c}
+		name := fmt.Sprintf("/n=%d/h=%d/c=%d", e.n, e.h, e.c)
+		work := s.DepthwiseShape.work() + 2*s.yLen()*s.C
+		x, dy := random[float32](1, s.xLen()), random[float32](2, s.yLen())
+		depth, point := random[float32](3, s.weightsLen()), random[float32](4, s.C*s.Out)
+		v := func(n int) []float32 { return make([]float32, n) }
+		benchmark(b, "pass=forward"+name, work, 0, func() Kernel {
+			k := &Separable[float32]{SeparableShape: s, Epsilon: 1e-5, X: x, Depth: depth, Point: point, Y: v(s.yLen()), Mean: v(s.Out), InvStd: v(s.Out)}
+			k.Scratch = v(k.ScratchLen(1))
+			return k
+		})
+		benchmark(b, "pass=backward"+name, 2*work, 0, func() Kernel {
+			k := &SeparableBackward[float32]{SeparableShape: s, X: x, Depth: depth, Point: point, DY: dy, DDepth: v(s.weightsLen()), DPoint: v(s.C * s.Out), DX: v(s.xLen())}
+			k.Scratch = v(k.ScratchLen(1))
+			return k
+		})
+	}
+}
+
+// BenchmarkPointwise has the 1×1 convolutions that cells of DARTS begin with, on
+// the four nodes of a cell before.
+func BenchmarkPointwise(b *testing.B) {
+	for _, e := range []struct{ n, h, c int }{{64, 32, 16}, {64, 8, 64}, {32, 32, 36}} {
+		s := PointwiseShape{N: e.n, H: e.h, W: e.h, Channels: []int{e.c, e.c, e.c, e.c}, Out: e.c}
+		name := fmt.Sprintf("/n=%d/h=%d/c=%d", e.n, e.h, e.c)
+		work := 2 * s.yLen() * s.In()
+		dy, weights, add := random[float32](2, s.yLen()), random[float32](3, s.In()*s.Out), []bool{true, true, true, true}
+		var xs, dxs [][]float32
+		for i := range s.Channels {
+			xs, dxs = append(xs, random[float32](uint64(10+i), s.yLen())), append(dxs, random[float32](uint64(20+i), s.yLen()))
+		}
+		v := func(n int) []float32 { return make([]float32, n) }
+		benchmark(b, "pass=forward"+name, work, 0, func() Kernel {
+			k := &Pointwise[float32]{PointwiseShape: s, ReLUIn: true, Epsilon: 1e-5, Xs: xs, Weights: weights, Y: v(s.yLen()), Mean: v(s.Out), InvStd: v(s.Out)}
+			k.Scratch = v(k.ScratchLen(1))
+			return k
+		})
+		benchmark(b, "pass=backward"+name, 2*work, 0, func() Kernel {
+			k := &PointwiseBackward[float32]{PointwiseShape: s, ReLUIn: true, Add: add, Xs: xs, DXs: dxs, Weights: weights, DY: dy, DWeights: v(len(weights))}
+			k.Scratch = v(k.ScratchLen(1))
+			return k
+		})
+	}
+}
