@@ -4,21 +4,20 @@ package kernels
 
 // pointwise is a 1×1 convolution of a block of pixels, rows × cols, which all
 // kernels that have one share. Where the platform has micro.point, that takes
-// blocks of channels of a row of pixels; else micro.conv takes panels.
+// blocks of channels of a row of pixels; else the blocks are micro.conv's panels.
 type pointwise struct {
 	in, out                int
 	cols                   int
 	xCol, xRow, yCol, yRow int
-	blocks                 []pointBlock // nil: panels
-	tile                   int          // of panels: pixels of a tile of micro.conv
-	x, y                   [][]int      // of panels: of the pixels of 1, 2, … rows
-	place                  []int        // of panels: of a tile's pixels in a tile of its own
+	blocks                 []pointBlock
+	tile                   int     // of panels: pixels of a tile of micro.conv; else 0
+	x, y                   [][]int // of panels: of the pixels of 1, 2, … rows
+	place                  []int   // of panels: of a tile's pixels in a tile of its own
 }
 
-// pointBlock is channels that micro.point takes together: vectors of eight from
-// channel first on, one behind the other but for the last one, which begins last
-// channels behind the first and, ending with all channels, may overlap the one
-// before it.
+// pointBlock is channels that are taken together: vectors of eight from channel
+// first on, one behind the other but for the last one, which begins last
+// channels behind the first.
 type pointBlock struct{ first, vectors, last int }
 
 const (
@@ -26,8 +25,9 @@ const (
 	pointRows   = 4 // rows of weights that micro.pointGrad computes at once
 )
 
-// pointBlocks are the blocks of n channels, at least a vector: as many as can be
-// have three vectors, which need the fewest loads, and none only one.
+// pointBlocks are micro.point's blocks of n channels, at least a vector: as many
+// as can be have three vectors, which need the fewest loads, and none only one.
+// The last vector ends with the channels, and may overlap the one before it.
 func pointBlocks(n int) (blocks []pointBlock) {
 	for first, left := 0, (n+pointVector-1)/pointVector; left > 0; {
 		b := pointBlock{first: first, vectors: 3}
@@ -37,6 +37,15 @@ func pointBlocks(n int) (blocks []pointBlock) {
 		b.last = min((b.vectors-1)*pointVector, n-pointVector-first)
 		blocks = append(blocks, b)
 		first, left = first+b.vectors*pointVector, left-b.vectors
+	}
+	return blocks
+}
+
+// panelBlocks are the panels of n channels (see [panelStart]). Panels may overlap,
+// and where there are fewer channels than one has, vectors are not full.
+func panelBlocks(n int) (blocks []pointBlock) {
+	for i := 0; i*panel < n; i++ {
+		blocks = append(blocks, pointBlock{panelStart(i, n), panel / pointVector, panel - pointVector})
 	}
 	return blocks
 }
@@ -62,7 +71,7 @@ func newPointwise[T Float](m *micro[T], in, out, rows, cols, xCol, xRow, yCol, y
 		p.blocks = pointBlocks(out)
 		return p
 	}
-	p.tile = m.convRows
+	p.blocks, p.tile = panelBlocks(out), m.convRows
 	for n := 1; n <= rows; n++ {
 		var x, y []int
 		for r := range n {
@@ -81,12 +90,7 @@ func newPointwise[T Float](m *micro[T], in, out, rows, cols, xCol, xRow, yCol, y
 	return p
 }
 
-func (p *pointwise) packedLen() int {
-	if p.blocks != nil {
-		return blocksWide(p.blocks) * p.in
-	}
-	return (p.out + panel - 1) / panel * panel * p.in
-}
+func (p *pointwise) packedLen() int { return blocksWide(p.blocks) * p.in }
 
 func blocksWide(blocks []pointBlock) (n int) {
 	for _, b := range blocks {
@@ -98,19 +102,22 @@ func blocksWide(blocks []pointBlock) (n int) {
 // tileLen is the length of run's working memory.
 func (p *pointwise) tileLen() int { return p.tile * panel }
 
-// packPointwise lays weights out as [block][in][channels of the block], or in
-// panels, as [⌈out/16⌉][in][16] (see [panelStart]).
+// vector is the first channel of a block's vector v, and how many of n it has.
+func (b pointBlock) vector(v, n int) (first, channels int) {
+	return b.channel(v), min(pointVector, max(0, n-b.channel(v)))
+}
+
+// packPointwise lays weights out as [block][in][channels of the block], with
+// zeros in the gaps.
 func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride int) {
-	if p.blocks == nil {
-		clear(dst[:p.packedLen()])
-		for i := 0; i*panel < p.out; i++ {
-			packColumns(dst[i*p.in*panel:], panel, weights[panelStart(i, p.out)*outStride:], p.in, min(panel, p.out), inStride, outStride)
-		}
-		return
-	}
 	for _, b := range p.blocks {
+		if b.wide() > p.out {
+			clear(dst[:p.in*b.wide()])
+		}
 		for v := range b.vectors {
-			packColumns(dst[v*pointVector:], b.wide(), weights[b.channel(v)*outStride:], p.in, pointVector, inStride, outStride)
+			if first, n := b.vector(v, p.out); n > 0 {
+				packColumns(dst[v*pointVector:], b.wide(), weights[first*outStride:], p.in, n, inStride, outStride)
+			}
 		}
 		dst = dst[p.in*b.wide():]
 	}
@@ -146,10 +153,10 @@ func lay[T Float](m *micro[T], y []T, yCol int, x []T, xCol int, one []T, relu b
 var oneSegment = []int{0}
 
 // runPointwise convolves so many rows. tile is working memory, zero a panel of
-// zeros. mask and residual are nil or as in micro.conv, and then p.out is whole
-// panels if it has no blocks.
+// zeros. mask and residual are nil or as in micro.conv, and then panels, if it has
+// them, are whole.
 func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, packed, tile, zero []T, rows int) {
-	if p.blocks != nil {
+	if p.tile == 0 {
 		cols := p.cols
 		if p.xRow == cols*p.xCol && p.yRow == cols*p.yCol { // one long row
 			cols, rows = rows*cols, 1
@@ -170,9 +177,9 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, pack
 		}
 		return
 	}
-	for i := 0; i*panel < p.out; i++ {
-		first := panelStart(i, p.out)
-		m.conv(y[first:], tail(mask, first), tail(residual, first), yoff, x, xoff, oneSegment, p.in, packed[i*p.in*panel:], zero, none)
+	for _, b := range p.blocks {
+		m.conv(y[b.first:], tail(mask, b.first), tail(residual, b.first), yoff, x, xoff, oneSegment, p.in, packed, zero, none)
+		packed = packed[p.in*panel:]
 	}
 }
 
@@ -227,7 +234,8 @@ func packPointwiseBack[T Float](p *pointwiseBack, dst, weights []T) {
 // of each part of a batch, in the order in which the loops want it.
 type pointwiseGrad struct {
 	in, out int
-	blocks  []pointBlock // nil: panels
+	blocks  []pointBlock // each is a piece, which is summed by itself
+	panels  bool         // they are those of micro.outer
 	rows    int          // in rounded up to what the loops take
 	wide    int          // channels that they read of Y's gradient
 }
@@ -236,61 +244,42 @@ func newPointwiseGrad[T Float](m *micro[T], in, out int) pointwiseGrad {
 	if m.inBlocks(out) {
 		return pointwiseGrad{in: in, out: out, blocks: pointBlocks(out), rows: roundUp(in, pointRows), wide: out}
 	}
-	return pointwiseGrad{in: in, out: out, rows: roundUp(in, m.outerRows), wide: max(panel, out)}
+	return pointwiseGrad{in: in, out: out, blocks: panelBlocks(out), panels: true, rows: roundUp(in, m.outerRows), wide: max(panel, out)}
 }
 
 // length is that of a part's gradient.
-func (p *pointwiseGrad) length() int { return p.rows * p.columns() }
-
-func (p *pointwiseGrad) columns() int {
-	if p.blocks != nil {
-		return blocksWide(p.blocks)
-	}
-	return roundUp(p.out, panel)
-}
+func (p *pointwiseGrad) length() int { return p.rows * blocksWide(p.blocks) }
 
 // addPointwiseGrad adds so many pixels, xCol and dyCol apart, to a part's
 // gradient. x has up to p.rows elements more than it needs, of any value.
 func addPointwiseGrad[T Float](p *pointwiseGrad, m *micro[T], dw, x []T, xCol int, dy []T, dyCol, pixels int) {
-	if p.blocks != nil {
+	if !p.panels {
 		m.pointGrad(dw, p.rows, x, xCol, dy, dyCol, p.blocks, pixels)
 		return
 	}
-	for o := 0; o*panel < p.out; o++ {
-		m.outer(dw[o*panel*p.rows:], p.rows, x, dy[panelStart(o, p.out):], 1, pixels, 0, xCol, 0, dyCol)
+	for _, b := range p.blocks {
+		m.outer(dw, p.rows, x, dy[b.first:], 1, pixels, 0, xCol, 0, dyCol)
+		dw = dw[p.rows*panel:]
 	}
-}
-
-// pieces is the number of blocks or panels, which are summed one by one.
-func (p *pointwiseGrad) pieces() int {
-	if p.blocks != nil {
-		return len(p.blocks)
-	}
-	return (p.out + panel - 1) / panel
 }
 
 // sumPointwiseGrad adds up a piece of n parts' gradients, size apart, and writes
 // it to dw, in × out.
 func sumPointwiseGrad[T Float](p *pointwiseGrad, dw, partial []T, piece, size, n int) {
-	at, wide := piece*panel*p.rows, panel
-	if p.blocks != nil {
-		at, wide = p.blocks[piece].first*p.rows, p.blocks[piece].wide()
-	}
-	m, sum := loops[T](), partial[at:][:p.in*wide]
+	b, at := p.blocks[piece], p.rows*blocksWide(p.blocks[:piece])
+	m, sum := loops[T](), partial[at:][:p.in*b.wide()]
 	for i := 1; i < n; i++ {
 		m.add(sum, sum, partial[i*size+at:][:len(sum)], floorOf[T](false))
 	}
-	if p.blocks != nil {
-		b := p.blocks[piece]
-		for v := range b.vectors {
-			for k := range p.in {
-				copy(dw[k*p.out+b.channel(v):][:pointVector], sum[k*wide+v*pointVector:])
-			}
-		}
-		return
+	done := 0 // channels of the pieces before, which others write
+	if piece > 0 {
+		before := p.blocks[piece-1]
+		done = before.channel(before.vectors-1) + pointVector
 	}
-	again := piece*panel - panelStart(piece, p.out) // what overlaps the panel before is that one's
-	for k := range p.in {
-		copy(dw[k*p.out+piece*panel:][:min(panel, p.out-piece*panel)], sum[k*panel+again:])
+	for v := range b.vectors {
+		first, channels := b.vector(v, p.out)
+		for k, skip := 0, max(0, done-first); k < p.in && skip < channels; k++ {
+			copy(dw[k*p.out+first+skip:][:channels-skip], sum[k*b.wide()+v*pointVector+skip:])
+		}
 	}
 }

@@ -28,20 +28,6 @@ func pointGrad2Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol,
 //go:noescape
 func pointGrad3Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol, last, pixels int)
 
-// layVec is micro.lay; rows is not 0, c at least lanes.
-//
-//go:noescape
-func layVec(y *float32, yRow int, x *float32, xRow int, floor float32, rows, c int)
-
-func layAVX2(y []float32, yRow int, x []float32, xRow int, floor float32, rows, c int) {
-	if rows == 0 || c < lanes {
-		layPortable(y, yRow, x, xRow, floor, rows, c)
-		return
-	}
-	_, _ = y[(rows-1)*yRow+c-1], x[(rows-1)*xRow+c-1]
-	layVec(&y[0], yRow, &x[0], xRow, floor, rows, c)
-}
-
 func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels, depth int) {
 	if pixels == 0 {
 		return

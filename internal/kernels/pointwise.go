@@ -217,7 +217,7 @@ func (s *PointwiseBackward[T]) Run(pool *Pool) {
 	_, n := parts(s.N)
 	pool.For(n, (*pointwiseBackwardTask[T])(s))
 	if s.DWeights != nil {
-		pool.For(p.grad.pieces(), (*pointwiseSumTask[T])(s))
+		pool.For(len(p.grad.blocks), (*pointwiseSumTask[T])(s))
 	}
 }
 

@@ -350,7 +350,7 @@ func (s *reduceSumTask[T]) Do(i, _ int) {
 	if s.DWeights[i] == nil {
 		return
 	}
-	for piece := range c.grad.pieces() {
+	for piece := range c.grad.blocks {
 		sumPointwiseGrad(&c.grad, s.DWeights[i], s.Scratch[panel+p.packed+c.partial:], piece, p.partial, n)
 	}
 }

@@ -265,7 +265,7 @@ func (s *SeparableBackward[T]) Run(pool *Pool) {
 	packPointwise(&p.dpoint, s.Scratch[zeros:], s.Point, 1, s.Out)
 	_, n := parts(s.N)
 	pool.For(n, (*separableBackwardTask[T])(s))
-	pool.For(1+p.grad.pieces(), (*separableSumTask[T])(s))
+	pool.For(1+len(p.grad.blocks), (*separableSumTask[T])(s))
 	if s.Scale == nil || s.DX == nil {
 		return
 	}
