@@ -438,15 +438,8 @@ func sharePortable[T Float](da, db, dd, ha, hb, hd, dy []T) {
 	n := len(dy)
 	da, db, dd, ha, hb, hd = da[:n], db[:n], dd[:n], ha[:n], hb[:n], hd[:n]
 	for i, v := range dy {
-		dd[i] = 0
-		switch a, b, d := ha[i], hb[i], hd[i]; {
-		case a >= b && a >= d:
-			da[i] += v
-		case b >= d:
-			db[i] += v
-		default:
-			dd[i] = v
-		}
+		toA, toB, toD := split(ha[i], hb[i], hd[i], v)
+		da[i], db[i], dd[i] = da[i]+toA, db[i]+toB, toD
 	}
 }
 
@@ -459,22 +452,15 @@ func spreadPortable[T Float](dx, x, dh []T, cols, c, col int, add bool) {
 			if i+1 < cols {
 				right = number(x[at+col])
 			}
-			var toRight T
-			switch d := dh[at]; {
-			case left >= here && left >= right:
-				toLeft += d
-			case here >= right:
-				toHere += d
-			default:
-				toRight = d
-			}
+			before, own, after := split(left, here, right, dh[at])
+			toLeft += before
 			if i > 0 {
 				if add {
 					toLeft += dx[at-col]
 				}
 				dx[at-col] = toLeft
 			}
-			left, here, toLeft, toHere = here, right, toHere, toRight
+			left, here, toLeft, toHere = here, right, toHere+own, after
 		}
 		at := (cols-1)*col + ch
 		if add {

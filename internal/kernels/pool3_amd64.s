@@ -84,51 +84,48 @@ whole:
 	KNOTW     K4, K4              \
 	VMOVAPS.Z v, K4, v
 
-// SPREAD is a group of channels of a row. left, here and right are registers of
-// three pixels, toLeft, toHere and v of what goes to them; SPLIT is FIRST, and
-// BEFORE loads what DI has at R10, or 0, to t.
-#define SPREAD(LOAD, SAVE, SPLIT, BEFORE, lowest, t, left, here, right, toLeft, toHere, v, pixel, edge, none) \
-	XORQ    R9, R9           \ // bytes to the pixel
-	MOVQ    cols+24(FP), CX  \
-	VMOVAPS lowest, left     \
-	LOAD((SI), t)            \
-	VMAXPS  lowest, t, here  \
-	VXORPS  Y5, Y5, Y5       \ // toLeft and toHere
-	VXORPS  Y6, Y6, Y6       \
-pixel:                       \
-	VMOVAPS lowest, right    \
-	LEAQ    (R9)(R8*1), R11  \
-	CMPQ    CX, $1           \
-	JEQ     edge             \
-	LOAD((SI)(R11*1), t)     \
-	VMAXPS  lowest, t, right \
-edge:                        \
-	LOAD((DX)(R9*1), v)      \
-	SPLIT                    \
-	TESTQ   R9, R9           \
-	JZ      none             \
-	BEFORE                   \
-	VADDPS  toLeft, t, t     \
-	SAVE(t, (DI)(R10*1))     \
-none:                        \
-	MOVQ    R9, R10          \ // bytes to the pixel to the left of the next
-	MOVQ    R11, R9          \
-	VMOVAPS here, left       \
-	VMOVAPS right, here      \
-	VMOVAPS toHere, toLeft   \
-	VMOVAPS v, toHere        \
-	DECQ    CX               \
-	JNZ     pixel            \
-	BEFORE                   \
-	VADDPS  toLeft, t, t     \
-	SAVE(t, (DI)(R10*1))
-
-#define SPLIT512 \
+// SPREAD is a group of channels of a row, AVX-512. Z0, Z1 and Z2 are three pixels,
+// Z5, Z6 and Z7 what goes to them, Z11 is −∞. The arguments are labels.
+#define SPREAD(pixel, edge, none) \
+	XORQ    R9, R9                   \ // bytes to the pixel
+	MOVQ    cols+24(FP), CX          \
+	VMOVAPS Z11, Z0                  \
+	LOAD512((SI), Z8)                \
+	VMAXPS  Z11, Z8, Z1              \
+	VXORPS  Y5, Y5, Y5               \
+	VXORPS  Y6, Y6, Y6               \
+pixel:                               \
+	VMOVAPS Z11, Z2                  \
+	LEAQ    (R9)(R8*1), R11          \
+	CMPQ    CX, $1                   \
+	JEQ     edge                     \
+	LOAD512((SI)(R11*1), Z8)         \
+	VMAXPS  Z11, Z8, Z2              \
+edge:                                \
+	LOAD512((DX)(R9*1), Z7)          \
 	FIRST512(Z0, Z1, Z2, Z7, Z3, Z4) \
-	VADDPS Z3, Z5, Z5                \
-	VADDPS Z4, Z6, Z6
+	VADDPS  Z3, Z5, Z5               \
+	VADDPS  Z4, Z6, Z6               \
+	TESTQ   R9, R9                   \
+	JZ      none                     \
+	BEFORE                           \
+	VADDPS  Z5, Z8, Z8               \
+	SAVE512(Z8, (DI)(R10*1))         \
+none:                                \
+	MOVQ    R9, R10                  \ // bytes to the pixel to the left of the next
+	MOVQ    R11, R9                  \
+	VMOVAPS Z1, Z0                   \
+	VMOVAPS Z2, Z1                   \
+	VMOVAPS Z6, Z5                   \
+	VMOVAPS Z7, Z6                   \
+	DECQ    CX                       \
+	JNZ     pixel                    \
+	BEFORE                           \
+	VADDPS  Z5, Z8, Z8               \
+	SAVE512(Z8, (DI)(R10*1))
 
-#define BEFORE512 \
+// BEFORE loads what DI has at R10, or 0.
+#define BEFORE \
 	VMOVUPS.Z (DI)(R10*1), K3, Z8
 
 // func peak3Vec(y, a, b, d *float32, cols, c, col int)
@@ -229,7 +226,7 @@ TEXT ·spread512Vec(SB), NOSPLIT, $0-49
 spread512Channels:
 	MASK512(R12, spread512Whole)
 	KANDW K1, K2, K3
-	SPREAD(LOAD512, SAVE512, SPLIT512, BEFORE512, Z11, Z8, Z0, Z1, Z2, Z5, Z6, Z7, spread512Pixel, spread512Edge, spread512None)
+	SPREAD(spread512Pixel, spread512Edge, spread512None)
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $64, DX

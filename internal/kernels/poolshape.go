@@ -54,9 +54,15 @@ func (s PoolShape) taps(o int, r poolRun) (w window, start int) {
 	return w, (first*s.W + r.first) * s.C
 }
 
-// skips reports that a loop that takes a few channels of all pixels at a time
-// skips cache lines, which no processor foresees.
-func (s PoolShape) skips() bool { return s.C > panel }
+// fetchRow prefetches what row row of the batch, y, and the next one need with
+// stride 1. The loops take some channels of all pixels at a time: where that
+// skips cache lines, no processor foresees it.
+func fetchRow[T Float](y, x []T, row int, s PoolShape) {
+	if s.C > panel {
+		prefetch(y)
+		prefetch(ahead(x, (row+2)*s.W*s.C, s.W*s.C))
+	}
+}
 
 // pieceRows is the number of output rows in a piece of work: an image's, or
 // one if there are fewer images than threads and images need not be whole.
