@@ -202,11 +202,11 @@ func (g *tapGroup) take(xoff, woff []int) (n int) {
 
 // tapsGradCheck panics if a slice of micro.tapsGrad is too short; nothing is empty.
 func tapsGradCheck(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
-	_, _ = dw[slices.Max(woff)+c-1], x[(rows-1)*xRow+(cols-1)*xCol+slices.Max(xoff)+c-1]
-	_ = dy[(rows-1)*dyRow+(cols-1)*dyCol+c-1]
 	if len(woff) < len(xoff) {
 		panic("kernels: tapsGrad: taps without weights")
 	}
+	_, _ = dw[slices.Max(woff[:len(xoff)])+c-1], x[(rows-1)*xRow+(cols-1)*xCol+slices.Max(xoff)+c-1]
+	_ = dy[(rows-1)*dyRow+(cols-1)*dyCol+c-1]
 }
 
 func reduceVector(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow, vRow int) {
