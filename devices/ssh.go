@@ -244,7 +244,10 @@ var signals = map[string]int{
 	"USR1": 10, "SEGV": 11, "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15, "XCPU": 24, "XFSZ": 25, "SYS": 31,
 }
 
-// await runs what cannot be interrupted, and leaves it behind when ctx ends.
+// await runs what cannot be interrupted, and leaves it behind when ctx or the
+// connection ends: a channel that is opened at the moment when that breaks
+// waits for ever (seen with golang.org/x/crypto v0.58.0; its mux has then
+// already closed all channels that it knew).
 func (c *sshConn) await(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -253,6 +256,8 @@ func (c *sshConn) await(ctx context.Context, f func() error) error {
 		return c.lost(ctx, err)
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-c.dead.Done():
+		return c.lost(ctx, io.EOF)
 	}
 }
 

@@ -369,6 +369,39 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestCutWhileOpening cuts the cable at any moment of the first half of the way
+// to an open device, which has the handshake and sftp: it is unreachable then,
+// at once.
+func TestCutWhileOpening(t *testing.T) {
+	h := newHome(t)
+	s := board(t, h, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}})
+	cable := devicestest.NewCable(t, s.Addr)
+	h.know(t, cable.Addr, s.HostKey)
+	started := time.Now()
+	if err := reach(t, "ssh://pi@"+cable.Addr, devices.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	whole := time.Since(started)
+	opens, cut := 400, 0
+	if testing.Short() {
+		opens = 40
+	}
+	for i := range opens {
+		timer := time.AfterFunc(whole*time.Duration(i)/time.Duration(2*opens), cable.Cut)
+		err := reach(t, "ssh://pi@"+cable.Addr, devices.Options{})
+		timer.Stop()
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("cut %d of %d: %v", i, opens, err)
+		}
+		if err != nil {
+			cut++
+		}
+	}
+	if cut == 0 {
+		t.Error("no cut was noticed")
+	}
+}
+
 const killedHost = "EDGENAS_TEST_KILLED_HOST"
 
 // TestKilledHost kills a host by SIGKILL whose cable was pulled before: the
