@@ -67,7 +67,7 @@ var confined = map[string]string{
 	"golang.org/x/crypto":              "devices devices/devicestest",
 	"github.com/pkg/sftp":              "devices devices/devicestest",
 	"github.com/kevinburke/ssh_config": "devices",
-	"golang.org/x/sys":                 "internal/kernels internal/hostinfo latency internal/autodiff internal/bench",
+	"golang.org/x/sys":                 "internal/kernels internal/hostinfo latency internal/bench",
 	"github.com/chewxy/hm":             "internal/autodiff",     // Gorgonia's operations speak its types
 	"gonum.org/v1/gonum":               "internal/stats export", // onnx-go's graphs are gonum's
 	"golang.org/x/term":                "cmd/edgenas",

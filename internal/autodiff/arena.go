@@ -5,6 +5,8 @@ package autodiff
 import (
 	"cmp"
 	"slices"
+
+	"github.com/edgenas/edgenas/internal/kernels"
 )
 
 // lines is the number of elements that places in the arena are multiples of:
@@ -53,7 +55,7 @@ func (p *program[T]) plan(paths bool) (placed []span, total int) {
 // allocate makes the arena and gives values their memory.
 func (p *program[T]) allocate(placed []span, total int) (arena []T) {
 	arena = make([]T, total)
-	advise(arena)
+	kernels.LargePages(arena)
 	for _, s := range placed {
 		v := &p.values[s.value]
 		v.mem = arena[s.offset : s.offset+v.size : s.offset+v.size]

@@ -17,9 +17,10 @@ func (b benched) visit(step int) func(row, cols int) int {
 	}
 }
 
-// draw is a path drawn uniformly of the operations that visit visits.
-func (b benched) draw(rng *rand.Rand) func(row, cols int) int {
-	return func(_, cols int) int { return b.firstColumn + rng.IntN(cols-b.firstColumn) }
+// draw is a path drawn uniformly of all operations, as GDAS draws it under a
+// uniform α.
+func draw(rng *rand.Rand) func(row, cols int) int {
+	return func(_, cols int) int { return rng.IntN(cols) }
 }
 
 // open opens one gate of each row.

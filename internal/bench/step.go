@@ -237,7 +237,7 @@ func (s Step) Run(ctx context.Context, pool *kernels.Pool) (StepResult, error) {
 		if s.Path == GDAS {
 			choose := b.visit(step)
 			if s.Paths > 0 {
-				choose = b.draw(rng)
+				choose = draw(rng)
 			}
 			open(m, choose)
 			if step > 0 {

@@ -149,9 +149,9 @@ func TestVisit(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		drawn := map[int]int{}
 		for range 100 * tt.columns {
-			drawn[tt.b.draw(rng)(0, tt.columns)]++
+			drawn[draw(rng)(0, tt.columns)]++
 		}
-		if len(drawn) != tt.columns-tt.b.firstColumn || drawn[tt.columns-1] < 50 {
+		if len(drawn) != tt.columns || drawn[tt.columns-1] < 50 {
 			t.Errorf("%s: drawn %v", tt.b.space, drawn)
 		}
 	}

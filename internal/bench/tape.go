@@ -15,6 +15,7 @@ type tape[T kernels.Float] struct {
 	n, size, c int
 	threads    int
 	rng        *rand.Rand
+	arena      []T // what is left of it
 	x, dx      []T // the images and the gradient in them
 	y, dy      []T // what the last layer makes, and the gradient that it is given
 	forward    []kernels.Kernel
@@ -33,9 +34,26 @@ func newTape[T kernels.Float](n, size, c int, pool *kernels.Pool, seed uint64) *
 func (t *tape[T]) rows() int { return t.n * t.size * t.size }
 func (t *tape[T]) len() int  { return t.rows() * t.c }
 
+// arenaLen holds what most operations need.
+const arenaLen = 16 << 20
+
+// take is memory as a training step has it: large pages, one thing behind
+// another.
+func (t *tape[T]) take(n int) []T {
+	const line = 16 // elements
+	whole := (n + line - 1) / line * line
+	if whole > len(t.arena) {
+		t.arena = make([]T, max(whole, arenaLen))
+		kernels.LargePages(t.arena)
+	}
+	v := t.arena[:n:n]
+	t.arena = t.arena[whole:]
+	return v
+}
+
 // random draws normal values: pages are then in memory.
 func (t *tape[T]) random(n int) []T {
-	v := make([]T, n)
+	v := t.take(n)
 	for i := range v {
 		v[i] = T(t.rng.NormFloat64())
 	}
@@ -50,7 +68,7 @@ func (t *tape[T]) next() (x, dx, y, dy []T) {
 }
 
 // scratch is working memory for a kernel.
-func (t *tape[T]) scratch(k kernels.Scratcher) []T { return make([]T, k.ScratchLen(t.threads)) }
+func (t *tape[T]) scratch(k kernels.Scratcher) []T { return t.take(k.ScratchLen(t.threads)) }
 
 func (t *tape[T]) conv(kernel int) {
 	s := kernels.ConvShape{N: t.n, H: t.size, W: t.size, In: t.c, Out: t.c, Kernel: kernel, Stride: 1, Pad: kernel / 2, Dilation: 1}

@@ -99,7 +99,7 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 		x, o, at := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH(), row*width
 		y := c.Y[at:][:width]
 		if a.box {
-			fetchRow(y, c.X, row, c.PoolShape)
+			fetchRow(m, y, c.X, row, c.PoolShape)
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}

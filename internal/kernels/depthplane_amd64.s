@@ -259,8 +259,29 @@ planeFound:
 	MOVQ  p+56(FP), BP       \
 	MOVQ  plane_slide(BP), BP
 
+// FETCH asks for what the next row needs where this block is, a cache line for
+// each pixel, once for the two groups of channels that share it. With pixels of
+// a line or more nothing else reads ahead in time: a group at a time skips
+// lines, and all of a row at once would wait for memory.
+#define FETCHPIXEL(pixel, at, v, half) PREFETCHT0 at;
+
+#define FETCH \
+	CMPQ  R14, $64                 \
+	JLT   planeFetched             \
+	TESTQ $32, channel-64(SP)      \
+	JNZ   planeFetched             \
+	MOVQ  fetchX-72(SP), AX        \
+	ADDQ  R10, AX                  \
+	PIXELS(FETCHPIXEL)             \
+	MOVQ  fetchY-80(SP), AX        \
+	ADDQ  R10, AX                  \
+	PIXELS(FETCHPIXEL)             \
+planeFetched:
+
+#define NOFETCH
+
 // BLOCKEND writes the block and goes to the next one, as long as there is one.
-#define BLOCKEND(MASK, RESIDUAL, STORE) \
+#define BLOCKEND(MASK, RESIDUAL, FETCH, STORE) \
 planeSums:                             \
 	MOVQ   left-56(SP), R9         \
 	MOVQ   mask+8(FP), AX          \
@@ -276,6 +297,7 @@ planeAdd:                              \
 	ADDQ   R10, AX                 \
 	PIXELS(RESIDUAL)               \
 planeWrite:                            \
+	FETCH                          \
 	MOVQ   y+0(FP), AX             \
 	ADDQ   R10, AX                 \
 	VBROADCASTSS floor+48(FP), Y12 \
@@ -302,33 +324,28 @@ planeNext:                             \
 	JNZ   planeRow
 
 // func depthPlaneVec(y, mask, residual, x, w, bias *float32, floor float32, p *plane, first, rows int)
-TEXT ·depthPlaneVec(SB), NOSPLIT, $64-80
+TEXT ·depthPlaneVec(SB), NOSPLIT, $80-80
 	SETUP
 
 planeRow:
 	ROWTAPS
-	CMPQ R14, $64
-	JLE  planeFetched
 
-	// Several groups of channels do not read memory in its order: the source rows
-	// that the next row reads anew are fetched before.
-	MOVQ p+56(FP), CX
-	MOVQ (tapSpan_x-tapSpan__size)(AX), AX // x of the last row of taps
-	ADDQ plane_row(CX), AX
-	SHLQ $2, AX
-	ADDQ x+24(FP), AX
-	MOVQ plane_xRow(CX), CX
-	SHLQ $2, CX
-	ADDQ AX, CX
-
-planeFetch:
-	PREFETCHT0 (AX)
-	ADDQ $64, AX
-	CMPQ AX, CX
-	JLT  planeFetch
-
-planeFetched:
-	MOVQ $0, channel-64(SP) // bytes
+	// FETCH finds what the next row needs at these, plus R10: the source row that
+	// it is the first to read, and its place in y.
+	MOVQ  p+56(FP), CX
+	MOVQ  (tapSpan_x-tapSpan__size)(AX), AX // x of the last row of taps
+	ADDQ  plane_row(CX), AX
+	MOVQ  plane_colTaps(CX), DX
+	SUBQ  tapSpan_x(DX), AX                 // which x(FP) has
+	SHLQ  $2, AX
+	ADDQ  x+24(FP), AX
+	SUBQ  rowAt-8(SP), AX
+	MOVQ  AX, fetchX-72(SP)
+	MOVQ  plane_cols(CX), AX
+	IMULQ R14, AX
+	ADDQ  y+0(FP), AX
+	MOVQ  AX, fetchY-80(SP)
+	MOVQ  $0, channel-64(SP) // bytes
 
 planeChannels:
 	MOVQ    channel-64(SP), R10
@@ -387,7 +404,7 @@ planeEdgeFive:
 planeEdgeDilatedThree:
 	ROWS(WEIGHTS3, SLIDE3BY2, WHOLE, BEGIN, END, edgeDilatedThreeRow, edgeDilatedThreeNext)
 
-	BLOCKEND(MASKWHOLE, RESIDUALWHOLE, STOREWHOLE)
+	BLOCKEND(MASKWHOLE, RESIDUALWHOLE, FETCH, STOREWHOLE)
 	MOVQ channel-64(SP), AX
 	ADDQ $32, AX
 	MOVQ AX, channel-64(SP)
@@ -430,7 +447,7 @@ planeFive:
 planeDilatedThree:
 	ROWS(WEIGHTS3, SLIDE3BY2, HALF, BEGIN, END, dilatedThreeRow, dilatedThreeNext)
 
-	BLOCKEND(MASKHALF, RESIDUALHALF, STOREHALF)
+	BLOCKEND(MASKHALF, RESIDUALHALF, NOFETCH, STOREHALF)
 	NEXTROW
 	VZEROUPPER
 	RET

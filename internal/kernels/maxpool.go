@@ -79,7 +79,7 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 		}
 		x, o := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH()
 		if plan.outside != nil {
-			fetchRow(y, c.X, row, c.PoolShape)
+			fetchRow(m, y, c.X, row, c.PoolShape)
 			m.peak3(best, rowOr(x, o-1, c.H, width, plan.outside), x[o*width:], rowOr(x, o+1, c.H, width, plan.outside), c.W, c.C, c.C)
 		} else {
 			for _, r := range plan.runs {

@@ -152,6 +152,10 @@ type micro[T Float] struct {
 	//	y[i·col+ch] = max(v(i−1), v(i), v(i+1))
 	peak3 func(y, a, b, d []T, cols, c, col int)
 
+	// fetches says that box and peak3 ask for what the next row needs as they go:
+	// of d and of y, cols·col elements on.
+	fetches bool
+
 	// peakGrad is a step of the gradient of a 3×3 max pooling with stride 1, down
 	// the rows of an image, for i < cols and ch < c. below is the input's next row, x the
 	// one two above it, whose gradient dx is. high and mid are working rows: of

@@ -29,7 +29,7 @@ func native() []implementation {
 	avx2.slideStep, avx2.depthPlane = slideStep, depthPlaneAVX2
 	avx2.tapsGrad = tapsGradAVX2
 	avx2.filtering = filteringAVX2
-	avx2.peak3, avx2.peakGrad = peak3Vector, peakGradVector
+	avx2.peak3, avx2.peakGrad, avx2.fetches = peak3Vector, peakGradVector, true
 	avx512 := vector("avx512")
 	avx512.convRows, avx512.conv = conv512Rows, conv512
 	avx512.outerRows, avx512.outer = outer512Rows, outer512

@@ -444,7 +444,8 @@ addLoop:
 
 // BOX is a row of R13 pixels for eight channels, or fewer; Y0, Y1, Y2 are v(i−1), v(i),
 // v(i+1), each computed once. Y15 is post for the first pixel and 1 after it.
-// The last arguments are labels.
+// R15 is the distance of rows in bytes, R14 is changed. The last arguments are
+// labels.
 #define BOX(VALUE, LOAD, SAVE, pixel, write, lastbutone, last) \
 	XORQ        R9, R9          \ // bytes to the right pixel
 	XORQ        R10, R10        \ // bytes to the output
@@ -465,6 +466,9 @@ pixel:                          \
 	JZ          write           \
 	LOAD((DI)(R10*1), Y4)       \
 write:                          \
+	LEAQ        (R10)(R15*1), R14 \ // what the next row needs
+	PREFETCHT0  (BX)(R14*1)     \
+	PREFETCHT0  (DI)(R14*1)     \
 	VFMADD231PS Y15, Y3, Y4     \
 	SAVE(Y4, (DI)(R10*1))       \
 	ADDQ        R8, R10         \
@@ -511,6 +515,8 @@ TEXT ·boxVec(SB), NOSPLIT, $0-81
 	MOVQ         col+72(FP), R8
 	SHLQ         $2, R8             // bytes
 	MOVQ         cols+56(FP), R13
+	MOVQ         R8, R15
+	IMULQ        R13, R15
 	MOVQ         c+64(FP), R12
 	MOVBQZX      add+80(FP), R11
 

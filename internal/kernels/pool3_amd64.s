@@ -20,7 +20,7 @@
 
 // PEAK3 is a group of channels of a row: left, here and right are registers of
 // the three pixels. R8 is the distance of pixels in bytes.
-#define PEAK3(LOAD, SAVE, lowest, t, left, here, right, pixel, last) \
+#define PEAK3(LOAD, SAVE, FETCH, lowest, t, left, here, right, pixel, last) \
 	XORQ    R9, R9                  \ // bytes to the right pixel
 	XORQ    R10, R10                \ // bytes to the output
 	MOVQ    cols+32(FP), CX         \
@@ -33,6 +33,7 @@ pixel:                              \
 	HIGHEST(LOAD, lowest, t, right) \
 	VMAXPS  here, left, left        \
 	VMAXPS  right, left, left       \
+	FETCH                           \
 	SAVE(left, (DI)(R10*1))         \
 	ADDQ    R8, R10                 \
 	VMOVAPS here, left              \
@@ -42,6 +43,15 @@ pixel:                              \
 last:                               \
 	VMAXPS  here, left, left        \
 	SAVE(left, (DI)(R10*1))
+
+// FETCH256 asks for what the next row needs; R15 is the distance of rows in
+// bytes, R14 is changed.
+#define FETCH256 \
+	LEAQ       (R10)(R15*1), R14 \
+	PREFETCHT0 (BX)(R14*1)       \
+	PREFETCHT0 (DI)(R14*1)
+
+#define FETCH512
 
 #define LOAD256(p, z)     VMOVUPS p, z
 #define SAVE256(z, p)     VMOVUPS z, p
@@ -137,12 +147,14 @@ TEXT ·peak3Vec(SB), NOSPLIT, $0-56
 	MOVQ c+40(FP), R12
 	MOVQ col+48(FP), R8
 	SHLQ $2, R8
+	MOVQ R8, R15 // bytes
+	IMULQ cols+32(FP), R15
 	LOWEST256(Y11)
 
 peak3Channels:
 	CMPQ R12, $8
 	JLT  peak3Tail
-	PEAK3(LOAD256, SAVE256, Y11, Y8, Y0, Y1, Y2, peak3Pixel, peak3Last)
+	PEAK3(LOAD256, SAVE256, FETCH256, Y11, Y8, Y0, Y1, Y2, peak3Pixel, peak3Last)
 	ADDQ $32, DI
 	ADDQ $32, SI
 	ADDQ $32, DX
@@ -154,7 +166,7 @@ peak3Channels:
 
 peak3Tail:
 	TAILMASK(R12, Y12)
-	PEAK3(LOADTAIL256, SAVETAIL256, Y11, Y8, Y0, Y1, Y2, peak3TailPixel, peak3TailLast)
+	PEAK3(LOADTAIL256, SAVETAIL256, FETCH256, Y11, Y8, Y0, Y1, Y2, peak3TailPixel, peak3TailLast)
 	VZEROUPPER
 	RET
 
@@ -171,7 +183,7 @@ TEXT ·peak3512Vec(SB), NOSPLIT, $0-56
 
 peak3512Channels:
 	MASK512(R12, peak3512Whole)
-	PEAK3(LOAD512, SAVE512, Z11, Z8, Z0, Z1, Z2, peak3512Pixel, peak3512Last)
+	PEAK3(LOAD512, SAVE512, FETCH512, Z11, Z8, Z0, Z1, Z2, peak3512Pixel, peak3512Last)
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $64, DX

@@ -56,9 +56,10 @@ func (s PoolShape) taps(o int, r poolRun) (w window, start int) {
 
 // fetchRow prefetches what row row of the batch, y, and the next one need with
 // stride 1. The loops take some channels of all pixels at a time: where that
-// skips cache lines, no processor foresees it.
-func fetchRow[T Float](y, x []T, row int, s PoolShape) {
-	if s.C > panel {
+// skips cache lines, no processor foresees it. Loops that do it themselves are
+// helped with an image's first row only.
+func fetchRow[T Float](m *micro[T], y, x []T, row int, s PoolShape) {
+	if s.C > panel && (!m.fetches || row%s.OutH() == 0) {
 		prefetch(y)
 		prefetch(ahead(x, (row+2)*s.W*s.C, s.W*s.C))
 	}
