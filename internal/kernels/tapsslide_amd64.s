@@ -12,8 +12,10 @@
 //
 // AX, BX, R8, R9 and R10 are the offsets of the rows of taps, SI is x and R15
 // its bytes a pixel, DX is dy and DI its bytes a pixel, CX counts pixels, R13
-// rows; R11 and R12 are where a row of x and of dy starts. Y14 is a pixel of x,
-// Y15 the mask of fewer than eight channels.
+// rows; R11 and R12 are where a row of x and of dy starts. BP is the distance of
+// rows of dy in bytes: the next row is fetched pixel by pixel, as FETCH in
+// depthplane_amd64.s does. Y14 is a pixel of x, Y15 the mask of fewer than eight
+// channels.
 
 #define WHOLE(from, z)   VMOVUPS from, z
 #define PART(from, z)    VMASKMOVPS from, Y15, z
@@ -81,6 +83,7 @@
 	FIRSTTWO3(LOAD, Y9, Y10)
 
 #define STEP3(LOAD) \
+	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y10, Y11          \
 	VMOVAPS Y9, Y10           \
 	DYNEXT(LOAD, Y9)          \
@@ -101,6 +104,7 @@
 	FIRSTTWO3(LOAD, Y9, Y11)
 
 #define STEP3APART(LOAD) \
+	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y12, Y13          \
 	VMOVAPS Y11, Y12          \
 	VMOVAPS Y10, Y11          \
@@ -146,6 +150,7 @@
 	FIRST2(LOAD, Y10)
 
 #define STEP2(LOAD) \
+	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y10, Y11      \
 	DYNEXT(LOAD, Y10)     \
 	ALL2(LOAD, Y10, Y11)
@@ -211,6 +216,7 @@
 	MOVQ  dyCol+72(FP), DI     \
 	SHLQ  $2, DI               \
 	MOVQ  rows+80(FP), R13     \
+	MOVQ  dyRowBytes-16(SP), BP \
 row:                           \
 	MOVQ  R11, SI              \
 	MOVQ  R12, DX              \
