@@ -183,7 +183,8 @@ func (b *maxPoolBackward[T]) peakGradRow() int {
 // MaxPoolBackward is the gradient of [MaxPool] in X: DX, or DX + it if Add.
 // All of a window's gradient goes to its first maximum, rows before columns;
 // where that is −∞ it may be lost. Y's gradient is DY, or, if A is not nil, what
-// becomes of DY behind a batch norm of Y, DY·A + Y·B + D (channel by channel).
+// becomes of DY behind a batch norm of Y, DY·A + Y·B + D (channel by channel);
+// Y is then what [MaxPool] makes of X without a residual.
 type MaxPoolBackward[T Float] struct {
 	PoolShape
 	Add                   bool
@@ -232,7 +233,7 @@ func (c *peakGradTask[T]) Do(image, worker int) {
 		if o >= 0 && o < c.H {
 			g = behindNorm[T]{dy: c.DY[at:]}
 			if c.A != nil {
-				g.y, g.a, g.b, g.d = c.Y[at:], c.A, c.B, c.D
+				g.a, g.b, g.d = c.A, c.B, c.D // peakGrad knows y
 			}
 		}
 		var dx, x []T

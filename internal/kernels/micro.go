@@ -167,7 +167,7 @@ type micro[T Float] struct {
 	// The window around mid's row gives v to the first of the three rows whose
 	// maximum, none of them NaN, is the greatest:
 	//
-	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or behind a norm g.dy[i·col+ch]·g.a[ch] + g.y[i·col+ch]·g.b[ch] + g.d[ch]
+	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or behind a norm g.dy[i·col+ch]·g.a[ch] + that maximum·g.b[ch] + g.d[ch]
 	//
 	// What the row of x has then got goes on as in spread, to dx, unless that is
 	// nil. high becomes the working row of below. Elements of the working rows

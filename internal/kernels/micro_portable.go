@@ -388,14 +388,14 @@ func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], col
 					xRight = number(x[at+col])
 				}
 			}
+			low := max(left, here, right)
 			var v T
 			switch {
 			case g.a != nil:
-				v = g.dy[at]*g.a[ch] + g.y[at]*g.b[ch] + g.d[ch]
+				v = g.dy[at]*g.a[ch] + max(high[w], mid[w], low)*g.b[ch] + g.d[ch]
 			case g.dy != nil:
 				v = g.dy[at]
 			}
-			low := max(left, here, right)
 			up, own, down := split(high[w], mid[w], low, v)
 			up += high[w+peakGradGroup]
 			high[w], high[w+peakGradGroup] = low, down

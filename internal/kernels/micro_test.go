@@ -274,8 +274,8 @@ func TestMicroPeakGrad(t *testing.T) {
 						high[i], mid[i] = float32(math.Trunc(float64(number(high[i])))), float32(math.Trunc(float64(number(mid[i]))))
 					}
 				}
-				norm := behindNorm[float32]{g.slice(n), g.slice(n), g.slice(c), g.slice(c), g.slice(c)}
-				norm64 := behindNorm[float64]{convert[float64](norm.dy), convert[float64](norm.y), convert[float64](norm.a), convert[float64](norm.b), convert[float64](norm.d)}
+				norm := behindNorm[float32]{dy: g.slice(n), a: g.slice(c), b: g.slice(c), d: g.slice(c)}
+				norm64 := behindNorm[float64]{dy: convert[float64](norm.dy), a: convert[float64](norm.a), b: convert[float64](norm.b), d: convert[float64](norm.d)}
 				dx64, x64, below64, high64, mid64 := convert[float64](dx), convert[float64](x), convert[float64](below), convert[float64](high), convert[float64](mid)
 				step := func(dx, x []float32, dx64, x64 []float64, norm behindNorm[float32], norm64 behindNorm[float64], add bool) {
 					m.peakGrad(dx, x, below, high, mid, norm, cols, c, col, n, add)

@@ -24,20 +24,19 @@
 // fewer, as LOAD(p, z) and SAVE(z, p, t), which may change t, take them. Y0, Y1,
 // Y2 are three pixels below; Y3, Y4, Y5 those of x; Y6, Y7 what goes to the
 // first two of these; Y12, Y14, Y15 are d, a, b; Y13 is −∞. The rest are labels.
-#define PEAKGRAD(LOAD, SAVE, plain, pixel, edge, value, store, keep, next) \
+#define PEAKGRAD(LOAD, SAVE, plain, pixel, value, edge, split, store, keep, next) \
 	MOVQ    first-8(SP), R9          \ // bytes to the right pixel
 	MOVQ    high+24(FP), BX          \
 	MOVQ    mid+32(FP), R10          \
 	LEAQ    (BX)(R9*2), BX           \
 	LEAQ    (R10)(R9*2), R10         \
-	MOVQ    cols+80(FP), CX          \
+	MOVQ    cols+72(FP), CX          \
 	TESTQ   R12, R12                 \
 	JZ      plain                    \
-	MOVQ    a+56(FP), R14            \
-	LOAD((R14)(R9*1), Y14)           \
-	MOVQ    b+64(FP), R14            \
+	LOAD((R12)(R9*1), Y14)           \
+	MOVQ    b+56(FP), R14            \
 	LOAD((R14)(R9*1), Y15)           \
-	MOVQ    d+72(FP), R14            \
+	MOVQ    d+64(FP), R14            \
 	LOAD((R14)(R9*1), Y12)           \
 plain:                               \
 	LOAD((DX)(R9*1), Y1)             \
@@ -56,13 +55,6 @@ pixel:                               \
 	JZ      value                    \
 	PREFETCHT0 (R13)(R14*1)          \
 	LOAD((R13)(R9*1), Y8)            \
-	TESTQ   R12, R12                 \
-	JZ      value                    \
-	PREFETCHT0 (R12)(R14*1)          \
-	LOAD((R12)(R9*1), Y9)            \
-	VFMADD213PS Y12, Y15, Y9         \
-	VFMADD231PS Y8, Y14, Y9          \
-	VMOVAPS Y9, Y8                   \
 value:                               \
 	ADDQ    R8, R9                   \
 	VMOVAPS Y13, Y2                  \
@@ -78,6 +70,14 @@ edge:                                \
 	VMOVUPS (BX), Y9                 \
 	VMOVUPS (R10), Y10               \
 	VMAXPS  Y2, Y0, Y0               \
+	TESTQ   R12, R12                 \
+	JZ      split                    \
+	VMAXPS  Y9, Y10, Y11             \
+	VMAXPS  Y0, Y11, Y11             \ // the window's, which y has
+	VFMADD213PS Y12, Y15, Y11        \
+	VFMADD231PS Y8, Y14, Y11         \
+	VMOVAPS Y11, Y8                  \
+split:                               \
 	FIRST(Y9, Y10, Y0, Y8, Y11)      \
 	VADDPS  32(BX), Y9, Y9           \
 	VADDPS  32(R10), Y10, Y10        \
@@ -91,9 +91,9 @@ edge:                                \
 	FIRST(Y3, Y10, Y5, Y9, Y11)      \
 	VADDPS  Y3, Y6, Y6               \
 	VADDPS  Y10, Y7, Y7              \
-	CMPQ    CX, cols+80(FP)          \
+	CMPQ    CX, cols+72(FP)          \
 	JEQ     keep                     \ // there is no pixel to the left
-	CMPB    add+120(FP), $0          \
+	CMPB    add+112(FP), $0          \
 	JEQ     store                    \
 	LOAD((DI)(R9*1), Y10)            \
 	VADDPS  Y10, Y6, Y6              \
@@ -117,7 +117,7 @@ next:                                \
 	TESTQ  DI, DI               \
 	JZ     none                 \
 	ADDQ   R8, R9               \
-	CMPB   add+120(FP), $0      \
+	CMPB   add+112(FP), $0      \
 	JEQ    store                \
 	LOAD((DI)(R9*1), Y10)       \
 	VADDPS Y10, Y6, Y6          \
@@ -141,13 +141,13 @@ none:
 	VMOVUPS    (AX), t \
 	VMASKMOVPS z, t, p
 
-// func peakGradVec(dx, x, below, high, mid, dy, y, a, b, d *float32, cols, c, col, wide, row int, add bool)
-TEXT ·peakGradVec(SB), NOSPLIT, $8-121
-	MOVQ  col+96(FP), R8
+// func peakGradVec(dx, x, below, high, mid, dy, a, b, d *float32, cols, c, col, wide, row int, add bool)
+TEXT ·peakGradVec(SB), NOSPLIT, $8-113
+	MOVQ  col+88(FP), R8
 	SHLQ  $2, R8               // bytes
-	MOVQ  wide+104(FP), R11
+	MOVQ  wide+96(FP), R11
 	SHLQ  $2, R11
-	MOVQ  row+112(FP), R15
+	MOVQ  row+104(FP), R15
 	SHLQ  $2, R15
 	MOVQ  dx+0(FP), DI
 	TESTQ DI, DI
@@ -159,34 +159,34 @@ peakGradOperands:
 	MOVQ     x+8(FP), SI
 	MOVQ     below+16(FP), DX
 	MOVQ     dy+40(FP), R13
-	MOVQ     y+48(FP), R12
+	MOVQ     a+48(FP), R12
 	VPCMPEQD Y13, Y13, Y13
 	VPSLLD   $23, Y13, Y13     // −∞
 	MOVQ     $0, first-8(SP)
 
 peakGradChannels:
-	SUBQ $8, c+88(FP)
+	SUBQ $8, c+80(FP)
 	JLT  peakGradRest
-	PEAKGRAD(LOAD256, SAVE256, peakGradPlain, peakGradPixel, peakGradEdge, peakGradValue, peakGradStore, peakGradKeep, peakGradNext)
+	PEAKGRAD(LOAD256, SAVE256, peakGradPlain, peakGradPixel, peakGradValue, peakGradEdge, peakGradSplit, peakGradStore, peakGradKeep, peakGradNext)
 	LASTPIXEL(LOAD256, SAVE256, peakGradLastStore, peakGradLast)
 	ADDQ $32, first-8(SP)
 	JMP  peakGradChannels
 
 peakGradRest:
-	ADDQ $8, c+88(FP)          // channels left
+	ADDQ $8, c+80(FP)          // channels left
 	JZ   peakGradEnd
-	CMPQ c+88(FP), $4
+	CMPQ c+80(FP), $4
 	JNE  peakGradTail
-	PEAKGRAD(LOAD128, SAVE128, peakGradHalfPlain, peakGradHalfPixel, peakGradHalfEdge, peakGradHalfValue, peakGradHalfStore, peakGradHalfKeep, peakGradHalfNext)
+	PEAKGRAD(LOAD128, SAVE128, peakGradHalfPlain, peakGradHalfPixel, peakGradHalfValue, peakGradHalfEdge, peakGradHalfSplit, peakGradHalfStore, peakGradHalfKeep, peakGradHalfNext)
 	LASTPIXEL(LOAD128, SAVE128, peakGradHalfLastStore, peakGradHalfLast)
 	VZEROUPPER
 	RET
 
 peakGradTail:
-	MOVQ c+88(FP), CX
+	MOVQ c+80(FP), CX
 	TAILMASK(CX, Y0)
 	LEAQ (AX)(CX*4), AX
-	PEAKGRAD(LOADTAIL, SAVETAIL, peakGradTailPlain, peakGradTailPixel, peakGradTailEdge, peakGradTailValue, peakGradTailStore, peakGradTailKeep, peakGradTailNext)
+	PEAKGRAD(LOADTAIL, SAVETAIL, peakGradTailPlain, peakGradTailPixel, peakGradTailValue, peakGradTailEdge, peakGradTailSplit, peakGradTailStore, peakGradTailKeep, peakGradTailNext)
 	LASTPIXEL(LOADTAIL, SAVETAIL, peakGradTailLastStore, peakGradTailLast)
 
 peakGradEnd:

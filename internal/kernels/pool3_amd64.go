@@ -15,11 +15,11 @@ func peak3Vec(y, a, b, d *float32, cols, c, col int)
 func peak3512Vec(y, a, b, d *float32, cols, c, col int)
 
 // peakGradVec is micro.peakGrad, whose working rows have pixels of wide
-// elements; cols and c are not 0. dx, dy and y may be nil; x may not. What lies
+// elements; cols and c are not 0. dx, dy and a may be nil; x may not. What lies
 // row elements after an operand is prefetched.
 //
 //go:noescape
-func peakGradVec(dx, x, below, high, mid, dy, y, a, b, d *float32, cols, c, col, wide, row int, add bool)
+func peakGradVec(dx, x, below, high, mid, dy, a, b, d *float32, cols, c, col, wide, row int, add bool)
 
 // share512Vec is micro.share for n elements, a multiple of 16, not 0.
 //
@@ -69,9 +69,9 @@ func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], co
 		_ = g.dy[last]
 	}
 	if g.a != nil {
-		_, _, _, _ = g.y[last], g.a[c-1], g.b[c-1], g.d[c-1]
+		_, _, _ = g.a[c-1], g.b[c-1], g.d[c-1]
 	}
-	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.y), first(g.a), first(g.b), first(g.d), cols, c, col, wide, row, add)
+	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.a), first(g.b), first(g.d), cols, c, col, wide, row, add)
 }
 
 func share512(da, db, dd, ha, hb, hd, dy []float32) {

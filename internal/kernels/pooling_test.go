@@ -159,7 +159,8 @@ func TestMaxPoolShare(t *testing.T) {
 			for i := range x {
 				x[i] = float32(math.Round(float64(x[i]))) // ties
 			}
-			a, b, d, y := random[float32](4, s.C), random[float32](5, s.C), random[float32](6, s.C), random[float32](7, s.yLen())
+			a, b, d, y := random[float32](4, s.C), random[float32](5, s.C), random[float32](6, s.C), scratch[float32](s.yLen())
+			run(&MaxPool[float32]{PoolShape: s, X: x, Y: y})
 			for _, add := range []bool{false, true} {
 				plain := MaxPoolBackward[float32]{PoolShape: s, Add: add, X: x, DY: dy}
 				norm := plain
