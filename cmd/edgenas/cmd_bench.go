@@ -55,7 +55,7 @@ the first.`,
 	f.IntVar(&s.Cells, "cells", 0, "cells (nb201, mbconv: of a stage); 0: as in the literature")
 	f.IntVar(&s.Image, "image", 32, "rows and columns of an image")
 	f.IntVar(&s.Steps, "steps", 5, "steps that are timed")
-	f.IntVar(&s.Paths, "paths", 0, "gdas: time so many steps, each with a path drawn at random")
+	f.IntVar(&s.Paths, "paths", 0, "gdas: time so many steps, each with a path drawn uniformly of all operations")
 	return c
 }
 
