@@ -22,9 +22,10 @@
 #define SAVEWHOLE(to, z) VMOVUPS z, to
 #define SAVEPART(to, z)  VMASKMOVPS z, Y15, to
 
-// DYNEXT loads the next pixel of dy.
+// DYNEXT loads the next pixel of dy, and asks for the one in the next row.
 #define DYNEXT(LOAD, z) \
-	LOAD((DX), z) \
+	PREFETCHT0 (DX)(BP*1) \
+	LOAD((DX), z)         \
 	ADDQ DI, DX
 
 // MEET1, MEET2 and MEET3 multiply a pixel of x, in row p, with pixels of dy and
@@ -83,7 +84,6 @@
 	FIRSTTWO3(LOAD, Y9, Y10)
 
 #define STEP3(LOAD) \
-	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y10, Y11          \
 	VMOVAPS Y9, Y10           \
 	DYNEXT(LOAD, Y9)          \
@@ -104,7 +104,6 @@
 	FIRSTTWO3(LOAD, Y9, Y11)
 
 #define STEP3APART(LOAD) \
-	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y12, Y13          \
 	VMOVAPS Y11, Y12          \
 	VMOVAPS Y10, Y11          \
@@ -150,7 +149,6 @@
 	FIRST2(LOAD, Y10)
 
 #define STEP2(LOAD) \
-	PREFETCHT0 (DX)(BP*1)     \
 	VMOVAPS Y10, Y11      \
 	DYNEXT(LOAD, Y10)     \
 	ALL2(LOAD, Y10, Y11)
