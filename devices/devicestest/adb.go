@@ -37,19 +37,9 @@ type ADBPhone struct {
 // environment of what runs on the phones.
 func ServeADB(t testing.TB, env []string, phones ...ADBPhone) *ADB {
 	t.Helper()
-	l := listen(t)
-	s := &ADB{Addr: l.Addr().String(), env: env, phones: phones}
+	s := &ADB{env: env, phones: phones}
 	s.Faults.prepare(t)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(conn)
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
+	s.Addr = serve(t, s.serve)
 	return s
 }
 
@@ -76,7 +66,6 @@ func (s *ADB) find(serial string) (ADBPhone, error) {
 }
 
 func (s *ADB) serve(conn net.Conn) {
-	defer conn.Close()
 	refuse := func(err error) { fmt.Fprintf(conn, "FAIL%04x%s", len(err.Error()), err) }
 	chosen := false
 	for {

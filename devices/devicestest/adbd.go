@@ -29,21 +29,14 @@ func ServeADBD(t testing.TB, env ...string) *ADBD {
 
 func serveADBD(t testing.TB, p phone) *ADBD {
 	t.Helper()
-	l := listen(t)
-	d := &ADBD{Addr: l.Addr().String()}
+	d := &ADBD{}
 	d.Faults.prepare(t)
 	p.faults = &d.Faults
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			h := &adbHost{conn: conn, phone: p, streams: map[uint32]*adbStream{}}
-			go h.serve()
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
+	d.Addr = serve(t, func(conn net.Conn) {
+		h := &adbHost{conn: conn, phone: p, streams: map[uint32]*adbStream{}}
+		h.serve()
+		h.running.Wait()
+	})
 	return d
 }
 
@@ -64,9 +57,10 @@ const (
 
 // adbHost is the connection to an adb server.
 type adbHost struct {
-	conn  net.Conn
-	phone phone
-	wmu   sync.Mutex
+	conn    net.Conn
+	phone   phone
+	running sync.WaitGroup // services
+	wmu     sync.Mutex
 
 	mu      sync.Mutex
 	streams map[uint32]*adbStream
@@ -132,11 +126,11 @@ func (h *adbHost) message(command, a, b uint32, data []byte) {
 		h.streams[s.local] = s
 		h.mu.Unlock()
 		h.send(okay, s.local, s.remote, nil)
-		go func() {
+		h.running.Go(func() {
 			h.phone.serve(service, s, s.gone)
 			s.close()
 			h.send(clse, s.local, s.remote, nil)
-		}()
+		})
 		return
 	}
 	h.mu.Lock()

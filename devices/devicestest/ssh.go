@@ -81,26 +81,7 @@ func ServeSSH(t testing.TB, o SSHOptions) *SSH {
 	for _, key := range o.HostKeys {
 		config.AddHostKey(key)
 	}
-	l := listen(t)
-	s.Addr = l.Addr().String()
-	var open sync.Map // net.Conn → true
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Store(conn, true)
-			go s.serve(conn, config)
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		open.Range(func(conn, _ any) bool {
-			conn.(net.Conn).Close()
-			return true
-		})
-	})
+	s.Addr = serve(t, func(conn net.Conn) { s.serve(conn, config) })
 	return s
 }
 
@@ -110,21 +91,23 @@ func (s *SSH) LoggedIn(user string) bool {
 	return ok
 }
 
+// serve serves a connection until all that it started has ended.
 func (s *SSH) serve(conn net.Conn, config *ssh.ServerConfig) {
-	defer conn.Close()
 	_, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
 		return
 	}
 	go ssh.DiscardRequests(requests) // refuses them, which is an answer
+	var running sync.WaitGroup
+	defer running.Wait()
 	for c := range channels {
 		switch c.ChannelType() {
 		case "session":
 			if channel, requests, err := c.Accept(); err == nil {
-				go s.session(channel, requests)
+				running.Go(func() { s.session(channel, requests) })
 			}
 		case "direct-tcpip":
-			go forward(c)
+			running.Go(func() { forward(c) })
 		default:
 			c.Reject(ssh.UnknownChannelType, "unknown")
 		}
@@ -133,6 +116,8 @@ func (s *SSH) serve(conn net.Conn, config *ssh.ServerConfig) {
 
 // session serves one command, or sftp.
 func (s *SSH) session(channel ssh.Channel, requests <-chan *ssh.Request) {
+	var running sync.WaitGroup
+	defer running.Wait()
 	for r := range requests {
 		var text struct{ Value string }
 		if err := ssh.Unmarshal(r.Payload, &text); err != nil && r.Type != "signal" {
@@ -142,13 +127,13 @@ func (s *SSH) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 		switch {
 		case r.Type == "exec":
 			r.Reply(true, nil)
-			go s.exec(channel, text.Value)
+			running.Go(func() { s.exec(channel, text.Value) })
 		case r.Type == "subsystem" && text.Value == "sftp" && !s.options.NoSFTP:
 			r.Reply(true, nil)
-			go func() {
+			running.Go(func() {
 				defer channel.Close()
 				sftp.NewRequestServer(channel, s.sftp()).Serve()
-			}()
+			})
 		default:
 			r.Reply(false, nil)
 		}
