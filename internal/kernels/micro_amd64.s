@@ -231,17 +231,26 @@ outerPixel:
 	VZEROUPPER
 	RET
 
-// REDUCE adds a row to a pair of sums: Y8 = ku, Y9 = kv, Y10 = floor.
-#define REDUCE(u, v, s, d, t0, t1) \
-	VMOVUPS     u, t0        \
-	VMOVUPS     v, t1        \
-	VSUBPS      Y8, t0, t0   \
-	VMAXPS      t1, Y10, t1  \
-	VSUBPS      Y9, t1, t1   \
-	VADDPS      t0, s, s     \
+// REDUCE adds a row to a pair of sums; Y10 = floor.
+#define REDUCE(u, v, ku, kv, s, d, t0, t1) \
+	VMOVUPS     u, t0       \
+	VMOVUPS     v, t1       \
+	VSUBPS      ku, t0, t0  \
+	VMAXPS      t1, Y10, t1 \
+	VSUBPS      kv, t1, t1  \
+	VADDPS      t0, s, s    \
 	VFMADD231PS t0, t1, d
 
-// REDUCETAIL does so for fewer than eight channels, whose mask is Y15.
+// REDUCEEIGHT does so for eight channels, Y8 = ku, Y9 = kv, REDUCELINE for
+// sixteen, a cache line: Y8, Y9 = ku, Y11, Y12 = kv.
+#define REDUCEEIGHT(u, v, s, d, t0, t1) \
+	REDUCE(u, v, Y8, Y9, s, d, t0, t1)
+
+#define REDUCELINE(u, u8, v, v8, s, s8, d, d8) \
+	REDUCE(u, v, Y8, Y11, s, d, Y13, Y14)     \
+	REDUCE(u8, v8, Y9, Y12, s8, d8, Y13, Y15)
+
+// REDUCETAIL is REDUCEEIGHT for fewer channels, whose mask is Y15.
 #define REDUCETAIL(u, v, s, d, t0, t1) \
 	VMASKMOVPS  u, Y15, t0   \
 	VMASKMOVPS  v, Y15, t1   \
@@ -295,7 +304,7 @@ total:                                               \
 
 // func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 //
-// Eight channels at a time, then the rest.
+// Sixteen channels at a time, then eight, then the rest.
 TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	MOVQ         uRow+72(FP), R8
 	MOVQ         vRow+80(FP), R9
@@ -310,14 +319,69 @@ TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	XORQ         AX, AX              // channel
 	VBROADCASTSS floor+48(FP), Y10
 
-reduceChannels:
-	SUBQ    $8, BX
+reduceLines:
+	SUBQ    $16, BX
+	JLT     reduceEight
+	MOVQ    ku+24(FP), DX
+	VMOVUPS (DX)(AX*4), Y8
+	VMOVUPS 32(DX)(AX*4), Y9
+	MOVQ    kv+40(FP), DX
+	VMOVUPS (DX)(AX*4), Y11
+	VMOVUPS 32(DX)(AX*4), Y12
+	VXORPS  Y0, Y0, Y0              // even rows
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2              // odd rows
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	LEAQ    (R12)(AX*4), SI
+	LEAQ    (R13)(AX*4), DI
+	MOVQ    R14, CX
+	SUBQ    $2, CX
+	JLT     reduceLinesOne
+
+reduceLinesTwo:
+	REDUCELINE((SI), 32(SI), (DI), 32(DI), Y0, Y1, Y4, Y5)
+	REDUCELINE((SI)(R8*1), 32(SI)(R8*1), (DI)(R9*1), 32(DI)(R9*1), Y2, Y3, Y6, Y7)
+	LEAQ (SI)(R8*2), SI
+	LEAQ (DI)(R9*2), DI
+	SUBQ $2, CX
+	JGE  reduceLinesTwo
+
+reduceLinesOne:
+	ADDQ $2, CX                     // rows left
+	JZ   reduceLinesTotal
+	REDUCELINE((SI), 32(SI), (DI), 32(DI), Y0, Y1, Y4, Y5)
+
+reduceLinesTotal:
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VADDPS  Y6, Y4, Y4
+	VADDPS  Y7, Y5, Y5
+	MOVQ    sum+0(FP), DX
+	VADDPS  (DX)(AX*4), Y0, Y0
+	VADDPS  32(DX)(AX*4), Y1, Y1
+	VMOVUPS Y0, (DX)(AX*4)
+	VMOVUPS Y1, 32(DX)(AX*4)
+	MOVQ    dot+8(FP), DX
+	VADDPS  (DX)(AX*4), Y4, Y4
+	VADDPS  32(DX)(AX*4), Y5, Y5
+	VMOVUPS Y4, (DX)(AX*4)
+	VMOVUPS Y5, 32(DX)(AX*4)
+	ADDQ    $16, AX
+	JMP     reduceLines
+
+reduceEight:
+	ADDQ    $16, BX                 // channels left
+	CMPQ    BX, $8
 	JLT     reduceTail
 	MOVQ    ku+24(FP), DX
 	VMOVUPS (DX)(AX*4), Y8
 	MOVQ    kv+40(FP), DX
 	VMOVUPS (DX)(AX*4), Y9
-	REDUCEROWS(REDUCE, reduceFour, reduceRest, reduceOne, reduceTotal)
+	REDUCEROWS(REDUCEEIGHT, reduceFour, reduceRest, reduceOne, reduceTotal)
 	MOVQ    sum+0(FP), DX
 	VADDPS  (DX)(AX*4), Y0, Y0
 	VMOVUPS Y0, (DX)(AX*4)
@@ -325,10 +389,10 @@ reduceChannels:
 	VADDPS  (DX)(AX*4), Y4, Y4
 	VMOVUPS Y4, (DX)(AX*4)
 	ADDQ    $8, AX
-	JMP     reduceChannels
+	SUBQ    $8, BX
 
 reduceTail:
-	ADDQ       $8, BX            // channels left
+	TESTQ      BX, BX
 	JZ         reduceEnd
 	MOVQ       AX, DX
 	TAILMASK(BX, Y15)
@@ -421,84 +485,96 @@ addLoop:
 	VZEROUPPER
 	RET
 
-// VALUE is the weighted sum of the three rows at byte R9.
-#define VALUE(v) \
-	VMULPS      (SI)(R9*1), Y10, v \
-	VFMADD231PS (DX)(R9*1), Y11, v \
-	VFMADD231PS (BX)(R9*1), Y12, v
+// WHOLE and PART are what BOX does for eight channels, and for fewer, whose mask
+// is Y6: VALUE is the weighted sum of the three rows at byte R9, BEFORE what y
+// has there, or 0, for Y8 is a mask of all bits or none.
+#define WHOLEVALUE(d, v) \
+	VMULPS      d(SI)(R9*1), Y10, v \
+	VFMADD231PS d(DX)(R9*1), Y11, v \
+	VFMADD231PS d(BX)(R9*1), Y12, v
 
-#define LOADBOX(p, v) VMOVUPS p, v
-#define SAVEBOX(v, p) VMOVUPS v, p
+#define WHOLEBEFORE(d, at, v) VANDPS d(DI)(at*1), Y8, v
+#define WHOLESAVE(v, d, at)   VMOVUPS v, d(DI)(at*1)
 
-// The same for fewer than eight channels, whose mask is Y6.
-#define VALUETAIL(v) \
-	VMASKMOVPS  (SI)(R9*1), Y6, v  \
-	VMULPS      v, Y10, v          \
-	VMASKMOVPS  (DX)(R9*1), Y6, Y7 \
-	VFMADD231PS Y7, Y11, v         \
-	VMASKMOVPS  (BX)(R9*1), Y6, Y7 \
+#define PARTVALUE(d, v) \
+	VMASKMOVPS  d(SI)(R9*1), Y6, v  \
+	VMULPS      v, Y10, v           \
+	VMASKMOVPS  d(DX)(R9*1), Y6, Y7 \
+	VFMADD231PS Y7, Y11, v          \
+	VMASKMOVPS  d(BX)(R9*1), Y6, Y7 \
 	VFMADD231PS Y7, Y12, v
 
-#define LOADBOXTAIL(p, v) VMASKMOVPS p, Y6, v
-#define SAVEBOXTAIL(v, p) VMASKMOVPS v, Y6, p
+#define PARTBEFORE(d, at, v) \
+	VMASKMOVPS d(DI)(at*1), Y6, v \
+	VANDPS     Y8, v, v
 
-// BOX is a row of R13 pixels for eight channels, or fewer; Y0, Y1, Y2 are v(i−1), v(i),
-// v(i+1), each computed once. Y15 is post for the first pixel and 1 after it.
-// R15 is the distance of rows in bytes, R14 is changed. The last arguments are
-// labels.
-#define BOX(VALUE, LOAD, SAVE, pixel, write, lastbutone, last) \
-	XORQ        R9, R9          \ // bytes to the right pixel
-	XORQ        R10, R10        \ // bytes to the output
-	VXORPS      Y0, Y0, Y0      \
-	VALUE(Y1)                   \
-	VMULPS      Y13, Y1, Y1     \
-	VMOVAPS     Y14, Y15        \
-	MOVQ        R13, CX         \
-	SUBQ        $2, CX          \ // outputs whose right pixel is no edge
-	JZ          lastbutone      \
-pixel:                          \
-	ADDQ        R8, R9          \
-	VALUE(Y2)                   \
-	VADDPS      Y1, Y0, Y3      \
-	VADDPS      Y2, Y3, Y3      \
-	VXORPS      Y4, Y4, Y4      \
-	TESTQ       R11, R11        \
-	JZ          write           \
-	LOAD((DI)(R10*1), Y4)       \
-write:                          \
+#define PARTSAVE(v, d, at) VMASKMOVPS v, Y6, d(DI)(at*1)
+
+// LINE, EIGHT and REST apply f to a cache line of channels, to eight, or fewer:
+// to the distance from the first in bytes and to registers for v(i−1), v(i), v(i+1).
+#define LINE(f) \
+	f(WHOLEVALUE, WHOLEBEFORE, WHOLESAVE, 0, Y0, Y1, Y2) \
+	f(WHOLEVALUE, WHOLEBEFORE, WHOLESAVE, 32, Y5, Y6, Y7)
+
+#define EIGHT(f) f(WHOLEVALUE, WHOLEBEFORE, WHOLESAVE, 0, Y0, Y1, Y2)
+#define REST(f)  f(PARTVALUE, PARTBEFORE, PARTSAVE, 0, Y0, Y1, Y2)
+
+#define BOXFIRST(VALUE, BEFORE, SAVE, d, left, here, right) \
+	VXORPS left, left, left \
+	VALUE(d, here)          \
+	VMULPS Y13, here, here
+
+#define BOXNEXT(VALUE, BEFORE, SAVE, d, left, here, right) \
+	VALUE(d, right)            \
+	VADDPS      here, left, Y3 \
+	VADDPS      right, Y3, Y3  \
+	BEFORE(d, R10, Y4)         \
+	VFMADD231PS Y15, Y3, Y4    \
+	SAVE(Y4, d, R10)           \
+	VMOVAPS     here, left     \
+	VMOVAPS     right, here
+
+#define BOXLAST(VALUE, BEFORE, SAVE, d, left, here, right) \
+	VALUE(d, right)               \
+	VMULPS      Y13, right, right \
+	VADDPS      here, left, Y3    \
+	VADDPS      right, Y3, Y3     \
+	BEFORE(d, R10, Y4)            \
+	VFMADD231PS Y15, Y3, Y4       \
+	SAVE(Y4, d, R10)              \
+	VADDPS      right, here, Y3   \
+	BEFORE(d, R9, Y4)             \
+	VFMADD231PS Y14, Y3, Y4       \
+	SAVE(Y4, d, R9)
+
+// BOX is a row of R13 pixels for CHANNELS, each v computed once. Y15 is post for
+// the first pixel and 1 after it. R15 is the distance of rows in bytes, R14 is
+// changed. The last arguments are labels.
+#define BOX(CHANNELS, pixel, lastbutone) \
+	XORQ        R9, R9            \ // bytes to the right pixel
+	XORQ        R10, R10          \ // bytes to the output
+	CHANNELS(BOXFIRST)            \
+	VMOVAPS     Y14, Y15          \
+	MOVQ        R13, CX           \
+	SUBQ        $2, CX            \ // outputs whose right pixel is no edge
+	JZ          lastbutone        \
+pixel:                            \
+	ADDQ        R8, R9            \
 	LEAQ        (R10)(R15*1), R14 \ // what the next row needs
-	PREFETCHT0  (BX)(R14*1)     \
-	PREFETCHT0  (DI)(R14*1)     \
-	VFMADD231PS Y15, Y3, Y4     \
-	SAVE(Y4, (DI)(R10*1))       \
-	ADDQ        R8, R10         \
-	VMOVAPS     Y1, Y0          \
-	VMOVAPS     Y2, Y1          \
-	VMOVAPS     Y9, Y15         \
-	DECQ        CX              \
-	JNZ         pixel           \
-lastbutone:                     \
-	ADDQ        R8, R9          \
-	VALUE(Y2)                   \
-	VMULPS      Y13, Y2, Y2     \
-	VADDPS      Y1, Y0, Y3      \
-	VADDPS      Y2, Y3, Y3      \
-	VXORPS      Y4, Y4, Y4      \
-	VXORPS      Y5, Y5, Y5      \
-	TESTQ       R11, R11        \
-	JZ          last            \
-	LOAD((DI)(R10*1), Y4)       \
-	LOAD((DI)(R9*1), Y5)        \
-last:                           \
-	VFMADD231PS Y15, Y3, Y4     \
-	SAVE(Y4, (DI)(R10*1))       \
-	VADDPS      Y2, Y1, Y3      \
-	VFMADD231PS Y14, Y3, Y5     \
-	SAVE(Y5, (DI)(R9*1))
+	PREFETCHT0  (BX)(R14*1)       \
+	PREFETCHT0  (DI)(R14*1)       \
+	CHANNELS(BOXNEXT)             \
+	ADDQ        R8, R10           \
+	VMOVAPS     Y9, Y15           \
+	DECQ        CX                \
+	JNZ         pixel             \
+lastbutone:                       \
+	ADDQ        R8, R9            \
+	CHANNELS(BOXLAST)
 
 // func boxVec(y, a, b, d *float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool)
 //
-// Eight channels at a time, then the rest.
+// Sixteen channels at a time, then eight, then the rest.
 TEXT ·boxVec(SB), NOSPLIT, $0-81
 	MOVQ         y+0(FP), DI
 	MOVQ         a+8(FP), SI
@@ -518,23 +594,37 @@ TEXT ·boxVec(SB), NOSPLIT, $0-81
 	MOVQ         R8, R15
 	IMULQ        R13, R15
 	MOVQ         c+64(FP), R12
-	MOVBQZX      add+80(FP), R11
+	MOVBLZX      add+80(FP), R11
+	NEGL         R11
+	VMOVD        R11, X8
+	VPBROADCASTD X8, Y8
 
-boxChannels:
-	SUBQ $8, R12
-	JLT  boxTail
-	BOX(VALUE, LOADBOX, SAVEBOX, boxPixel, boxWrite, boxLastButOne, boxLast)
+boxLine:
+	SUBQ $16, R12
+	JLT  boxEight
+	BOX(LINE, boxLinePixel, boxLineLastButOne)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, BX
+	JMP  boxLine
+
+boxEight:
+	ADDQ $16, R12                   // channels left
+	CMPQ R12, $8
+	JLT  boxRest
+	BOX(EIGHT, boxPixel, boxLastButOne)
 	ADDQ $32, DI
 	ADDQ $32, SI
 	ADDQ $32, DX
 	ADDQ $32, BX
-	JMP  boxChannels
+	SUBQ $8, R12
 
-boxTail:
-	ADDQ $8, R12                    // channels left
-	JZ   boxEnd
+boxRest:
+	TESTQ R12, R12
+	JZ    boxEnd
 	TAILMASK(R12, Y6)
-	BOX(VALUETAIL, LOADBOXTAIL, SAVEBOXTAIL, boxTailPixel, boxTailWrite, boxTailLastButOne, boxTailLast)
+	BOX(REST, boxRestPixel, boxRestLastButOne)
 
 boxEnd:
 	VZEROUPPER

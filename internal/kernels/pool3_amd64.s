@@ -8,41 +8,62 @@
 // Rows of 3×3 max pooling with stride 1, AVX2 and AVX-512, and of its gradient,
 // AVX-512: micro.peak3, micro.share and micro.spread, described in micro.go.
 
-// HIGHEST sets z to the greatest of the three rows' pixels at R9, loaded with
-// LOAD; NaN is left out. lowest is −∞, t is changed.
-#define HIGHEST(LOAD, lowest, t, z) \
-	LOAD((SI)(R9*1), t)   \
-	VMAXPS lowest, t, z   \ // lowest if t is NaN
-	LOAD((DX)(R9*1), t)   \
-	VMAXPS z, t, z        \
-	LOAD((BX)(R9*1), t)   \
+// HIGHEST sets z to the greatest of the three rows' pixels at R9 and d bytes on,
+// loaded with LOAD; NaN is left out. lowest is −∞, t is changed.
+#define HIGHEST(LOAD, lowest, t, d, z) \
+	LOAD(d(SI)(R9*1), t)   \
+	VMAXPS lowest, t, z    \ // lowest if t is NaN
+	LOAD(d(DX)(R9*1), t)   \
+	VMAXPS z, t, z         \
+	LOAD(d(BX)(R9*1), t)   \
 	VMAXPS z, t, z
 
-// PEAK3 is a group of channels of a row: left, here and right are registers of
-// the three pixels. R8 is the distance of pixels in bytes.
-#define PEAK3(LOAD, SAVE, FETCH, lowest, t, left, here, right, pixel, last) \
-	XORQ    R9, R9                  \ // bytes to the right pixel
-	XORQ    R10, R10                \ // bytes to the output
-	MOVQ    cols+32(FP), CX         \
-	VMOVAPS lowest, left            \
-	HIGHEST(LOAD, lowest, t, here)  \
-	DECQ    CX                      \
-	JZ      last                    \
-pixel:                              \
-	ADDQ    R8, R9                  \
-	HIGHEST(LOAD, lowest, t, right) \
-	VMAXPS  here, left, left        \
-	VMAXPS  right, left, left       \
-	FETCH                           \
-	SAVE(left, (DI)(R10*1))         \
-	ADDQ    R8, R10                 \
-	VMOVAPS here, left              \
-	VMOVAPS right, here             \
-	DECQ    CX                      \
-	JNZ     pixel                   \
-last:                               \
-	VMAXPS  here, left, left        \
-	SAVE(left, (DI)(R10*1))
+// PEAK3 is CHANNELS of a row, which applies a macro to each of their groups.
+// R8 is the distance of pixels in bytes; the last arguments are labels.
+#define PEAK3(CHANNELS, FETCH, pixel, last) \
+	XORQ    R9, R9          \ // bytes to the right pixel
+	XORQ    R10, R10        \ // bytes to the output
+	MOVQ    cols+32(FP), CX \
+	CHANNELS(PEAKFIRST)     \
+	DECQ    CX              \
+	JZ      last            \
+pixel:                      \
+	ADDQ    R8, R9          \
+	FETCH                   \
+	CHANNELS(PEAKNEXT)      \
+	ADDQ    R8, R10         \
+	DECQ    CX              \
+	JNZ     pixel           \
+last:                       \
+	CHANNELS(PEAKLAST)
+
+// The steps of a group d bytes from the first: left, here and right are
+// registers of the three pixels.
+#define PEAKFIRST(LOAD, SAVE, lowest, t, d, left, here, right) \
+	VMOVAPS lowest, left              \
+	HIGHEST(LOAD, lowest, t, d, here)
+
+#define PEAKNEXT(LOAD, SAVE, lowest, t, d, left, here, right) \
+	HIGHEST(LOAD, lowest, t, d, right) \
+	VMAXPS  here, left, left           \
+	VMAXPS  right, left, left          \
+	SAVE(left, d(DI)(R10*1))           \
+	VMOVAPS here, left                 \
+	VMOVAPS right, here
+
+#define PEAKLAST(LOAD, SAVE, lowest, t, d, left, here, right) \
+	VMAXPS here, left, left  \
+	SAVE(left, d(DI)(R10*1))
+
+// LINE is a cache line of channels, EIGHT and REST are eight and fewer,
+// SIXTEEN as many as K1 says.
+#define LINE(f) \
+	f(LOAD256, SAVE256, Y11, Y8, 0, Y0, Y1, Y2) \
+	f(LOAD256, SAVE256, Y11, Y9, 32, Y3, Y4, Y5)
+
+#define EIGHT(f)   f(LOAD256, SAVE256, Y11, Y8, 0, Y0, Y1, Y2)
+#define REST(f)    f(LOADTAIL256, SAVETAIL256, Y11, Y8, 0, Y0, Y1, Y2)
+#define SIXTEEN(f) f(LOAD512, SAVE512, Z11, Z8, 0, Z0, Z1, Z2)
 
 // FETCH256 asks for what the next row needs; R15 is the distance of rows in
 // bytes, R14 is changed.
@@ -151,22 +172,34 @@ TEXT ·peak3Vec(SB), NOSPLIT, $0-56
 	IMULQ cols+32(FP), R15
 	LOWEST256(Y11)
 
-peak3Channels:
+peak3Line:
+	SUBQ $16, R12
+	JLT  peak3Eight
+	PEAK3(LINE, FETCH256, peak3LinePixel, peak3LineLast)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, BX
+	JMP  peak3Line
+
+peak3Eight:
+	ADDQ $16, R12 // channels left
 	CMPQ R12, $8
-	JLT  peak3Tail
-	PEAK3(LOAD256, SAVE256, FETCH256, Y11, Y8, Y0, Y1, Y2, peak3Pixel, peak3Last)
+	JLT  peak3Rest
+	PEAK3(EIGHT, FETCH256, peak3Pixel, peak3Last)
 	ADDQ $32, DI
 	ADDQ $32, SI
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, R12
-	JNZ  peak3Channels
-	VZEROUPPER
-	RET
 
-peak3Tail:
+peak3Rest:
+	TESTQ R12, R12
+	JZ    peak3End
 	TAILMASK(R12, Y12)
-	PEAK3(LOADTAIL256, SAVETAIL256, FETCH256, Y11, Y8, Y0, Y1, Y2, peak3TailPixel, peak3TailLast)
+	PEAK3(REST, FETCH256, peak3RestPixel, peak3RestLast)
+
+peak3End:
 	VZEROUPPER
 	RET
 
@@ -183,7 +216,7 @@ TEXT ·peak3512Vec(SB), NOSPLIT, $0-56
 
 peak3512Channels:
 	MASK512(R12, peak3512Whole)
-	PEAK3(LOAD512, SAVE512, FETCH512, Z11, Z8, Z0, Z1, Z2, peak3512Pixel, peak3512Last)
+	PEAK3(SIXTEEN, FETCH512, peak3512Pixel, peak3512Last)
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $64, DX
