@@ -60,6 +60,9 @@ func (p *program[T]) allocate(placed []span, total int) (arena []T) {
 		v := &p.values[s.value]
 		v.mem = arena[s.offset : s.offset+v.size : s.offset+v.size]
 	}
+	for v, under := range p.over {
+		p.values[v].mem = p.values[under].mem
+	}
 	return arena
 }
 
@@ -82,6 +85,14 @@ func (p *program[T]) spans(paths bool) []span {
 		for i, o := range p.owners() {
 			all[i].owner = o
 		}
+	}
+	for v, under := range p.over { // one place, as long as either is used
+		of := &all[under]
+		of.last = max(of.last, all[v].last)
+		if of.owner != all[v].owner {
+			of.owner = nil
+		}
+		all[v].first = -1
 	}
 	return slices.DeleteFunc(all, func(s span) bool { return s.first < 0 || p.values[s.value].mem != nil })
 }

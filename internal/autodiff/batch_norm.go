@@ -43,7 +43,7 @@ func (d batchNorm[T]) affine(inputs int) bool { return inputs >= 3 }
 func (d batchNorm[T]) String() string { return fmt.Sprintf("batch norm %s %d×%d", d.name, d.m, d.c) }
 
 func (d batchNorm[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.BatchNorm[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Given: d.given != nil}
+	k := &batchNormForward[T]{BatchNorm: kernels.BatchNorm[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Given: d.given != nil}}
 	var statistics []T
 	x := c.add(k).read(&k.X, in[0])
 	if d.affine(len(in)) {
@@ -51,15 +51,24 @@ func (d batchNorm[T]) compile(c *compiler[T], in, out []value) {
 	}
 	x.write(&k.Y, out[0], d.m*d.c)
 	if k.Given {
-		x.read(&statistics, in[len(in)-1])
+		k.statistics = in[len(in)-1]
+		x.read(&statistics, k.statistics)
 	} else {
 		x.write(&statistics, out[1], 2*d.c)
+		k.statistics = x.out[len(x.out)-1].value
 	}
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 	x.ready = func() {
 		own := statistics[d.statistics():]
 		k.Mean, k.InvStd = own[:d.c], own[d.c:][:d.c]
 	}
+}
+
+// batchNormForward is a kernel that knows where its statistics are, for
+// gradients that read its output in place of its input.
+type batchNormForward[T kernels.Float] struct {
+	kernels.BatchNorm[T]
+	statistics value
 }
 
 func (d batchNorm[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {

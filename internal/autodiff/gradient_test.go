@@ -91,6 +91,18 @@ func TestGradientsOfOperations(t *testing.T) {
 		}},
 		{"batch norm", func(b ops.Builder, x ops.Value) ops.Value { return b.BatchNorm("y", x, false) }},
 		{"batch norm, affine", func(b ops.Builder, x ops.Value) ops.Value { return b.BatchNorm("y", x, true) }},
+		{"batch norm in place of a max pool", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.BatchNorm("y", b.MaxPool("pool", x, ops.Same(3, 1, 1)), false)
+		}},
+		{"batch norm in place of an avg pool stride 2", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.BatchNorm("y", b.AvgPool("pool", x, ops.Same(3, 2, 1)), false)
+		}},
+		{"batch norm in place of a conv1x1", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.BatchNorm("y", b.Conv("conv", b.ReLU("relu", x), 5, ops.Same(1, 1, 1), 1, false), false)
+		}},
+		{"batch norm of a batch norm in place", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.BatchNorm("y", b.BatchNorm("bn", b.Conv("conv", x, 5, ops.Same(3, 1, 1), 1, false), false), false)
+		}},
 		{"relu", func(b ops.Builder, x ops.Value) ops.Value { return b.ReLU("y", x) }},
 		{"max pool", func(b ops.Builder, x ops.Value) ops.Value { return b.MaxPool("y", x, ops.Same(3, 1, 1)) }},
 		{"max pool stride 2", func(b ops.Builder, x ops.Value) ops.Value { return b.MaxPool("y", x, ops.Same(3, 2, 1)) }},

@@ -16,6 +16,7 @@ import (
 // where the instructions that compute them can add to one place themselves.
 type program[T kernels.Float] struct {
 	compiler[T]
+	over   map[value]value // values that lie where another one does, which is written before and not read after
 	loss   value
 	grads  []value // of the leaves
 	live   []bool  // by value: a gradient that this step has a contribution to
@@ -51,7 +52,7 @@ func isSum(n *gorgonia.Node) bool {
 func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
 	running map[*gorgonia.Node][]runningSource[T], paths bool) (*program[T], error) {
 	t := &translation[T]{
-		program: &program[T]{compiler: compiler[T]{pool: pool}},
+		program: &program[T]{compiler: compiler[T]{pool: pool}, over: map[value]value{}},
 		uses:    map[*gorgonia.Node]int{}, picks: map[*gorgonia.Node]map[int]*gorgonia.Node{},
 		sums: map[*gorgonia.Node]*gorgonia.Node{}, at: map[*gorgonia.Node]value{},
 	}
@@ -76,6 +77,7 @@ func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads g
 	t.takeOver()
 	t.fuseNorms()
 	t.schedule(paths)
+	t.normsInPlace()
 	p := t.program
 	p.loss = t.at[loss]
 	for _, g := range grads {

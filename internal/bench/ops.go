@@ -111,7 +111,7 @@ func operations[T kernels.Float]() []operation[T] {
 		{"dwconv3x3", func(t *tape[T]) { t.depthwise(3, 1) }},
 		{"dwconv5x5", func(t *tape[T]) { t.depthwise(5, 1) }},
 		{"dwconv3x3-dilated", func(t *tape[T]) { t.depthwise(3, 2) }},
-		{"batchnorm", func(t *tape[T]) { t.batchNorm(true) }},
+		{"batchnorm", func(t *tape[T]) { t.batchNorm() }},
 		{"relu", func(t *tape[T]) { t.relu() }},
 		{"max_pool_3x3", func(t *tape[T]) { t.maxPool() }},
 		{"avg_pool_3x3", func(t *tape[T]) { t.avgPool() }},

@@ -104,20 +104,11 @@ func (t *tape[T]) depthwiseShape(kernel, dilation int) kernels.DepthwiseShape {
 	return kernels.DepthwiseShape{N: t.n, H: t.size, W: t.size, C: t.c, Kernel: kernel, Stride: 1, Pad: dilation * (kernel - 1) / 2, Dilation: dilation}
 }
 
-func (t *tape[T]) batchNorm(affine bool) {
-	t.normalise(affine, t.random(t.c), t.random(t.c), false)
-}
-
-// normalise adds a batch norm; given says that mean and invstd will be known.
-func (t *tape[T]) normalise(affine bool, mean, invstd []T, given bool) {
+func (t *tape[T]) batchNorm() {
 	x, dx, y, dy := t.next()
-	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Given: given, Epsilon: ops.BatchNormEpsilon, Momentum: 0.1, X: x, Y: y, Mean: mean, InvStd: invstd,
-		RunningMean: make([]T, t.c), RunningVar: make([]T, t.c)}
-	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, X: x, Mean: mean, InvStd: invstd, DY: dy, DX: dx}
-	if affine {
-		f.Gamma, f.Beta = t.random(t.c), t.random(t.c)
-		b.Gamma, b.DGamma, b.DBeta = f.Gamma, t.random(t.c), t.random(t.c)
-	}
+	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Epsilon: ops.BatchNormEpsilon, Momentum: 0.1, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c),
+		Gamma: t.random(t.c), Beta: t.random(t.c), RunningMean: make([]T, t.c), RunningVar: make([]T, t.c)}
+	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, X: x, Mean: f.Mean, InvStd: f.InvStd, Gamma: f.Gamma, DY: dy, DX: dx, DGamma: t.random(t.c), DBeta: t.random(t.c)}
 	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 }
@@ -133,12 +124,12 @@ func (t *tape[T]) poolShape() kernels.PoolShape {
 }
 
 // maxPool adds a max pooling and the batch norm behind it, as a training step
-// runs them: the statistics come from the pooling, the gradient goes on as
-// coefficients.
+// runs them: the statistics come from the pooling, the norm writes over what it
+// reads, the gradient goes on as coefficients.
 func (t *tape[T]) maxPool() {
 	x, dx, y, _ := t.next()
 	f := &kernels.MaxPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
-	b := &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, Y: y, DX: dx}
+	b := &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, Y: y, Mean: f.Mean, InvStd: f.InvStd, DX: dx}
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
 }
@@ -152,13 +143,24 @@ func (t *tape[T]) avgPool() {
 	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
 }
 
-// behind adds a batch norm whose statistics are known and whose gradient the
-// layer before makes itself, of dy and the coefficients.
+// behind adds a batch norm whose gradient the layer before makes itself, of dy
+// and the coefficients.
 func (t *tape[T]) behind(mean, invstd []T) (dy, a, b, d []T) {
-	t.normalise(false, mean, invstd, true)
-	k := t.backward[len(t.backward)-1].(*kernels.BatchNormBackward[T])
+	k := t.normalise(mean, invstd)
 	k.DX, k.Coefs = nil, t.random(3*t.c)
 	return k.DY, k.Coefs[:t.c], k.Coefs[t.c:][:t.c], k.Coefs[2*t.c:]
+}
+
+// normalise adds a batch norm without affine whose statistics the layer before
+// knows, in place: nothing else reads what that layer made.
+func (t *tape[T]) normalise(mean, invstd []T) *kernels.BatchNormBackward[T] {
+	dx := t.dy
+	t.dy = t.random(t.len())
+	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Given: true, X: t.y, Y: t.y, Mean: mean, InvStd: invstd}
+	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, Normalised: true, X: t.y, Mean: mean, InvStd: invstd, DY: t.dy, DX: dx}
+	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
+	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
+	return b
 }
 
 // separable adds ReLU, depthwise and 1×1 convolution and batch norm so many
@@ -186,5 +188,5 @@ func (t *tape[T]) separable(kernel, dilation, stages int) {
 	}
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 	last := f.Stages[stages-1]
-	t.normalise(false, last.Mean, last.InvStd, true)
+	t.normalise(last.Mean, last.InvStd)
 }

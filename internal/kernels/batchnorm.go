@@ -12,7 +12,8 @@ import "math"
 // Gamma and Beta nil is 1 and 0. Mean and InvStd (C) are results that the
 // backward pass needs; with Given they are inputs, and the
 // running ones stay. RunningMean and RunningVar (C), unless nil, are moved by
-// Momentum towards the batch's mean and unbiased variance, PyTorch's rule.
+// Momentum towards the batch's mean and unbiased variance, PyTorch's rule. Y
+// may be X.
 // Source: Ioffe, Szegedy, Batch Normalization, 2015, algorithm 1.
 type BatchNorm[T Float] struct {
 	M, C                                                              int
@@ -94,10 +95,11 @@ func (b *batchNormApply[T]) Do(chunk, _ int) {
 
 // BatchNormBackward is the gradient of [BatchNorm]. DX, or DX + it if Add;
 // DGamma and DBeta (C); Coefs (3·C): DX is DY·a + X·b + d, channel by channel.
-// Each of the four may be nil. Gamma nil is 1.
+// Each of the four may be nil. Gamma nil is 1. With Normalised, X is what the
+// norm without Gamma and Beta made of its input, for one that ran in place.
 type BatchNormBackward[T Float] struct {
 	M, C                                                          int
-	Add                                                           bool
+	Add, Normalised                                               bool
 	X, Gamma, Mean, InvStd, DY, DX, DGamma, DBeta, Coefs, Scratch []T
 }
 
@@ -119,20 +121,26 @@ func (b *BatchNormBackward[T]) Run(p *Pool) {
 	optional(kernel, "Coefs", b.Coefs, 3*b.C)
 	need(kernel, "Scratch", b.Scratch, b.ScratchLen(p.Threads()))
 	r := rowChunks{b.M, b.C}
-	clear(b.Scratch[:b.C]) // what DY's sums are taken from
+	if b.Normalised && b.Gamma != nil {
+		panic("kernels: batch norm backward: the input of a scaled norm is not known from its output")
+	}
+	clear(b.Scratch[:b.C]) // what sums are taken from whose mean is 0
 	p.For(r.count(), (*batchNormSums[T])(b))
 	a, x, d := b.Scratch[:b.C], b.Scratch[b.C:2*b.C], b.Scratch[2*b.C:3*b.C]
 	for ch := range b.C {
 		sum := total(r, b.Scratch[3*b.C:], 2*b.C, ch)
 		dot := total(r, b.Scratch[4*b.C:], 2*b.C, ch)
-		gamma := 1.0
-		if b.Gamma != nil {
-			gamma = float64(b.Gamma[ch])
+		scale, mean, invstd := 1.0, float64(b.Mean[ch]), float64(b.InvStd[ch])
+		switch {
+		case b.Normalised: // a norm of X would change nothing, but X was scaled
+			scale, mean, invstd = invstd, 0, 1
+		case b.Gamma != nil:
+			scale = float64(b.Gamma[ch])
 		}
-		fa, fx, fd := normGradient(gamma, float64(b.Mean[ch]), float64(b.InvStd[ch]), sum, dot, b.M)
+		fa, fx, fd := normGradient(scale, mean, invstd, sum, dot, b.M)
 		a[ch], x[ch], d[ch] = T(fa), T(fx), T(fd)
 		if b.DGamma != nil {
-			b.DGamma[ch] = T(dot * float64(b.InvStd[ch]))
+			b.DGamma[ch] = T(dot * invstd)
 		}
 		if b.DBeta != nil {
 			b.DBeta[ch] = T(sum)
@@ -161,7 +169,11 @@ func (b *batchNormSums[T]) Do(chunk, _ int) {
 	at, rows := rowChunks{b.M, b.C}.at(chunk)
 	sums := b.Scratch[(3+2*chunk)*b.C:][:2*b.C]
 	clear(sums)
-	loops[T]().reduce(sums, sums[b.C:], b.DY[at:], b.Scratch, b.X[at:], b.Mean, floorOf[T](false), rows, b.C, b.C, b.C)
+	zero, mean := b.Scratch[:b.C], b.Mean
+	if b.Normalised {
+		mean = zero
+	}
+	loops[T]().reduce(sums, sums[b.C:], b.DY[at:], zero, b.X[at:], mean, floorOf[T](false), rows, b.C, b.C, b.C)
 }
 
 // batchNormGradient writes a chunk of DX.

@@ -51,6 +51,11 @@ func testBatchNorm[T Float](t *testing.T, m, c int) {
 	near(t, "Y", b.Y, want, 2*tolerance[T]())
 	near(t, "Mean", b.Mean, mean, tolerance[T]())
 	near(t, "InvStd", b.InvStd, invstd, tolerance[T]())
+	y := b.Y
+	b.X = clone(x)
+	b.Y = b.X
+	run(b)
+	near(t, "Y in place", b.Y, convert[float64](y), 0)
 
 	for i := range want {
 		want[i] = want[i]*float64(gamma[i%c]) + float64(beta[i%c])
@@ -151,6 +156,26 @@ func TestBatchNormGradients(t *testing.T) {
 			b.Gamma, b.DGamma, b.DBeta = nil, nil, nil
 			run(b)
 			gradient(t, "DX without affine", x, b.DX, dy, forward)
+
+			y, coefs := forward(), make([]float64, 3*c)
+			b.X, b.Normalised, b.Coefs = y, true, coefs
+			run(b)
+			gradient(t, "DX of a norm in place", x, b.DX, dy, forward)
+			for i := range y {
+				ch := i % c
+				y[i] = dy[i]*coefs[ch] + y[i]*coefs[c+ch] + coefs[2*c+ch]
+			}
+			near(t, "DX by its coefficients", y, b.DX, 1e-12)
+			each(t, func(t *testing.T) {
+				promises(t, func(threads int) (*BatchNormBackward[float32], [][]float32) {
+					k := &BatchNormBackward[float32]{M: m, C: c, Normalised: true, X: convert[float32](forward()), Mean: convert[float32](mean),
+						InvStd: convert[float32](invstd), DY: convert[float32](dy), DX: scratch[float32](m * c)}
+					k.Scratch = scratch[float32](k.ScratchLen(threads))
+					run(k)
+					near(t, "float32 DX of a norm in place", k.DX, b.DX, 1e-4)
+					return k, [][]float32{k.DX}
+				})
+			})
 		})
 	}
 }

@@ -131,8 +131,9 @@ type maxPoolBackward[T Float] struct {
 	threads int
 	outside []T // a row of −∞, if it has the loops
 	depthwise
-	runs []poolRun
-	work []T // for each thread
+	runs  []poolRun
+	work  []T // for each thread
+	coefs []T // of peakGrad, if Y is normalised: B and D
 }
 
 // bandElements of the working copies stay in the first-level cache.
@@ -162,7 +163,7 @@ func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
 	if peaks[T](s) {
 		b := &maxPoolBackward[T]{shape: s, threads: threads, outside: rowOf(s.W*s.C, floorOf[T](false))}
 		if loops[T]().peakGrad != nil {
-			b.work = make([]T, threads*2*b.peakGradRow())
+			b.work, b.coefs = make([]T, threads*2*b.peakGradRow()), make([]T, 2*s.C)
 		} else {
 			b.work = make([]T, threads*shareRows*s.W*s.C)
 		}
@@ -184,11 +185,12 @@ func (b *maxPoolBackward[T]) peakGradRow() int {
 // All of a window's gradient goes to its first maximum, rows before columns;
 // where that is −∞ it may be lost. Y's gradient is DY, or, if A is not nil, what
 // becomes of DY behind a batch norm of Y, DY·A + Y·B + D (channel by channel);
-// Y is then what [MaxPool] makes of X without a residual.
+// Y is then what [MaxPool] makes of X without a residual, or, with Mean and
+// InvStd (C) of it, (that − Mean)·InvStd, for a batch norm that ran in place.
 type MaxPoolBackward[T Float] struct {
 	PoolShape
-	Add                   bool
-	X, DY, A, B, D, Y, DX []T
+	Add                                 bool
+	X, DY, A, B, D, Y, Mean, InvStd, DX []T
 
 	plan *maxPoolBackward[T]
 }
@@ -205,11 +207,19 @@ func (c *MaxPoolBackward[T]) Run(p *Pool) {
 	}
 	need(kernel, "X", c.X, c.xLen())
 	c.gradient().check(kernel, c.yLen(), c.C)
+	optional(kernel, "Mean", c.Mean, c.C)
+	optional(kernel, "InvStd", c.InvStd, c.C)
 	need(kernel, "DX", c.DX, c.xLen())
 	switch {
 	case c.plan.outside == nil:
 		p.For(c.N, (*maxPoolBackwardTask[T])(c))
 	case loops[T]().peakGrad != nil:
+		if c.A != nil && c.Mean != nil {
+			for ch := range c.C {
+				b := c.B[ch] * c.InvStd[ch]
+				c.plan.coefs[ch], c.plan.coefs[c.C+ch] = b, c.D[ch]-b*c.Mean[ch]
+			}
+		}
 		p.For(c.N, (*peakGradTask[T])(c))
 	default:
 		p.For(c.N, (*shareTask[T])(c))
@@ -232,8 +242,11 @@ func (c *peakGradTask[T]) Do(image, worker int) {
 		var g behindNorm[T]
 		if o >= 0 && o < c.H {
 			g = behindNorm[T]{dy: c.DY[at:]}
-			if c.A != nil {
-				g.a, g.b, g.d = c.A, c.B, c.D // peakGrad knows y
+			if c.A != nil { // peakGrad knows the maximum
+				g.a, g.b, g.d = c.A, c.B, c.D
+				if c.Mean != nil {
+					g.b, g.d = plan.coefs[:c.C], plan.coefs[c.C:]
+				}
 			}
 		}
 		var dx, x []T

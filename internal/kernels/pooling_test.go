@@ -241,6 +241,18 @@ func TestPoolsBesideNorms(t *testing.T) {
 					k.plan = nil
 					return k, [][]float32{k.DX}
 				})
+				norm := &BatchNorm[float32]{M: len(most.Y) / s.C, C: s.C, Given: true, X: most.Y, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd}
+				norm.Scratch = scratch[float32](norm.ScratchLen(1))
+				run(norm)
+				plainMost.DY = behind(most.Y)
+				run(plainMost)
+				promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
+					k := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd, DX: scratch[float32](s.xLen())}
+					run(k)
+					near(t, "maximum DX behind a norm in place", k.DX, convert[float64](plainMost.DX), 1e-4)
+					k.plan = nil
+					return k, [][]float32{k.DX}
+				})
 			})
 		}
 	})
