@@ -304,7 +304,8 @@ total:                                               \
 
 // func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 //
-// Sixteen channels at a time, then eight, then the rest.
+// Sixteen channels at a time, then eight, then the rest. Of the sixteen, what is
+// eight rows on is fetched: a processor alone does not get as much from memory.
 TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	MOVQ         uRow+72(FP), R8
 	MOVQ         vRow+80(FP), R9
@@ -343,6 +344,12 @@ reduceLines:
 	JLT     reduceLinesOne
 
 reduceLinesTwo:
+	LEAQ       (SI)(R8*1), DX
+	PREFETCHT0 (SI)(R8*8)
+	PREFETCHT0 (DX)(R8*8)
+	LEAQ       (DI)(R9*1), DX
+	PREFETCHT0 (DI)(R9*8)
+	PREFETCHT0 (DX)(R9*8)
 	REDUCELINE((SI), 32(SI), (DI), 32(DI), Y0, Y1, Y4, Y5)
 	REDUCELINE((SI)(R8*1), 32(SI)(R8*1), (DI)(R9*1), 32(DI)(R9*1), Y2, Y3, Y6, Y7)
 	LEAQ (SI)(R8*2), SI
