@@ -17,7 +17,8 @@
 // between them, are one operation, and so is a pointwise convolution with the
 // ReLU and the concatenation before it; mixtures take in the batch norms of
 // their terms. Statistics come from the operation that a batch norm follows,
-// which takes its gradient as coefficients in turn (docs/adr/0003).
+// which takes its gradient as coefficients in turn. A norm without affine
+// writes over what it reads where only gradients need that (docs/adr/0003).
 //
 // # Gates
 //

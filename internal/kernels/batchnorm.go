@@ -132,7 +132,7 @@ func (b *BatchNormBackward[T]) Run(p *Pool) {
 		dot := total(r, b.Scratch[4*b.C:], 2*b.C, ch)
 		scale, mean, invstd := 1.0, float64(b.Mean[ch]), float64(b.InvStd[ch])
 		switch {
-		case b.Normalised: // a norm of X would change nothing, but X was scaled
+		case b.Normalised: // X has mean 0 and deviation 1, and was scaled by InvStd
 			scale, mean, invstd = invstd, 0, 1
 		case b.Gamma != nil:
 			scale = float64(b.Gamma[ch])
