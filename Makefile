@@ -13,6 +13,8 @@ AGENT_MAX = 8000000 # bytes of the agent for linux/arm64 and linux/arm
 FUZZTIME = 3s
 QEMU     = qemu-aarch64-static
 CPUS     = cortex-a53 max
+# what has assembly or asks the processor what it can do, and what computes with it
+ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo
 
 .PHONY: all build dist test race noasm test-arm64 test-devices fuzz bench peers lint layers notice generate onnx check clean
 
@@ -51,11 +53,9 @@ noasm: ## without assembly
 	go vet -tags noasm ./...
 	go test -short -tags noasm ./internal/kernels ./internal/autodiff ./internal/infer
 
-test-arm64: ## all tests as arm64 programs, emulated; -short leaves out only repetitions
+test-arm64: ## all tests as arm64 programs, emulated, those of assembly on a second processor too; -short leaves out only repetitions
 	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
-	@set -e; for cpu in $(CPUS); do echo "cpu $$cpu"; \
-		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 30m -exec $(CURDIR)/.ci/emulate ./...; \
-	done
+	@set -e; packages=./...; for cpu in $(CPUS); do echo "cpu $$cpu"; 		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 45m -exec $(CURDIR)/.ci/emulate $$packages; 		packages="$(ASSEMBLY)"; 	done
 
 test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
 	EDGENAS_CI=1 go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
