@@ -55,7 +55,10 @@ noasm: ## without assembly
 
 test-arm64: ## all tests as arm64 programs, emulated, those of assembly on a second processor too; -short leaves out only repetitions
 	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
-	@set -e; packages=./...; for cpu in $(CPUS); do echo "cpu $$cpu"; 		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 45m -exec $(CURDIR)/.ci/emulate $$packages; 		packages="$(ASSEMBLY)"; 	done
+	@set -e; packages=./...; for cpu in $(CPUS); do echo "cpu $$cpu"; \
+		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 45m -exec $(CURDIR)/.ci/emulate $$packages; \
+		packages="$(ASSEMBLY)"; \
+	done
 
 test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
 	EDGENAS_CI=1 go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
