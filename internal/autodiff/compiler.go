@@ -2,7 +2,11 @@
 
 package autodiff
 
-import "github.com/edgenas/edgenas/internal/kernels"
+import (
+	"slices"
+
+	"github.com/edgenas/edgenas/internal/kernels"
+)
 
 // value names a piece of memory that instructions read and write.
 type value int
@@ -45,6 +49,11 @@ type operand[T kernels.Float] struct {
 	gate *gate // nil, or used only while it is open
 	add  *bool // nil, or the kernel's switch from writing to adding
 	drop bool  // the kernel leaves out a nil slice
+}
+
+// slotted is the index of the operand that a kernel has in slot, or −1.
+func slotted[T kernels.Float](operands []operand[T], slot *[]T) int {
+	return slices.IndexFunc(operands, func(o operand[T]) bool { return o.slot == slot })
 }
 
 // gate belongs to the terms of mixtures that one element of an α weights.

@@ -2,11 +2,7 @@
 
 package autodiff
 
-import (
-	"slices"
-
-	"github.com/edgenas/edgenas/internal/kernels"
-)
+import "github.com/edgenas/edgenas/internal/kernels"
 
 // taker is a kernel that can make the gradient of its output itself, of a
 // gradient behind a batch norm: a separable or pointwise convolution, a
@@ -49,11 +45,11 @@ func (t *translation[T]) fuseNorms() {
 		default:
 			continue
 		}
-		at := slices.IndexFunc(x.out, func(o operand[T]) bool { return o.slot == slot })
+		at := slotted(x.out, slot)
 		if at < 0 {
 			continue
 		}
-		dx, of := x.out[at], x.in[slices.IndexFunc(x.in, func(o operand[T]) bool { return o.slot == in })]
+		dx, of := x.out[at], x.in[slotted(x.in, in)]
 		if writers[dx.value] != 1 || len(readers[dx.value]) != 1 || t.values[dx.value].mem != nil {
 			continue
 		}
@@ -73,7 +69,7 @@ func (t *translation[T]) fuseNorms() {
 // take makes the gradient of an operation's output that of a batch norm's, dy,
 // by coefficients of so many channels.
 func (x *instruction[T]) take(to taken[T], dy, coefficients value, channels int) {
-	i := slices.IndexFunc(x.in, func(o operand[T]) bool { return o.slot == to.gradient })
+	i := slotted(x.in, to.gradient)
 	x.in[i].value, x.seed = dy, coefficients
 	var all []T
 	x.read(&all, coefficients).read(to.y, to.output).then(func() {

@@ -2,11 +2,7 @@
 
 package autodiff
 
-import (
-	"slices"
-
-	"github.com/edgenas/edgenas/internal/kernels"
-)
+import "github.com/edgenas/edgenas/internal/kernels"
 
 // normInPlace is a batch norm, and the value whose place its output takes.
 type normInPlace[T kernels.Float] struct {
@@ -23,10 +19,10 @@ type normInPlace[T kernels.Float] struct {
 func (t *translation[T]) normsInPlace() {
 	for i, x := range t.ins {
 		k, ok := x.kernel.(*batchNormForward[T])
-		if !ok || x.hasSlot(&k.Gamma) {
+		if !ok || slotted(x.in, &k.Gamma) >= 0 {
 			continue
 		}
-		n := normInPlace[T]{k, x.valueAt(&k.X), x.valueAt(&k.Y)}
+		n := normInPlace[T]{k, x.in[slotted(x.in, &k.X)].value, x.out[slotted(x.out, &k.Y)].value}
 		_, normalised := t.over[n.x]
 		if normalised || t.values[n.x].mem != nil || t.values[n.y].mem != nil || !t.onlyNormNeeds(n, i) {
 			continue
@@ -75,7 +71,7 @@ func (x *instruction[T]) normalisable(v value) (slot *[]T) {
 // readNormalised lets a gradient read norm n's output where it read its input.
 func (x *instruction[T]) readNormalised(n normInPlace[T]) {
 	slot := x.normalisable(n.x)
-	x.in[slices.IndexFunc(x.in, func(o operand[T]) bool { return o.slot == slot })].value = n.y
+	x.in[slotted(x.in, slot)].value = n.y
 	switch k := x.kernel.(type) {
 	case *kernels.BatchNormBackward[T]:
 		k.Normalised = true
@@ -83,15 +79,4 @@ func (x *instruction[T]) readNormalised(n normInPlace[T]) {
 		var all []T
 		x.read(&all, n.norm.statistics).then(func() { k.Mean, k.InvStd = n.norm.Mean, n.norm.InvStd })
 	}
-}
-
-// hasSlot says whether x sets that slot.
-func (x *instruction[T]) hasSlot(slot *[]T) bool {
-	return slices.ContainsFunc(x.in, func(o operand[T]) bool { return o.slot == slot })
-}
-
-// valueAt is the value that slot of x has.
-func (x *instruction[T]) valueAt(slot *[]T) value {
-	all := slices.Concat(x.in, x.out)
-	return all[slices.IndexFunc(all, func(o operand[T]) bool { return o.slot == slot })].value
 }
