@@ -41,6 +41,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/bench", "ops arch internal/kernels internal/autodiff internal/stats internal/hostinfo internal/version"},
 	{"internal/memory", "ops"},
 	{"peers", "internal/stats internal/hostinfo internal/atomicfile internal/bench"},
+	{"predict", "ops profiles internal/stats"},
 	{"latency", "ops arch profiles internal/stats internal/hostinfo"},
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
 	{"search", "ops arch internal/autodiff internal/kernels"},

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package latency measures how long operations and networks take on this
-// machine, and predicts networks from operations.
+// machine.
 //
-// [Measure] fills a profile, [Table] predicts from one, [Validate] says how
-// good predictions are, [Verify] times one network. The package knows no
-// device but this one: elsewhere it runs inside edgenas-agent.
+// [Measure] fills a profile, from which package predict predicts networks;
+// [Verify] times one network. The package knows no device but this one:
+// elsewhere it runs inside edgenas-agent.
 //
 // # Protocol
 //
@@ -23,10 +23,4 @@
 //
 // That is a burst. Another [Mode] soaks the device first, or sleeps between
 // single runs.
-//
-// # Prediction
-//
-// A network takes a constant plus the sum of its operations. The constant is
-// fitted to networks that were measured whole, and so is the guard band that a
-// budget needs.
 package latency

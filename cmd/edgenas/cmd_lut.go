@@ -17,6 +17,7 @@ import (
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -163,7 +164,7 @@ measured first.`,
 			if err != nil {
 				return err
 			}
-			v, err := latency.Validate(cases)
+			v, err := predict.Validate(cases)
 			if err != nil {
 				return err
 			}
@@ -191,7 +192,7 @@ measured first.`,
 
 // validationCases pairs each measured network with its prediction. Measuring
 // hands them back in an order of its own.
-func validationCases(t *latency.Table, drawn []latency.Network, measured []profiles.Network) ([]latency.Case, error) {
+func validationCases(t *predict.Table, drawn []latency.Network, measured []profiles.Network) ([]predict.Case, error) {
 	predicted := map[string]float64{}
 	for _, d := range drawn {
 		e, err := t.Estimate(d.Graph)
@@ -200,12 +201,12 @@ func validationCases(t *latency.Table, drawn []latency.Network, measured []profi
 		}
 		predicted[d.Arch] = e.Seconds
 	}
-	var cases []latency.Case
+	var cases []predict.Case
 	for _, m := range measured {
 		if m.Status != profiles.OK {
 			return nil, fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
 		}
-		cases = append(cases, latency.Case{Arch: m.Arch, PredictedS: predicted[m.Arch], MeasuredS: m.MedianS})
+		cases = append(cases, predict.Case{Arch: m.Arch, PredictedS: predicted[m.Arch], MeasuredS: m.MedianS})
 	}
 	return cases, nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
-	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -28,7 +28,7 @@ func TestValidationCasesPairByNetwork(t *testing.T) {
 		s := 1e-6 * float64(i+1)
 		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(), Timing: profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: s, HiS: s}})
 	}
-	table := latency.NewTable(p)
+	table := predict.NewTable(p)
 	drawn, err := nets.sample(30, rand.New(rand.NewPCG(1, 0)))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestValidationCasesPairByNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := latency.Validate(cases)
+	v, err := predict.Validate(cases)
 	if err != nil {
 		t.Fatal(err)
 	}

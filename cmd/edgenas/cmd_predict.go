@@ -12,8 +12,8 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
-	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/predict"
 )
 
 func (a *app) predictCommand() *cobra.Command {
@@ -36,7 +36,7 @@ func (a *app) predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := latency.NewTable(p)
+			t := predict.NewTable(p)
 			e, err := t.Estimate(ops.Fuse(g))
 			if err != nil {
 				return err

@@ -13,8 +13,8 @@ import (
 	"github.com/edgenas/edgenas/internal/atomicfile"
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/memory"
-	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/report"
 	"github.com/edgenas/edgenas/search"
@@ -29,7 +29,7 @@ type job struct {
 	space   arch.Space
 	profile *profiles.Profile
 	costs   priced
-	guard   latency.Guard
+	guard   predict.Guard
 	live    bool
 	target  target // where live
 }

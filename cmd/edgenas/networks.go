@@ -17,6 +17,7 @@ import (
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/predict"
 )
 
 // spaceFlags are the parameters of a space on the command line.
@@ -304,13 +305,13 @@ func leastCommonMultiple(a, b int) int {
 // priced are the networks with a table of latencies: what the search asks for.
 type priced struct {
 	*networks
-	table *latency.Table
+	table *predict.Table
 }
 
-func (p priced) estimate(c arch.Choice) (latency.Estimate, error) {
+func (p priced) estimate(c arch.Choice) (predict.Estimate, error) {
 	counts, err := p.counts(c)
 	if err != nil {
-		return latency.Estimate{}, err
+		return predict.Estimate{}, err
 	}
 	e, err := p.table.EstimateCounts(counts)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -257,7 +258,7 @@ func lacks(p *profiles.Profile, n *networks, f *targetFlags) error {
 
 // table is the profile as a latency table; with a live target, what it lacks
 // is measured first. It is saved at path.
-func (a *app) table(ctx context.Context, p *profiles.Profile, n *networks, f *targetFlags, path string) (*latency.Table, error) {
+func (a *app) table(ctx context.Context, p *profiles.Profile, n *networks, f *targetFlags, path string) (*predict.Table, error) {
 	err := lacks(p, n, f)
 	if f.live() && (err != nil || len(p.Networks) == 0) {
 		if err := a.complete(ctx, p, n, f, path); err != nil {
@@ -271,7 +272,7 @@ func (a *app) table(ctx context.Context, p *profiles.Profile, n *networks, f *ta
 	} else if err != nil {
 		return nil, err
 	}
-	return latency.NewTable(p), p.Save(path)
+	return predict.NewTable(p), p.Save(path)
 }
 
 // validationNetworks is how many networks a profile measures whole: they give

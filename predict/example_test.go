@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package latency_test
+package predict_test
 
 import (
 	"errors"
 	"fmt"
 	"log"
 
-	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -25,7 +25,7 @@ func Example() {
 	network := ops.Fuse(g)
 
 	p := &profiles.Profile{Device: profiles.Device{Model: "Raspberry Pi 4 Model B Rev 1.4"}}
-	_, err = latency.NewTable(p).Estimate(network)
+	_, err = predict.NewTable(p).Estimate(network)
 	var missing *profiles.MissingError
 	fmt.Println(errors.As(err, &missing), missing.Keys)
 
@@ -33,7 +33,7 @@ func Example() {
 		Key:    missing.Keys[0],
 		Timing: profiles.Timing{Status: profiles.OK, N: 75, MedianS: 400e-6, LoS: 398e-6, HiS: 402e-6},
 	}}, nil)
-	table := latency.NewTable(p)
+	table := predict.NewTable(p)
 	estimate, err := table.Estimate(network)
 	if err != nil {
 		log.Fatal(err)

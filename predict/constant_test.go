@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package latency
+package predict
 
 import (
 	"math"
@@ -17,7 +17,7 @@ func TestConstantHasAFloor(t *testing.T) {
 	ok := func(s float64) profiles.Timing {
 		return profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: s, HiS: s}
 	}
-	key := sentinel.String()
+	key := someKeys()[0].String()
 	p := &profiles.Profile{
 		Entries: []profiles.Entry{{Key: key, Timing: ok(1e-3)}},
 		Networks: []profiles.Network{
@@ -30,7 +30,7 @@ func TestConstantHasAFloor(t *testing.T) {
 	if want := -0.1 * 2e-3; math.Abs(table.Constant()-want) > 1e-12 {
 		t.Errorf("constant %g s: want %g, a tenth of the smallest sum below 0", table.Constant(), want)
 	}
-	e, err := table.EstimateCounts(map[ops.Key]int{sentinel: 1})
+	e, err := table.EstimateCounts(map[ops.Key]int{someKeys()[0]: 1})
 	if err != nil || !(e.Seconds > 0) {
 		t.Errorf("a network of one operation: %+v, %v", e, err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package latency
+package predict
 
 import (
 	"cmp"
@@ -67,6 +67,9 @@ func NewTable(p *profiles.Profile) *Table {
 	return t
 }
 
+// confidence is that of the bounds of every median in a profile.
+const confidence = 0.95
+
 // vague is the width of a network's bounds, relative to its median, beyond
 // which it says nothing of a prediction.
 const vague = 0.10
@@ -76,7 +79,7 @@ func (t *Table) fit(p *profiles.Profile) {
 	var sums, beyond []float64
 	var measured []profiles.Network
 	for _, n := range p.Networks {
-		if n.Status != profiles.OK || width(n.Timing) > vague {
+		if n.Status != profiles.OK || (n.HiS-n.LoS)/n.MedianS > vague {
 			continue
 		}
 		counts, known := map[ops.Key]int{}, len(n.Counts) > 0
@@ -135,7 +138,7 @@ func (t *Table) EstimateCounts(counts map[ops.Key]int) (Estimate, error) {
 	}
 	e.Seconds += t.constant
 	if !(e.Seconds > 0) {
-		return Estimate{}, fmt.Errorf("latency: the constant %g s outweighs the operations of this network: measure networks of its size", t.constant)
+		return Estimate{}, fmt.Errorf("predict: the constant %g s outweighs the operations of this network: measure networks of its size", t.constant)
 	}
 	return e, nil
 }

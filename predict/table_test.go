@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package latency
+package predict
 
 import (
 	"errors"
@@ -17,51 +17,15 @@ func timing(median, halfWidth float64) profiles.Timing {
 	return profiles.Timing{Status: profiles.OK, N: 10, MedianS: median, LoS: median - halfWidth, HiS: median + halfWidth}
 }
 
-// A table of measured operations and networks predicts other networks.
-func TestPredictsNetworks(t *testing.T) {
-	f := newFake(20)
-	f.noise = 0.0005
-	networks := someNetworks(25)
-	var held, calibration []Network // every fifth is not measured
-	for i, n := range networks {
-		if i%5 == 2 {
-			held = append(held, n)
-		} else {
-			calibration = append(calibration, n)
-		}
+// someKeys are operations of several kinds.
+func someKeys() []ops.Key {
+	conv := func(kernel, stride, in, out, size int) ops.Key {
+		return ops.Key{Kind: ops.Conv, Window: ops.Same(kernel, stride, 1), Groups: 1, In: in, Out: out,
+			H: size, W: size, N: 1, Bias: true, ReLUIn: true}
 	}
-	p := measured(t, f, Work{Keys: networkKeys(networks), Networks: calibration}, Options{})
-	table := NewTable(p)
-	// A run costs 2 µs once; some of it is in the chains.
-	if c := table.Constant(); c < 0 || c > 2*fakeOverhead.Seconds() {
-		t.Errorf("constant %v s, want up to %v", c, fakeOverhead)
-	}
-	var cases []Case
-	for _, n := range held {
-		e, err := table.Estimate(n.Graph)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := fakeOverhead.Seconds()
-		for k, count := range ops.Keys(n.Graph) {
-			want += float64(count) * truth(k).Seconds()
-		}
-		if e.Deviation <= 0 || e.Deviation > 0.01*e.Seconds {
-			t.Errorf("%s: deviation %v of %v", n.Arch, e.Deviation, e.Seconds)
-		}
-		if upper := table.Upper(e, 0.95); upper < 0.998*want || upper > 1.05*want {
-			t.Errorf("%s: upper end %v, truth %v", n.Arch, upper, want)
-		}
-		cases = append(cases, Case{Arch: n.Arch, PredictedS: e.Seconds, MeasuredS: want})
-	}
-	for name, cases := range map[string][]Case{"new networks": cases, "the profile's own": table.Networks()} {
-		if v, err := Validate(cases); err != nil || v.Within5 != 1 || v.Spearman == nil || *v.Spearman < 0.99 {
-			t.Errorf("%s: %+v, %v", name, v, err)
-		}
-	}
-	if g := table.Guard(0.95); g.Networks != 20 || g.Relative > 0.05 || !strings.Contains(g.Basis, "conformal") {
-		t.Errorf("%+v", g)
-	}
+	return []ops.Key{conv(3, 1, 16, 16, 32), conv(1, 1, 16, 16, 32), conv(3, 2, 16, 32, 32),
+		{Kind: ops.AvgPool, Window: ops.Same(3, 1, 1), In: 16, Out: 16, H: 32, W: 32, N: 1},
+		{Kind: ops.Add, In: 32, Out: 32, H: 16, W: 16, N: 1, Inputs: 3}}
 }
 
 func TestEstimate(t *testing.T) {

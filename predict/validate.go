@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package latency
+package predict
 
 import (
 	"cmp"
@@ -39,7 +39,7 @@ const worstCases = 5
 // Validate compares predictions with measurements. It is an error to have none.
 func Validate(cases []Case) (Validation, error) {
 	if len(cases) == 0 {
-		return Validation{}, errors.New("latency: validate: no measured network")
+		return Validation{}, errors.New("predict: validate: no measured network")
 	}
 	var predicted, measured []float64
 	for _, c := range cases {
