@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make check is what CI runs apart from the tests. Needed beside Go: for check
+# make check is what CI runs apart from the tests, make check-all everything
+# that there is to run, in hours. Needed beside Go: for check
 # qemu-user-static, Debian's dataset-fashion-mnist, and a python3 that has
-# numpy, onnx and onnxruntime; for race a C compiler.
+# numpy, onnx and onnxruntime; for race a C compiler; for test-devices
+# openssh-server, dropbear-bin, adb.
+
+SHELL       = .ci/timed
+.SHELLFLAGS = $@
+.ONESHELL:
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -13,10 +19,10 @@ AGENT_MAX = 8000000 # bytes of the agent for linux/arm64 and linux/arm
 FUZZTIME = 3s
 QEMU     = qemu-aarch64-static
 CPUS     = cortex-a53 max
-# what has assembly or asks the processor what it can do, and what computes with it
-ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo
+# what has assembly or asks the processor what it can do, what computes with it, and the agent
+ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo ./cmd/edgenas-agent
 
-.PHONY: all build dist test race noasm test-arm64 test-devices fuzz bench peers lint layers notice generate onnx check clean
+.PHONY: all build dist test race noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers notice generate onnx check check-all clean
 
 all: build
 
@@ -27,7 +33,7 @@ EMBEDDED = internal/agent/embedded
 
 dist: ## programs for all platforms, into dist/; edgenas has the agents for boards and phones in it
 	@rm -rf dist $(EMBEDDED) && mkdir dist $(EMBEDDED)
-	@set -e; for program in edgenas-agent edgenas; do \
+	for program in edgenas-agent edgenas; do \
 		for platform in $(PLATFORMS); do \
 			os=$${platform%/*}; arch=$${platform#*/}; out=dist/$$program-$$os-$$arch; \
 			[ $$os != windows ] || out=$$out.exe; \
@@ -53,21 +59,32 @@ noasm: ## without assembly
 	go vet -tags noasm ./...
 	go test -short -tags noasm ./internal/kernels ./internal/autodiff ./internal/infer
 
-test-arm64: ## all tests as arm64 programs, emulated, those of assembly on a second processor too; -short leaves out only repetitions
+# emulated runs packages (the second argument) as arm64 programs on a processor (the first); -short leaves out only repetitions
+emulated = QEMU_CPU=$(1) CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 45m -exec $(CURDIR)/.ci/emulate $(2)
+
+test-arm64: ## what has assembly or asks the processor, and the agent, as arm64 programs, emulated
 	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
-	@set -e; packages=./...; for cpu in $(CPUS); do echo "cpu $$cpu"; \
-		QEMU_CPU=$$cpu CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -timeout 45m -exec $(CURDIR)/.ci/emulate $$packages; \
-		packages="$(ASSEMBLY)"; \
-	done
+	$(call emulated,$(firstword $(CPUS)),$(ASSEMBLY))
+
+test-arm64-all: ## all tests as arm64 programs, on each emulated processor
+	@command -v $(QEMU) >/dev/null || { echo "$(QEMU) is missing: install qemu-user-static" >&2; exit 1; }
+	for cpu in $(CPUS); do echo "cpu $$cpu"; $(call emulated,$$cpu,./...); done
 
 test-devices: ## with the servers that boards and phones have: openssh-server, dropbear-bin, adb, qemu-user-static must be there
 	EDGENAS_CI=1 go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
 	EDGENAS_CI=1 go test -count 1 -timeout 20m -run Device ./cmd/edgenas
 
+test-faults: ## the same, and every fault on every device
+	EDGENAS_CI=all go test -count 1 ./devices/... ./internal/agent ./cmd/edgenas-agent
+	EDGENAS_CI=all go test -count 1 -timeout 45m -run Device ./cmd/edgenas
+
 fuzz: ## each fuzz target for FUZZTIME
-	@set -e; targets=$$(grep -rn --include '*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]*:func (.*)|\1:\2|'); \
+	@targets=$$(grep -rn --include '*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]*:func (.*)|\1:\2|'); \
 	[ -n "$$targets" ] || { echo "no fuzz target was found" >&2; exit 1; }; \
 	for t in $$targets; do go test -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) $${t%:*}; done
+
+fuzz-long: ## each fuzz target for a minute
+	$(MAKE) fuzz FUZZTIME=1m
 
 bench: COUNT     = 6
 bench: BENCH     = .
@@ -75,7 +92,7 @@ bench: TIME      = 20ms
 bench: PACKAGES  = $$(grep -rl --include '*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 bench: BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 bench: ## BENCH in PACKAGES (all), TIME for each, COUNT times in turn with the last commit (the one before it if nothing has changed)
-	@set -e; tmp=$$(mktemp -d); trap 'rm -rf $$tmp; git worktree prune' EXIT; \
+	@tmp=$$(mktemp -d); trap 'rm -rf $$tmp; git worktree prune' EXIT; \
 	base=HEAD; [ -n "$$(git status --porcelain)" ] || base=HEAD~; git worktree add --quiet --detach $$tmp/old $$base; \
 	echo "old.txt is $$(git log -1 --format='%h %s' $$base), new.txt $$([ $$base = HEAD ] && echo this tree with its changes || git log -1 --format='%h %s')"; \
 	for i in $$(seq $(COUNT)); do for tree in $$tmp/old .; do \
@@ -88,8 +105,10 @@ bench: ## BENCH in PACKAGES (all), TIME for each, COUNT times in turn with the l
 peers: ## edgenas beside PyTorch on this machine, into docs/PERFORMANCE.md; goes on where it was interrupted
 	go run ./peers $(PEERS)
 
-lint: ## gofmt, vet, staticcheck
+lint: COLUMNS = 121
+lint: ## gofmt, length of lines, vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt'ed:" $$bad >&2; exit 1; }
+	! LC_ALL=C.UTF-8 git grep -nE '^.{$(COLUMNS),}' -- '*.go' || { echo "these lines have more than 120 characters" >&2; exit 1; }
 	go vet ./...
 	GOARCH=arm64 go vet ./...
 	go run $(STATICCHECK) ./...
@@ -98,20 +117,22 @@ layers: ## the import policy, package comments, licence lines
 	go test -count 1 .
 
 notice: ## NOTICE names every module that a program links
-	@set -e; modules=$$(for os in linux windows darwin; do GOOS=$$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' $(PROGRAMS:%=./cmd/%); done | sort -u); \
+	@modules=$$(for os in linux windows darwin; do GOOS=$$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' $(PROGRAMS:%=./cmd/%); done | sort -u); \
 	[ -n "$$modules" ]; for m in $$modules; do \
 		grep -qE "^ +$$m( |\$$)" NOTICE || { echo "NOTICE does not name $$m" >&2; exit 1; }; \
 	done
 
 generate: ## everything that is generated, anew: fails if a file changes
-	@set -e; sum() { git ls-files -co --exclude-standard -z | xargs -0 cksum; }; \
+	@sum() { git ls-files -co --exclude-standard -z | xargs -0 cksum; }; \
 	before=$$(sum); go generate ./...; go run ./internal/dataset/embedded/make.go; after=$$(sum); \
 	[ "$$before" = "$$after" ] || { echo "generated files have changed: see git diff" >&2; exit 1; }
 
 onnx: ## an exported model, by the checker and the runtime that others use
 	python3 export/testdata/onnx_check.py export/testdata/cell.onnx export/testdata/cell.inputs export/testdata/cell.logits
 
-check: lint layers notice generate noasm onnx fuzz dist test-arm64
+check: lint layers notice generate noasm onnx fuzz dist test-arm64 ## what CI runs beside the tests
+
+check-all: test check race test-faults test-arm64-all fuzz-long ## everything: before a release, and where a kernel, a device or a format changed
 
 clean:
 	rm -rf bin dist $(EMBEDDED)
