@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/internal/bench"
+	"github.com/edgenas/edgenas/internal/fault"
 )
 
 func (a *app) benchCommand() *cobra.Command {
@@ -74,7 +75,7 @@ func (a *app) benchOpsCommand() *cobra.Command {
 			}
 			chosen := bench.Match(bench.Ops(), match)
 			if len(chosen) == 0 {
-				return usagef("--match %q: there is no such operation", match)
+				return fault.Usagef("--match %q: there is no such operation", match)
 			}
 			return a.benchmarks(c.Context(), len(chosen), func(ctx context.Context, i int) (benchResult, error) {
 				return chosen[i].Run(ctx, a.workers(), during)
@@ -110,7 +111,7 @@ func (a *app) benchLimitsCommand() *cobra.Command {
 // benchTime is how long a measurement takes.
 func benchTime(seconds float64) (time.Duration, error) {
 	if !(seconds > 0 && seconds <= 3600) {
-		return 0, usagef("--seconds %v: want more than 0, up to 3600", seconds)
+		return 0, fault.Usagef("--seconds %v: want more than 0, up to 3600", seconds)
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
 }
@@ -123,7 +124,7 @@ func (a *app) benchmarks(ctx context.Context, n int, run func(ctx context.Contex
 	for i := range n {
 		r, err := run(ctx, i)
 		if spec := (*bench.SpecError)(nil); errors.As(err, &spec) {
-			return usageError{err}
+			return fault.New(fault.Usage, err)
 		}
 		if err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/report"
 )
@@ -23,11 +25,11 @@ samples. All files must be of the same device and runtime.`,
 		Args:    arguments(2, 1000),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" {
-				return usagef("-o is needed: the file to write")
+				return fault.Usagef("-o is needed: the file to write")
 			}
 			p, err := profiles.Load(args[0])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			for _, path := range args[1:] {
 				q, err := profiles.Load(path)
@@ -35,7 +37,7 @@ samples. All files must be of the same device and runtime.`,
 					err = p.Add(q)
 				}
 				if err != nil {
-					return profileError{fmt.Errorf("%s: %w", path, err)}
+					return fault.Errorf(fault.Profile, "%s: %w", path, err)
 				}
 			}
 			if err := p.Save(out); err != nil {
@@ -80,12 +82,12 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 			for i, path := range args {
 				var err error
 				if p[i], err = profiles.Load(path); err != nil {
-					return profileError{err}
+					return fault.New(fault.Profile, err)
 				}
 			}
 			d, err := profiles.Diff(p[0], p[1])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			if plot != "" {
 				if err := report.WriteDiff(plot, d, circumstances(p[0]), circumstances(p[1])); err != nil {
@@ -99,7 +101,7 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 				}
 				fmt.Fprintf(w, "\n%10s %10s %7s\n", "A", "B", "B/A")
 				for _, e := range d.Entries[:min(shownDiffs, len(d.Entries))] {
-					fmt.Fprintf(w, "%10s %10s %7.3f  %s\n", milliseconds(e.AS), milliseconds(e.BS), e.Ratio, e.Key)
+					fmt.Fprintf(w, "%10s %10s %7.3f  %s\n", wording.Seconds(e.AS), wording.Seconds(e.BS), e.Ratio, e.Key)
 				}
 				if more := len(d.Entries) - shownDiffs; more > 0 {
 					fmt.Fprintf(w, "and %d more, which differ less\n", more)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/report"
 )
 
@@ -25,11 +27,11 @@ func (a *app) reportCommand() *cobra.Command {
 			for _, dir := range dirs {
 				if err := report.WriteFile(dir); err != nil {
 					if errors.Is(err, report.ErrNoRun) {
-						return usageError{err}
+						return fault.New(fault.Usage, err)
 					}
-					return dataError{err}
+					return fault.New(fault.Data, err)
 				}
-				res.Reports = append(res.Reports, runDir(dir).path(reportFile))
+				res.Reports = append(res.Reports, runfile.Dir(dir).Path(runfile.ReportName))
 			}
 			return a.result(res, func(w io.Writer) {
 				for _, f := range res.Reports {
