@@ -61,7 +61,8 @@ var layers = []struct{ pkg, may string }{
 	{"internal/run", "ops arch profiles predict latency search train export report internal/native internal/infer" +
 		" internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors internal/atomicfile" +
 		" internal/version internal/inventory internal/target internal/runfile" + telling},
-	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version internal/wire"},
+	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
+		" internal/wire"},
 	{"examples/betadecay", "internal/dataset"},
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
@@ -106,7 +107,8 @@ func sources(t *testing.T) (code, tests []source) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && name != "." && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")) {
+		skipped := d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
+		if d.IsDir() && name != "." && skipped {
 			return filepath.SkipDir // as the go tool does
 		}
 		if filepath.Ext(name) != ".go" {

@@ -123,9 +123,12 @@ func searchCharts(points []*point, r runfile.Summary) []chart {
 	k.add(wide, "Accuracy", percent, nil, nil,
 		k.smooth("training", "c3", func(p *point) *float64 { return p.AccuracyTrain }),
 		k.smooth("validation", "c1", func(p *point) *float64 { return p.AccuracyVal }))
-	k.add(wide, "Multiplier λ of the budget", plain, nil, nil, k.series("λ", "c7", func(p *point) *float64 { return p.Lambda }))
-	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100}, k.series("of the greatest possible", "c2", func(p *point) *float64 { return p.AlphaEntropy }))
-	k.add(wide, "Skip connections", percent, nil, &reach{0, 100}, k.series("share of the derived cell", "c1", func(p *point) *float64 { return p.SkipShare }))
+	k.add(wide, "Multiplier λ of the budget", plain, nil, nil,
+		k.series("λ", "c7", func(p *point) *float64 { return p.Lambda }))
+	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100},
+		k.series("of the greatest possible", "c2", func(p *point) *float64 { return p.AlphaEntropy }))
+	k.add(wide, "Skip connections", percent, nil, &reach{0, 100},
+		k.series("share of the derived cell", "c1", func(p *point) *float64 { return p.SkipShare }))
 	return k.charts
 }
 

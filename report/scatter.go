@@ -48,7 +48,8 @@ func compare(p *profiles.Profile, r runfile.Summary) scatter {
 	s.describe(v, table.Constant())
 	if r.LatencyPredictedS != nil && r.LatencyMeasuredS != nil {
 		s.Found = true
-		cases = append(cases, predict.Case{Arch: "the found network", PredictedS: *r.LatencyPredictedS, MeasuredS: *r.LatencyMeasuredS})
+		cases = append(cases, predict.Case{Arch: "the found network", PredictedS: *r.LatencyPredictedS,
+			MeasuredS: *r.LatencyMeasuredS})
 	}
 	s.draw(cases)
 	if s.Found {

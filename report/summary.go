@@ -97,7 +97,8 @@ func tiles(r runfile.Summary) []tile {
 	add("Predicted", r.LatencyPredictedS, latency, note)
 	note = "median"
 	if r.LatencyMeasuredP90S != nil && r.LatencyMeasuredP99S != nil {
-		note = fmt.Sprintf("p90"+space+"%s · p99"+space+"%s", latency(*r.LatencyMeasuredP90S), latency(*r.LatencyMeasuredP99S))
+		note = fmt.Sprintf("p90"+space+"%s · p99"+space+"%s", latency(*r.LatencyMeasuredP90S),
+			latency(*r.LatencyMeasuredP99S))
 	}
 	add("Measured", r.LatencyMeasuredS, latency, note)
 	note = ""
@@ -154,7 +155,8 @@ func (s *summary) addBars(r runfile.Summary) {
 	case r.LatencyPredictedHiS != nil:
 		s.Ticks = "Tick: upper end of the prediction."
 	}
-	add("measured", "c2", r.LatencyMeasuredS, map[string]*float64{"p90": r.LatencyMeasuredP90S, "p99": r.LatencyMeasuredP99S}, "p90", "p99")
+	add("measured", "c2", r.LatencyMeasuredS,
+		map[string]*float64{"p90": r.LatencyMeasuredP90S, "p99": r.LatencyMeasuredP99S}, "p90", "p99")
 }
 
 func facts(run Run) []fact {
@@ -191,7 +193,8 @@ func facts(run Run) []fact {
 		}
 		return fmt.Sprintf("%s for %g epochs", wall(s), tenth(*r.TrainEpochs))
 	})
-	number("ONNX check", r.ONNXMaxDifference, func(d float64) string { return fmt.Sprintf("logits differ by at most %.1g", d) })
+	number("ONNX check", r.ONNXMaxDifference,
+		func(d float64) string { return fmt.Sprintf("logits differ by at most %.1g", d) })
 	add("Started", r.Date)
 	add("Version", r.Version)
 	return f

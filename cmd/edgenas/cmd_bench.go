@@ -44,13 +44,17 @@ the first.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Seed = a.seed
-			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) { return s.Run(ctx, a.workers()) })
+			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) {
+				return s.Run(ctx, a.workers())
+			})
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&s.Space, "space", "darts", "search space: nb201, darts or mbconv")
 	f.StringVar(&s.Path, "path", bench.Mixture, "what is trained: mixture, gdas or retrain")
-	f.StringVar(&s.Arch, "arch", "", "network to retrain, in the space's notation (default the published DARTS_V2 and Proxyless-Mobile; three 3×3 convolutions in nb201)")
+	f.StringVar(&s.Arch, "arch", "",
+		"network to retrain, in the space's notation (default the published DARTS_V2 and Proxyless-Mobile;"+
+			" three 3×3 convolutions in nb201)")
 	f.IntVar(&s.Batch, "batch", 64, "images a step")
 	f.IntVar(&s.Channels, "channels", 0, "channels of the first stage; 0: as in the literature")
 	f.IntVar(&s.Cells, "cells", 0, "cells (nb201, mbconv: of a stage); 0: as in the literature")
@@ -82,7 +86,8 @@ func (a *app) benchOpsCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&match, "match", "", "only operations with this in their name, which is like conv3x3/n=32/c=32/size=32")
+	c.Flags().StringVar(&match, "match", "",
+		"only operations with this in their name, which is like conv3x3/n=32/c=32/size=32")
 	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each measurement")
 	return c
 }

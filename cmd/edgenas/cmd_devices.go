@@ -81,7 +81,8 @@ ssh://alias with an alias of ~/.ssh/config.`,
 				if adb != "" {
 					fmt.Fprintf(w, "%-24s no phones: %s\n", "adb", adb)
 				}
-				fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n", "ssh://user@host")
+				fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n",
+					"ssh://user@host")
 			})
 		},
 	}

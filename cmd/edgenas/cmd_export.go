@@ -29,9 +29,10 @@ func (a *app) exportCommand() *cobra.Command {
 		Long: `export folds batch norms, prunes dead edges and writes one ONNX file. With
 --check the file is read back by a second, independent reader and its logits
 are compared with the trained network's on test images.`,
-		Example: "  edgenas export --arch out/first/architecture.json --weights out/first/weights.safetensors -o model.onnx --check",
-		Args:    arguments(0, 0),
-		RunE:    func(*cobra.Command, []string) error { return a.runExport(o) },
+		Example: "  edgenas export --arch out/first/architecture.json --weights out/first/weights.safetensors" +
+			" -o model.onnx --check",
+		Args: arguments(0, 0),
+		RunE: func(*cobra.Command, []string) error { return a.runExport(o) },
 	}
 	o.AddFlags(c.Flags())
 	return c

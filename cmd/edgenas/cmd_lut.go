@@ -217,8 +217,8 @@ func (o *validateOptions) draw(n *inventory.Inventory, p *profiles.Profile, tabl
 }
 
 func writeValidation(w io.Writer, v predict.Validation) {
-	fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%, within ±5 %%: %.0f %%, within ±10 %%: %.0f %%",
-		v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
+	fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%,"+
+		" within ±5 %%: %.0f %%, within ±10 %%: %.0f %%", v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
 	if v.Spearman != nil {
 		fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
 	}

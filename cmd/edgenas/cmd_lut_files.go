@@ -59,7 +59,8 @@ samples. All files must be of the same device and runtime.`,
 
 // circumstances say in a line where and how a profile was measured.
 func circumstances(p *profiles.Profile) string {
-	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, p.Protocol.InMode(), p.Protocol.Date)
+	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads,
+		p.Protocol.InMode(), p.Protocol.Date)
 }
 
 // shownDiffs is how many entries lut diff shows to people.
@@ -106,13 +107,15 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 				if more := len(d.Entries) - shownDiffs; more > 0 {
 					fmt.Fprintf(w, "and %d more, which differ less\n", more)
 				}
-				fmt.Fprintf(w, "\n%d operations: B takes %.3f times as long (median); differences: median %.1f %%, 95th percentile %.1f %%", d.N, d.Ratio, 100*d.Median, 100*d.P95)
+				fmt.Fprintf(w, "\n%d operations: B takes %.3f times as long (median); differences: median %.1f %%,"+
+					" 95th percentile %.1f %%", d.N, d.Ratio, 100*d.Median, 100*d.P95)
 				if d.Spearman != nil {
 					fmt.Fprintf(w, "; Spearman %.3f", *d.Spearman)
 				}
 				fmt.Fprintln(w)
 				if d.Drift != nil {
-					fmt.Fprintf(w, "the sentinel takes %.3f times as long; without that: median %.1f %%, 95th percentile %.1f %%\n", *d.Drift, 100**d.CorrectedMedian, 100**d.CorrectedP95)
+					fmt.Fprintf(w, "the sentinel takes %.3f times as long; without that: median %.1f %%, 95th percentile %.1f %%\n",
+						*d.Drift, 100**d.CorrectedMedian, 100**d.CorrectedP95)
 				}
 				if len(d.OnlyA)+len(d.OnlyB) > 0 {
 					fmt.Fprintf(w, "only in A: %d operations, only in B: %d\n", len(d.OnlyA), len(d.OnlyB))

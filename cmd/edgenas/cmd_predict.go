@@ -81,7 +81,8 @@ func (a *app) runPredict(ctx context.Context, o predictOptions, file string) err
 		t.Upper(e, confidence), confidence, t.Constant()}
 	return a.result(res, func(w io.Writer) {
 		fmt.Fprintf(w, "predicted  %s, at most %s with %.0f %% confidence, on %s, %s runtime, %d thread(s), %s\n",
-			wording.Seconds(res.PredictedS), wording.Seconds(res.UpperS), 100*confidence, res.Device, res.Runtime, res.Threads, res.Mode)
+			wording.Seconds(res.PredictedS), wording.Seconds(res.UpperS), 100*confidence, res.Device, res.Runtime,
+			res.Threads, res.Mode)
 	})
 }
 

@@ -149,7 +149,8 @@ func measuredProfile(path string, p *profiles.Profile) measured {
 }
 
 func (m measured) write(w io.Writer) {
-	fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", m.Profile, m.Entries, m.Failed, m.Networks, m.Device)
+	fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", m.Profile, m.Entries, m.Failed, m.Networks,
+		m.Device)
 	if m.Throttled > 0 {
 		fmt.Fprintf(w, "throttled: the device was slowed down while %d of these %d were measured, which carry a warning:"+
 			" let it cool (--max-temp), end other programs, or measure --mode sustained\n", m.Throttled, m.Entries+m.Networks)

@@ -232,7 +232,8 @@ func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
 		took, how = *r.LatencyMeasuredS, "when measured"
 	}
 	return fault.Errorf(fault.Verify, "the network takes %s %s, over the budget of %s: search again with a budget of %s",
-		wording.Seconds(took), how, wording.Seconds(r.LatencyBudgetS), wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
+		wording.Seconds(took), how, wording.Seconds(r.LatencyBudgetS),
+		wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
 }
 
 // summarise tells a person what was found and where it is.
@@ -253,7 +254,8 @@ func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
 			target.Flags(r.InferThreads, r.Cluster, r.Mode))
 	}
 	fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\n", 100*r.TestAccuracy, r.TestImages)
-	fmt.Fprintf(w, "network    %s: %d parameters, %.1f M multiply-accumulates\n", r.Architecture, r.Params, float64(r.MACs)/1e6)
+	fmt.Fprintf(w, "network    %s: %d parameters, %.1f M multiply-accumulates\n", r.Architecture, r.Params,
+		float64(r.MACs)/1e6)
 	fmt.Fprintf(w, "files      %s, %s\n", dir.Path(runfile.ModelName), dir.Path(runfile.ReportName))
 	for _, text := range r.Warnings {
 		fmt.Fprintf(w, "warning    %s\n", text)

@@ -97,7 +97,8 @@ func (a *app) runTrain(ctx context.Context, o trainOptions) error {
 	if err := ar.WriteFile(dir.Path(runfile.ArchitectureName)); err != nil {
 		return err
 	}
-	res := trained{Architecture: ar.Space.Notation(ar.Choice), TestImages: set.Test.Len(), Weights: dir.Path(runfile.WeightsName)}
+	res := trained{Architecture: ar.Space.Notation(ar.Choice), TestImages: set.Test.Len(),
+		Weights: dir.Path(runfile.WeightsName)}
 	if res.TestAccuracy, err = run.Accuracy(ctx, ar, weights, set, a.workers()); err != nil {
 		return err
 	}
@@ -110,7 +111,8 @@ func (a *app) runTrain(ctx context.Context, o trainOptions) error {
 	}
 	res.TrainWallS = wall.Seconds()
 	return a.result(res, func(w io.Writer) {
-		fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\nfiles      %s\n", 100*res.TestAccuracy, res.TestImages, res.Weights)
+		fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\nfiles      %s\n", 100*res.TestAccuracy, res.TestImages,
+			res.Weights)
 	})
 }
 

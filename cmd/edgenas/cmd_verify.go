@@ -108,16 +108,13 @@ func (a *app) runVerify(ctx context.Context, o verifyOptions, file string) error
 
 // verify measures the model and puts beside it what it says of itself.
 func (a *app) verify(ctx context.Context, o verifyOptions, m *onnx.Model, file string) (res verified, err error) {
-	if o.target.Device == "" || o.target.Device == string(devices.Local) { // here, in this process of its own
-		g, w, err := m.Graph(1)
-		if err != nil {
-			return res, fault.New(fault.Data, err)
-		}
-		res.Verification, err = target.VerifyHere(ctx, g, w, o.target.Options, a.seed)
-		if err != nil {
-			return res, err
-		}
-	} else if res.Verification, err = a.targets().Of(o.target.Options).Verify(ctx, file, cmp.Or(o.target.Mode, profiles.Burst)); err != nil {
+	on := o.target.Options
+	if on.Device == "" || on.Device == string(devices.Local) { // here, in this process of its own
+		res.Verification, err = verifyHere(ctx, m, on, a.seed)
+	} else {
+		res.Verification, err = a.targets().Of(on).Verify(ctx, file, cmp.Or(on.Mode, profiles.Burst))
+	}
+	if err != nil {
 		return res, err
 	}
 	if p, ok := run.ReadPrediction(m.Metadata); ok {
@@ -133,6 +130,16 @@ func (a *app) verify(ctx context.Context, o verifyOptions, m *onnx.Model, file s
 	return res, nil
 }
 
+// verifyHere measures the model in this process.
+func verifyHere(ctx context.Context, m *onnx.Model, on target.Options, seed uint64) (
+	v latency.Verification, err error) {
+	g, w, err := m.Graph(1)
+	if err != nil {
+		return v, fault.New(fault.Data, err)
+	}
+	return target.VerifyHere(ctx, g, w, on, seed)
+}
+
 func (v verified) write(w io.Writer) {
 	fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s), %s p90, %s p95, %s p99 on %s, %s runtime, %d thread(s), %s\n",
 		wording.Seconds(v.MedianS), wording.Seconds(v.LoS), wording.Seconds(v.HiS), wording.Seconds(v.P90S),
@@ -141,7 +148,8 @@ func (v verified) write(w io.Writer) {
 	case v.PredictedOn != "":
 		fmt.Fprintf(w, "predicted  %s on %s\n", wording.Seconds(*v.PredictedS), v.PredictedOn)
 	case v.PredictedS != nil:
-		fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", wording.Seconds(*v.PredictedS), 100*(v.MedianS / *v.PredictedS - 1))
+		fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", wording.Seconds(*v.PredictedS),
+			100*(v.MedianS / *v.PredictedS - 1))
 	}
 	for _, text := range v.Warnings {
 		fmt.Fprintf(w, "warning    %s\n", text)

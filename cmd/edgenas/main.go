@@ -157,7 +157,8 @@ operations there, searches, trains, exports ONNX and verifies it there.
 		return nil
 	}
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
-		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(), a.reportCommand(), a.versionCommand())
+		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(),
+		a.reportCommand(), a.versionCommand())
 	return root
 }
 

@@ -26,13 +26,15 @@ type targetOptions struct {
 // AddFlags adds the flags of all commands that measure.
 func (o *targetOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Device, "device", "",
-		"where to measure: local, ssh://[user@]host[:port], adb or adb:SERIAL; without it and with --profile, nothing is measured")
+		"where to measure: local, ssh://[user@]host[:port], adb or adb:SERIAL;"+
+			" without it and with --profile, nothing is measured")
 	f.StringVar(&o.Runtime, "runtime", infer.Name, "what runs the network: native")
 	f.IntVar(&o.InferThreads, "infer-threads", 1, "threads of the measured runtime")
 	f.StringVar(&o.Cluster, "cluster", "",
 		"cores to measure on: big, little or a mask such as 0xf0; without it, the fastest that may be used")
 	f.BoolVar(&o.Keep, "keep", false, "leave the agent on the device, so that it need not be copied again")
-	f.StringVar(&o.DeviceDir, "device-dir", "", "folder on the device for the agent, if the usual one cannot hold programs")
+	f.StringVar(&o.DeviceDir, "device-dir", "",
+		"folder on the device for the agent, if the usual one cannot hold programs")
 }
 
 // addRounds adds the flags of commands that measure a table.
@@ -51,7 +53,8 @@ func (o *targetOptions) addMode(f *pflag.FlagSet) {
 
 func (o *targetOptions) addProfile(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.profiles, "profile", nil, "profile file of the device")
-	f.BoolVar(&o.AllowEmulated, "allow-emulated", false, "take timings that were measured under emulation, which are not valid")
+	f.BoolVar(&o.AllowEmulated, "allow-emulated", false,
+		"take timings that were measured under emulation, which are not valid")
 }
 
 // check is a usage error where a value makes no sense.

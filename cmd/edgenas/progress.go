@@ -86,7 +86,8 @@ func (s *stage) update(done int, text string) {
 		s.bar.SetCurrent(int64(done))
 	case s.out != nil && time.Since(s.last) >= s.every:
 		s.last = time.Now()
-		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done), int64(s.total)), text)
+		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done), int64(s.total)),
+			text)
 	}
 }
 

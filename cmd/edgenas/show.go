@@ -47,7 +47,8 @@ func (a *app) show(e event.Event) {
 		s.text = fmt.Sprintf("epoch %d  loss %.3f  α entropy %.2f  expected %s  derived %s", e.Epoch, e.LossTrain,
 			e.AlphaEntropy, wording.Seconds(e.ExpectedLatencyS), wording.Seconds(e.DerivedLatencyS))
 	case event.TrainPoint:
-		s.text = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", e.Epoch, e.Epochs, e.LossTrain, 100*e.AccuracyTrain)
+		s.text = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", e.Epoch, e.Epochs, e.LossTrain,
+			100*e.AccuracyTrain)
 	case event.Candidate:
 		if e.Chosen {
 			s.text = fmt.Sprintf("%s, predicted %s", e.Architecture, wording.Seconds(e.PredictedS))
@@ -55,7 +56,8 @@ func (a *app) show(e event.Event) {
 			a.note("%s takes %s when measured, over the budget: next", e.Architecture, wording.Seconds(e.MeasuredS))
 		}
 	case event.Guard:
-		a.note("%s, %s runtime, %d thread(s): guard band %.1f %% (%s)", e.Device, e.Runtime, e.Threads, 100*e.Relative, e.Basis)
+		a.note("%s, %s runtime, %d thread(s): guard band %.1f %% (%s)", e.Device, e.Runtime, e.Threads, 100*e.Relative,
+			e.Basis)
 	case event.Note:
 		a.note("%s", e.Text)
 	case event.Warning:

@@ -173,7 +173,8 @@ func TestSampleSmallest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if largest, fifth := slices.Max(costs(small)), costs(usual)[40]; len(small) != 20 || largest > fifth {
-			t.Errorf("%s: %d networks of up to %.3g MACs: a fifth of all have at most %.3g", n.space.Name(), len(small), largest, fifth)
+			t.Errorf("%s: %d networks of up to %.3g MACs: a fifth of all have at most %.3g", n.space.Name(), len(small), largest,
+				fifth)
 		}
 		for i := range small {
 			if small[i].Arch != again[i].Arch {

@@ -64,8 +64,8 @@ func (j *job) predicted(a arch.Architecture) (res runfile.Result, err error) {
 	}
 	count := g.Count()
 	res = runfile.Result{Command: r.Command, Space: r.Space, Size: r.Size, Method: r.Method, Seed: r.Seed,
-		Dataset: r.Dataset, Device: p.Device.Name(), Runtime: p.Runtime.Name, InferThreads: p.Runtime.Threads, Cluster: p.Runtime.Cluster,
-		Mode: p.Protocol.InMode(), LatencyBudgetS: r.LatencyBudgetS, LatencyPredictedS: e.Seconds,
+		Dataset: r.Dataset, Device: p.Device.Name(), Runtime: p.Runtime.Name, InferThreads: p.Runtime.Threads,
+		Cluster: p.Runtime.Cluster, Mode: p.Protocol.InMode(), LatencyBudgetS: r.LatencyBudgetS, LatencyPredictedS: e.Seconds,
 		LatencyPredictedHiS: j.costs.table.Upper(e, r.Confidence), Confidence: r.Confidence,
 		GuardBand: j.guard.Relative, GuardBasis: j.guard.Basis, Params: count.Params, MACs: count.MACs,
 		Architecture: a.Space.Notation(a.Choice), ONNX: runfile.ModelName, TestImages: j.set.Test.Len(),

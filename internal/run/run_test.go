@@ -102,7 +102,8 @@ func request(t *testing.T, host Host, budget float64) Request {
 		t.Fatal(err)
 	}
 	q := Request{Dir: runfile.Dir(filepath.Join(t.TempDir(), "run")), Images: set, Host: host}
-	q.Request = runfile.Request{Command: "test", Seed: 1, LatencyBudgetS: budget, Confidence: 0.95, Space: "nb201", Size: tiny,
+	q.Request = runfile.Request{Command: "test", Seed: 1, LatencyBudgetS: budget, Confidence: 0.95, Space: "nb201",
+		Size:        tiny,
 		SearchCells: 1, SearchChannels: 4, Method: search.DefaultMethod, Dataset: data, DataDigest: set.Digest,
 		Target: target.Default(), Search: search.DefaultConfig(), Train: train.DefaultConfig()}
 	q.Profile = board(t, n)
@@ -166,7 +167,8 @@ func TestEvents(t *testing.T) {
 			files = append(files, filepath.Base(e.Path))
 		}
 	}
-	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.ArchitectureName, runfile.WeightsName,
+	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.ArchitectureName,
+		runfile.WeightsName,
 		runfile.ModelName, runfile.ResultName, runfile.ReportName}
 	if !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)
@@ -240,7 +242,8 @@ func TestRefusedBeforeWork(t *testing.T) {
 			t.Errorf("%s: the folder is there", c.name)
 		}
 	}
-	if _, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t), func(event.Event) {}); fault.Code(err) != fault.Usage {
+	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t), func(event.Event) {})
+	if fault.Code(err) != fault.Usage {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

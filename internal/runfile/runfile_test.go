@@ -49,7 +49,8 @@ func TestReadsOldRequests(t *testing.T) {
 	if r.Train != recipe {
 		t.Errorf("train %+v, want %+v", r.Train, recipe)
 	}
-	if size := (arch.Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}); r.Size != size || r.Space != "nb201" ||
+	size := arch.Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}
+	if r.Size != size || r.Space != "nb201" ||
 		r.SearchChannels != 16 || r.LatencyBudgetS != 0.002 || r.Folder != "/home/ada/boards" {
 		t.Errorf("%+v", r)
 	}
@@ -165,7 +166,8 @@ func TestCreate(t *testing.T) {
 	for _, name := range []string{TrainCheckpoint, ResultName, HistoryName, RequestName} {
 		put(t, dir, name, "{}")
 		var taken *TakenError
-		if err := dir.Create(); !errors.As(err, &taken) || taken.File != name || !strings.Contains(err.Error(), "choose another folder") {
+		err := dir.Create()
+		if !errors.As(err, &taken) || taken.File != name || !strings.Contains(err.Error(), "choose another folder") {
 			t.Errorf("with %s: %v", name, err)
 		}
 	}
@@ -198,12 +200,14 @@ func TestCheckpoint(t *testing.T) {
 	}
 	var broken *BrokenError
 	put(t, dir, TrainCheckpoint, string(data[:20]))
-	if _, err := dir.Wall(TrainCheckpoint); !errors.As(err, &broken) || !strings.Contains(err.Error(), "delete it and resume") {
+	_, err = dir.Wall(TrainCheckpoint)
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "delete it and resume") {
 		t.Errorf("a checkpoint that is cut: %v", err)
 	}
 	data[len(data)-1] ^= 1
 	put(t, dir, TrainCheckpoint, string(data))
-	if _, err := dir.ReadCheckpoint(TrainCheckpoint); !errors.As(err, &broken) || !strings.Contains(err.Error(), "digest") {
+	_, err = dir.ReadCheckpoint(TrainCheckpoint)
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "digest") {
 		t.Errorf("a checkpoint that was changed: %v", err)
 	}
 }

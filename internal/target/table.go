@@ -105,8 +105,8 @@ func Lacks(p *profiles.Profile, n *inventory.Inventory, o Options) error {
 	}
 	s := n.Space().Size()
 	return fmt.Errorf("%s: %w; on that device: edgenas profile --space %s --cells %d --channels %d --image %d"+
-		" --colours %d --classes %d%s --only-missing -o %s", o.Profile, err, n.Space().Name(), s.Cells, s.Channels, s.Image, s.Colours,
-		s.Classes, Flags(o.InferThreads, p.Runtime.Cluster, p.Protocol.InMode()), wording.Quote(o.Profile))
+		" --colours %d --classes %d%s --only-missing -o %s", o.Profile, err, n.Space().Name(), s.Cells, s.Channels, s.Image,
+		s.Colours, s.Classes, Flags(o.InferThreads, p.Runtime.Cluster, p.Protocol.InMode()), wording.Quote(o.Profile))
 }
 
 // Table is the profile as a latency table; with a live target, what it lacks
