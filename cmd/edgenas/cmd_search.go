@@ -236,6 +236,14 @@ func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
 		wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
 }
 
+// quantile writes a quantile after the median, if it is known.
+func quantile(name string, s *float64) string {
+	if s == nil || *s == 0 {
+		return ""
+	}
+	return ", " + wording.Seconds(*s) + " " + name
+}
+
 // summarise tells a person what was found and where it is.
 func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
 	fmt.Fprintf(w, "budget     %s on %s, %s runtime\n", wording.Seconds(r.LatencyBudgetS), r.Device, r.Runtime)
@@ -246,8 +254,8 @@ func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
 		if *r.LatencyMeasuredS > r.LatencyBudgetS {
 			kept = "OVER the budget"
 		}
-		fmt.Fprintf(w, "measured   %s median, %s p90, %s p99: %s\n", wording.Seconds(*r.LatencyMeasuredS),
-			wording.Seconds(*r.LatencyMeasuredP90S), wording.Seconds(*r.LatencyMeasuredP99S), kept)
+		fmt.Fprintf(w, "measured   %s median%s%s: %s\n", wording.Seconds(*r.LatencyMeasuredS),
+			quantile("p90", r.LatencyMeasuredP90S), quantile("p99", r.LatencyMeasuredP99S), kept)
 	} else {
 		fmt.Fprintf(w, "measured   not yet; on the device: edgenas verify %s --latency-budget %v%s\n",
 			wording.Quote(dir.Path(runfile.ModelName)), time.Duration(math.Round(1e9*r.LatencyBudgetS)),

@@ -141,9 +141,9 @@ func verifyHere(ctx context.Context, m *onnx.Model, on target.Options, seed uint
 }
 
 func (v verified) write(w io.Writer) {
-	fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s), %s p90, %s p95, %s p99 on %s, %s runtime, %d thread(s), %s\n",
-		wording.Seconds(v.MedianS), wording.Seconds(v.LoS), wording.Seconds(v.HiS), wording.Seconds(v.P90S),
-		wording.Seconds(v.P95S), wording.Seconds(v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
+	fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s)%s%s%s on %s, %s runtime, %d thread(s), %s\n",
+		wording.Seconds(v.MedianS), wording.Seconds(v.LoS), wording.Seconds(v.HiS), quantile("p90", &v.P90S),
+		quantile("p95", &v.P95S), quantile("p99", &v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
 	switch {
 	case v.PredictedOn != "":
 		fmt.Fprintf(w, "predicted  %s on %s\n", wording.Seconds(*v.PredictedS), v.PredictedOn)

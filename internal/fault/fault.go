@@ -83,6 +83,7 @@ var knownErrors = []struct {
 }{
 	{Usage, typed[*devices.AddressError]},
 	{Usage, typed[*runfile.TakenError]},
+	{Usage, typed[*runfile.BusyError]},
 	{Device, oneOf(devices.ErrUnreachable, devices.ErrLost, devices.ErrCorrupt, devices.ErrNoSpace, devices.ErrTooMuch,
 		wire.ErrUntrusted)},
 	{Infeasible, typed[*search.InfeasibleError]},

@@ -41,7 +41,7 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		if err != nil {
 			return none, err
 		}
-		res.LatencyMeasuredS, res.LatencyMeasuredP90S, res.LatencyMeasuredP99S = &v.MedianS, &v.P90S, &v.P99S
+		res.LatencyMeasuredS, res.LatencyMeasuredP90S, res.LatencyMeasuredP99S = &v.MedianS, known(v.P90S), known(v.P99S)
 		res.Warnings = append(res.Warnings, v.Warnings...)
 	}
 	res.Judge()
@@ -49,6 +49,14 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		return none, err
 	}
 	return res, j.written(runfile.ReportName, report.WriteFile(string(j.dir)))
+}
+
+// known is a quantile, or nil for one that was left out.
+func known(s float64) *float64 {
+	if s == 0 {
+		return nil
+	}
+	return &s
 }
 
 // predicted is what is known of the result before anything is measured.

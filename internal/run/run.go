@@ -162,6 +162,11 @@ func (j *job) begin(ctx context.Context) (none runfile.Result, err error) {
 	if err := j.dir.Create(); err != nil {
 		return none, err
 	}
+	unlock, err := j.dir.Lock()
+	if err != nil {
+		return none, err
+	}
+	defer unlock()
 	if r.Profile != "" {
 		if err := j.written(runfile.ProfileName, p.Save(j.dir.Path(runfile.ProfileName))); err != nil {
 			return none, err
@@ -193,6 +198,11 @@ func (j *job) resume(ctx context.Context) (none runfile.Result, err error) {
 		}
 		return res, err
 	}
+	unlock, err := j.dir.Lock()
+	if err != nil {
+		return none, err
+	}
+	defer unlock()
 	r := &j.request
 	if j.set, err = OpenImages(r.Data(), r.Seed); err != nil {
 		return none, err
@@ -232,7 +242,8 @@ func (j *job) work(ctx context.Context) (none runfile.Result, err error) {
 		}
 		j.note("training takes about %v", use)
 	}
-	t := Training{Dir: j.dir, Architecture: architecture, Images: j.set, Recipe: r.Train, Cutout: r.Cutout, Host: j.Host}
+	t := Training{Dir: j.dir, Architecture: architecture, Images: j.set, Recipe: r.Train, Cutout: r.Cutout,
+		Locked: true, Host: j.Host}
 	weights, err := t.Run(ctx, j.sink)
 	if err != nil {
 		return none, err

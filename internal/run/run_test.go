@@ -204,6 +204,14 @@ func TestResume(t *testing.T) {
 	if fault.Code(err) != fault.Interrupted || !ok || last.Result != nil || !errors.Is(last.Err, context.Canceled) {
 		t.Errorf("%v, %+v", err, last)
 	}
+	unlock, err := torn.Dir.Lock() // as another process that works on it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); fault.Code(err) != fault.Usage {
+		t.Errorf("a run that another process works on: %v", err)
+	}
+	unlock()
 	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ type Training struct {
 	Images       *dataset.Set
 	Recipe       train.Config
 	Cutout       int
+	Locked       bool // the folder is locked already
 	Host
 }
 
@@ -37,6 +38,13 @@ func (t Training) Run(ctx context.Context, events event.Sink) (ops.Weights, erro
 			return nil, t.Dir.Broken(runfile.WeightsName, err)
 		}
 		return f.Weights, nil
+	}
+	if !t.Locked {
+		unlock, err := t.Dir.Lock()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 	}
 	epochs, err := TrainEpochs(t.Recipe, t.Architecture, t.Images.Train.Len())
 	if err != nil {
