@@ -27,6 +27,11 @@ func WriteFile(dir string) error {
 	if err != nil {
 		return err
 	}
+	return run.WriteFile(dir)
+}
+
+// WriteFile writes dir/report.html.
+func (run Run) WriteFile(dir string) error {
 	var b bytes.Buffer
 	if err := Write(&b, run); err != nil {
 		return err

@@ -351,3 +351,12 @@ func TestUnwritable(t *testing.T) {
 		})
 	}
 }
+
+// A report that cannot be written is no fault of the run's files.
+func TestReportUnwritable(t *testing.T) {
+	dir := copyRun(t, runfile.ReportName)
+	if err := os.MkdirAll(filepath.Join(dir, runfile.ReportName, "taken"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, edgenas(t, "report", dir), fault.Unexpected, runfile.ReportName)
+}
