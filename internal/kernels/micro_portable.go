@@ -258,14 +258,15 @@ func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff [
 }
 
 func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int) {
-	sum, dot, ku, kv = sum[:c], dot[:c], ku[:c], kv[:c]
-	for r := range rows {
-		ur, vr := u[r*uRow:][:c], v[r*vRow:][:c]
-		for ch := range ur {
-			d := ur[ch] - ku[ch]
-			sum[ch] += d
-			dot[ch] += d * (atLeast(floor, vr[ch]) - kv[ch])
+	for ch := range c {
+		var sums, dots [2]T // of even and of odd rows
+		for r := range rows {
+			d := u[r*uRow+ch] - ku[ch]
+			sums[r%2] += d
+			dots[r%2] += d * (atLeast(floor, v[r*vRow+ch]) - kv[ch])
 		}
+		sum[ch] += sums[0] + sums[1]
+		dot[ch] += dots[0] + dots[1]
 	}
 }
 
@@ -288,7 +289,7 @@ func affine2Portable[T Float](y, u, v, a, b, d []T, rows, c, row int, add bool) 
 	for r := range rows {
 		out, ur, vr := y[r*row:][:c], u[r*row:][:c], v[r*row:][:c]
 		for ch := range out {
-			s := ur[ch]*a[ch] + vr[ch]*b[ch] + d[ch]
+			s := ur[ch]*a[ch] + (vr[ch]*b[ch] + d[ch])
 			if add {
 				s += out[ch]
 			}
@@ -327,23 +328,26 @@ func addPortable[T Float](y, a, b []T, floor T) {
 func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool) {
 	for ch := range c {
 		var left, here T // v(i−1), v(i)
-		here = pre * (wa*a[ch] + wb*b[ch] + wd*d[ch])
+		here = pre * (wd*d[ch] + (wb*b[ch] + wa*a[ch]))
 		for i := range cols {
 			var right T
 			if next := (i+1)*col + ch; i+1 < cols {
-				right = wa*a[next] + wb*b[next] + wd*d[next]
+				right = wd*d[next] + (wb*b[next] + wa*a[next])
 				if i+2 == cols {
 					right *= pre
 				}
 			}
-			s := left + here + right
-			if i == 0 || i+1 == cols {
-				s *= post
+			s, at := left+here+right, i*col+ch
+			switch edge := i == 0 || i+1 == cols; {
+			case edge && add:
+				y[at] = post*s + y[at]
+			case edge:
+				y[at] = post * s
+			case add:
+				y[at] = s + y[at]
+			default:
+				y[at] = s
 			}
-			if add {
-				s += y[i*col+ch]
-			}
-			y[i*col+ch] = s
 			left, here = here, right
 		}
 	}
@@ -392,7 +396,7 @@ func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], col
 			var v T
 			switch {
 			case g.a != nil:
-				v = g.dy[at]*g.a[ch] + max(high[w], mid[w], low)*g.b[ch] + g.d[ch]
+				v = g.dy[at]*g.a[ch] + (max(high[w], mid[w], low)*g.b[ch] + g.d[ch])
 			case g.dy != nil:
 				v = g.dy[at]
 			}
