@@ -79,9 +79,9 @@ func TestLongCurvesAreThinned(t *testing.T) {
 }
 
 func TestEpochs(t *testing.T) {
-	var points []*Point
+	var points []*point
 	for _, e := range []int{0, 0, 0, 0, 1, 1} { // the second epoch is not complete
-		points = append(points, &Point{Epoch: e})
+		points = append(points, &point{Epoch: e})
 	}
 	if got, want := fmt.Sprint(epochs(points)), "[0 0.25 0.5 0.75 1 1.25]"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -89,12 +89,12 @@ func TestEpochs(t *testing.T) {
 }
 
 func TestSmooth(t *testing.T) {
-	var points []*Point
+	var points []*point
 	for i := range 600 {
 		loss := float64(i / 100)
-		points = append(points, &Point{Epoch: i / 100, LossTrain: &loss})
+		points = append(points, &point{Epoch: i / 100, LossTrain: &loss})
 	}
-	of := func(p *Point) *float64 { return p.LossTrain }
+	of := func(p *point) *float64 { return p.LossTrain }
 	s := newPicker(points).smooth("loss", "c1", of)
 	if len(s.Y) != maxMeans || s.Y[0] != 0 || math.Abs(s.Y[maxMeans-1]-5) > 1e-12 || math.Abs(s.X[maxMeans-1]-5.945) > 1e-9 {
 		t.Errorf("%d points from %v to (%v, %v); want %d from 0 to (5.945, 5)", len(s.Y), s.Y[0], s.X[maxMeans-1], s.Y[maxMeans-1], maxMeans)
@@ -106,12 +106,12 @@ func TestSmooth(t *testing.T) {
 
 func TestThin(t *testing.T) {
 	for _, n := range []int{1, maxMeans, maxMeans + 1, 1000} {
-		var points []*Point
+		var points []*point
 		for i := range n {
 			v := float64(i)
-			points = append(points, &Point{Epoch: i, Lambda: &v})
+			points = append(points, &point{Epoch: i, Lambda: &v})
 		}
-		s := newPicker(points).thin("λ", "c0", func(p *Point) *float64 { return p.Lambda })
+		s := newPicker(points).thin("λ", "c0", func(p *point) *float64 { return p.Lambda })
 		if got := len(s.Y); got != min(n, maxMeans) || s.Y[got-1] != float64(n-1) || s.X[got-1] != float64(n-1) {
 			t.Errorf("%d points became %d, the last %v", n, got, s.Y[got-1])
 		}

@@ -15,25 +15,25 @@ import (
 // columns are the numbers of a history, as they stand in its CSV.
 var columns = []struct {
 	name string
-	of   func(*Point) *float64
+	of   func(*point) *float64
 }{
-	{"loss_train", func(p *Point) *float64 { return p.LossTrain }},
-	{"loss_val", func(p *Point) *float64 { return p.LossVal }},
-	{"accuracy_train", func(p *Point) *float64 { return p.AccuracyTrain }},
-	{"accuracy_val", func(p *Point) *float64 { return p.AccuracyVal }},
-	{"lr", func(p *Point) *float64 { return p.LR }},
-	{"alpha_entropy", func(p *Point) *float64 { return p.AlphaEntropy }},
-	{"skip_share", func(p *Point) *float64 { return p.SkipShare }},
-	{"lambda", func(p *Point) *float64 { return p.Lambda }},
-	{"temperature", func(p *Point) *float64 { return p.Temperature }},
-	{"expected_latency_s", func(p *Point) *float64 { return p.ExpectedLatencyS }},
-	{"derived_latency_s", func(p *Point) *float64 { return p.DerivedLatencyS }},
+	{"loss_train", func(p *point) *float64 { return p.LossTrain }},
+	{"loss_val", func(p *point) *float64 { return p.LossVal }},
+	{"accuracy_train", func(p *point) *float64 { return p.AccuracyTrain }},
+	{"accuracy_val", func(p *point) *float64 { return p.AccuracyVal }},
+	{"lr", func(p *point) *float64 { return p.LR }},
+	{"alpha_entropy", func(p *point) *float64 { return p.AlphaEntropy }},
+	{"skip_share", func(p *point) *float64 { return p.SkipShare }},
+	{"lambda", func(p *point) *float64 { return p.Lambda }},
+	{"temperature", func(p *point) *float64 { return p.Temperature }},
+	{"expected_latency_s", func(p *point) *float64 { return p.ExpectedLatencyS }},
+	{"derived_latency_s", func(p *point) *float64 { return p.DerivedLatencyS }},
 }
 
-// HistoryCSV writes a history as a table: a row for each point, six digits of
+// historyCSV writes a history as a table: a row for each point, six digits of
 // each number, an empty field for what a point does not say. After the named columns come the elements of α,
 // p[α][row][column], as many as the first point that has α.
-func HistoryCSV(w io.Writer, history []Point) error {
+func historyCSV(w io.Writer, history []point) error {
 	head := []string{"phase", "epoch"}
 	for _, c := range columns {
 		head = append(head, c.name)
@@ -65,7 +65,7 @@ func HistoryCSV(w io.Writer, history []Point) error {
 		for a, rows := range shape {
 			for r, cols := range rows {
 				for c := range cols {
-					row = append(row, optional(p.weight(a, r, c)))
+					row = append(row, optional(weight(p, a, r, c)))
 				}
 			}
 		}
@@ -76,7 +76,7 @@ func HistoryCSV(w io.Writer, history []Point) error {
 }
 
 // weight is p[α][row][column], or nil where the point has none.
-func (p *Point) weight(alpha, row, col int) *float64 {
+func weight(p *point, alpha, row, col int) *float64 {
 	if alpha < len(p.Alpha) && row < len(p.Alpha[alpha]) && col < len(p.Alpha[alpha][row]) {
 		return &p.Alpha[alpha][row][col]
 	}
@@ -94,7 +94,8 @@ func optional(v *float64) string {
 // of each number. An empty field was not measured.
 func EntriesCSV(w io.Writer, p *profiles.Profile) error {
 	out := csv.NewWriter(w)
-	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "warnings"})
+	out.Write([]string{"key", "status", "reason", "n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s",
+		"warnings"})
 	for _, e := range p.Entries {
 		row := []string{e.Key, e.Status, e.Reason, "", "", "", "", "", "", "", strings.Join(e.Warnings, "; ")}
 		if e.N > 0 {

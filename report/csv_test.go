@@ -11,7 +11,7 @@ import (
 
 func TestHistoryCSV(t *testing.T) {
 	loss, lr := 0.53, 0.03
-	history := []Point{
+	history := []point{
 		{Phase: "search", Epoch: 0, LossTrain: &loss, Alpha: [][][]float64{{{0.25, 0.75}}, {{1}}}, Derived: "|a,b|"},
 		{Phase: "search", Epoch: 1, Alpha: [][][]float64{{{0.5}}}},
 		{Phase: "train", Epoch: 0, LR: &lr},
@@ -22,7 +22,7 @@ search,1,,,,,,,,,,,,,0.5,,
 train,0,,,,,0.03,,,,,,,,,,
 `
 	var b bytes.Buffer
-	if err := HistoryCSV(&b, history); err != nil {
+	if err := historyCSV(&b, history); err != nil {
 		t.Fatal(err)
 	}
 	if b.String() != want {

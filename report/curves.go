@@ -7,12 +7,13 @@ import (
 	"math"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/ops"
 )
 
 // epochs places points along the horizontal axis: the first of an epoch at its
 // number, further ones evenly after it.
-func epochs(points []*Point) []float64 {
+func epochs(points []*point) []float64 {
 	most, in := 0, map[int]int{}
 	for _, p := range points {
 		in[p.Epoch]++
@@ -29,15 +30,15 @@ func epochs(points []*Point) []float64 {
 
 // picker collects charts over the same points.
 type picker struct {
-	points []*Point
+	points []*point
 	x      []float64
 	charts []chart
 }
 
-func newPicker(points []*Point) *picker { return &picker{points: points, x: epochs(points)} }
+func newPicker(points []*point) *picker { return &picker{points: points, x: epochs(points)} }
 
 // series reads one number off the points that have it.
-func (k *picker) series(name, class string, of func(*Point) *float64) series {
+func (k *picker) series(name, class string, of func(*point) *float64) series {
 	s := series{Name: name, Class: class}
 	for i, p := range k.points {
 		if v := of(p); v != nil {
@@ -52,7 +53,7 @@ const maxMeans = 60
 
 // smooth is series with each stretch of points, at most maxMeans of them,
 // replaced by its mean: what is read off single batches is noise.
-func (k *picker) smooth(name, class string, of func(*Point) *float64) series {
+func (k *picker) smooth(name, class string, of func(*point) *float64) series {
 	s := k.series(name, class, of)
 	n := len(s.Y)
 	if n <= maxMeans {
@@ -71,7 +72,7 @@ func (k *picker) smooth(name, class string, of func(*Point) *float64) series {
 }
 
 // thin is series with at most maxMeans points, the last among them.
-func (k *picker) thin(name, class string, of func(*Point) *float64) series {
+func (k *picker) thin(name, class string, of func(*point) *float64) series {
 	s := k.series(name, class, of)
 	n := len(s.Y)
 	if n <= maxMeans {
@@ -94,20 +95,20 @@ func (k *picker) add(f frame, title string, u unit, rules []rule, fixed *reach, 
 // noNetwork leaves a gap in a curve.
 var noNetwork = math.NaN()
 
-func searchCharts(points []*Point, r Result) []chart {
+func searchCharts(points []*point, r runfile.Summary) []chart {
 	k := newPicker(points)
 	var limit []rule
 	longest := 0.0
 	if r.LatencyBudgetS != nil {
 		limit, longest = []rule{{"budget", budget(*r.LatencyBudgetS), "limit", *r.LatencyBudgetS}}, *r.LatencyBudgetS
 	}
-	derived := k.series("derived", "c1", func(p *Point) *float64 {
+	derived := k.series("derived", "c1", func(p *point) *float64 {
 		if p.DerivedLatencyS != nil && *p.DerivedLatencyS <= 0 {
 			return &noNetwork
 		}
 		return p.DerivedLatencyS
 	})
-	expected := k.series("expected", "c3", func(p *Point) *float64 { return p.ExpectedLatencyS })
+	expected := k.series("expected", "c3", func(p *point) *float64 { return p.ExpectedLatencyS })
 	for _, s := range []series{derived, expected} {
 		for _, v := range s.Y {
 			if drawable(v) {
@@ -117,30 +118,33 @@ func searchCharts(points []*Point, r Result) []chart {
 	}
 	k.add(wide, "Latency", secondsUnit(longest), limit, nil, expected, derived)
 	k.add(wide, "Loss", plain, nil, nil,
-		k.smooth("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
-		k.smooth("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+		k.smooth("training", "c3", func(p *point) *float64 { return p.LossTrain }),
+		k.smooth("validation", "c1", func(p *point) *float64 { return p.LossVal }))
 	k.add(wide, "Accuracy", percent, nil, nil,
-		k.smooth("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
-		k.smooth("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
-	k.add(wide, "Multiplier λ of the budget", plain, nil, nil, k.series("λ", "c7", func(p *Point) *float64 { return p.Lambda }))
-	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100}, k.series("of the greatest possible", "c2", func(p *Point) *float64 { return p.AlphaEntropy }))
-	k.add(wide, "Skip connections", percent, nil, &reach{0, 100}, k.series("share of the derived cell", "c1", func(p *Point) *float64 { return p.SkipShare }))
+		k.smooth("training", "c3", func(p *point) *float64 { return p.AccuracyTrain }),
+		k.smooth("validation", "c1", func(p *point) *float64 { return p.AccuracyVal }))
+	k.add(wide, "Multiplier λ of the budget", plain, nil, nil,
+		k.series("λ", "c7", func(p *point) *float64 { return p.Lambda }))
+	k.add(wide, "Entropy of α", percent, nil, &reach{0, 100},
+		k.series("of the greatest possible", "c2", func(p *point) *float64 { return p.AlphaEntropy }))
+	k.add(wide, "Skip connections", percent, nil, &reach{0, 100},
+		k.series("share of the derived cell", "c1", func(p *point) *float64 { return p.SkipShare }))
 	return k.charts
 }
 
-func trainCharts(points []*Point, r Result) []chart {
+func trainCharts(points []*point, r runfile.Summary) []chart {
 	k := newPicker(points)
 	var test []rule
 	if r.TestAccuracy != nil {
 		test = []rule{{"test", share(*r.TestAccuracy), "c2", *r.TestAccuracy}}
 	}
 	k.add(wide, "Loss", plain, nil, nil,
-		k.smooth("training", "c3", func(p *Point) *float64 { return p.LossTrain }),
-		k.smooth("validation", "c1", func(p *Point) *float64 { return p.LossVal }))
+		k.smooth("training", "c3", func(p *point) *float64 { return p.LossTrain }),
+		k.smooth("validation", "c1", func(p *point) *float64 { return p.LossVal }))
 	k.add(wide, "Accuracy", percent, test, nil,
-		k.smooth("training", "c3", func(p *Point) *float64 { return p.AccuracyTrain }),
-		k.smooth("validation", "c1", func(p *Point) *float64 { return p.AccuracyVal }))
-	k.add(wide, "Learning rate", plain, nil, nil, k.series("rate", "c7", func(p *Point) *float64 { return p.LR }))
+		k.smooth("training", "c3", func(p *point) *float64 { return p.AccuracyTrain }),
+		k.smooth("validation", "c1", func(p *point) *float64 { return p.AccuracyVal }))
+	k.add(wide, "Learning rate", plain, nil, nil, k.series("rate", "c7", func(p *point) *float64 { return p.LR }))
 	return k.charts
 }
 
@@ -152,8 +156,8 @@ type alphaGroup struct {
 
 // alphaCharts draws a small chart for each decision, a curve an operation. If
 // the space is not known, decisions and operations have numbers for names.
-func alphaCharts(points []*Point, space arch.Space) ([]alphaGroup, []legend) {
-	var first *Point
+func alphaCharts(points []*point, space arch.Space) ([]alphaGroup, []legend) {
+	var first *point
 	for _, p := range points {
 		if len(p.Alpha) > 0 {
 			first = p
@@ -188,7 +192,7 @@ func alphaCharts(points []*Point, space arch.Space) ([]alphaGroup, []legend) {
 				if col == len(legends) {
 					legends = append(legends, legend{colour(col), name})
 				}
-				all = append(all, k.thin(name, colour(col), func(p *Point) *float64 { return p.weight(a, row, col) }))
+				all = append(all, k.thin(name, colour(col), func(p *point) *float64 { return weight(p, a, row, col) }))
 			}
 			n := len(k.charts)
 			k.add(small, alphaRow(space, a, row), percent, nil, &reach{0, most}, all...)
@@ -212,7 +216,7 @@ func alphaCharts(points []*Point, space arch.Space) ([]alphaGroup, []legend) {
 
 // keptEdges tells the columns of those edges that the search would keep at the
 // last point, in spaces where nodes keep some edges only.
-func keptEdges(points []*Point, space arch.Space) func(a, row int) (col int, is bool) {
+func keptEdges(points []*point, space arch.Space) func(a, row int) (col int, is bool) {
 	var derived arch.Choice
 	if space != nil {
 		derived, _ = space.Parse(points[len(points)-1].Derived) // none, if it is not in the space

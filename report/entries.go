@@ -79,7 +79,8 @@ func tabulate(p *profiles.Profile, found *arch.Architecture) entryTable {
 		}
 	}
 	slices.SortStableFunc(t.Rows, func(a, b entryRow) int {
-		return cmp.Or(-cmp.Compare(float64(a.Uses)*a.median, float64(b.Uses)*b.median), -cmp.Compare(a.median, b.median), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(-cmp.Compare(float64(a.Uses)*a.median, float64(b.Uses)*b.median), -cmp.Compare(a.median, b.median),
+			cmp.Compare(a.Key, b.Key))
 	})
 	return t
 }

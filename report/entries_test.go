@@ -4,9 +4,14 @@ package report
 
 import (
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -32,9 +37,9 @@ func TestTabulate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := tabulate(run.Profile, run.Architecture)
-	if table.OK != len(run.Profile.Entries)-1 || table.Failed != 1 || len(table.Rows) != len(run.Profile.Entries) {
-		t.Errorf("%d ok, %d failed of %d", table.OK, table.Failed, len(run.Profile.Entries))
+	table := tabulate(run.profile, run.architecture)
+	if table.OK != len(run.profile.Entries)-1 || table.Failed != 1 || len(table.Rows) != len(run.profile.Entries) {
+		t.Errorf("%d ok, %d failed of %d", table.OK, table.Failed, len(run.profile.Entries))
 	}
 	shares, cost := 0.0, math.Inf(1)
 	for _, r := range table.Rows {
@@ -58,39 +63,76 @@ func TestTabulate(t *testing.T) {
 	}
 }
 
+// timedKey is an operation that predictions know.
+func timedKey(channels int) string {
+	return ops.Key{Kind: ops.ReLU, In: channels, Out: channels, H: 8, W: 8, N: 1}.String()
+}
+
 func TestCompare(t *testing.T) {
 	half := -0.5
+	a, b, c, d := timedKey(1), timedKey(2), timedKey(3), timedKey(4)
 	p := &profiles.Profile{
 		ConstantS: &half,
 		Entries: []profiles.Entry{
-			{Key: "a", Timing: ok(1, 1, 1)}, {Key: "b", Timing: ok(2, 2, 2)},
-			{Key: "c", Timing: profiles.Timing{Status: profiles.Failed, Reason: "crashed"}},
+			{Key: a, Timing: ok(1, 1, 1)}, {Key: b, Timing: ok(2, 2, 2)},
+			{Key: c, Timing: profiles.Timing{Status: profiles.Failed, Reason: "crashed"}},
 		},
 		Networks: []profiles.Network{
-			{Arch: "exact", Counts: map[string]int{"a": 2, "b": 1}, Timing: ok(3.5, 3.4, 3.6)},
-			{Arch: "slow", Counts: map[string]int{"a": 1}, Timing: ok(0.4, 0.4, 0.4)},
-			{Arch: "needs the failed one", Counts: map[string]int{"a": 1, "c": 1}, Timing: ok(1, 1, 1)},
-			{Arch: "needs an unknown one", Counts: map[string]int{"d": 1}, Timing: ok(1, 1, 1)},
-			{Arch: "failed itself", Counts: map[string]int{"a": 1}, Timing: profiles.Timing{Status: profiles.Failed, Reason: "crashed"}},
+			{Arch: "exact", Counts: map[string]int{a: 2, b: 1}, Timing: ok(3.5, 3.4, 3.6)},
+			{Arch: "slow", Counts: map[string]int{a: 1}, Timing: ok(0.4, 0.4, 0.4)},
+			{Arch: "needs the failed one", Counts: map[string]int{a: 1, c: 1}, Timing: ok(1, 1, 1)},
+			{Arch: "needs an unknown one", Counts: map[string]int{d: 1}, Timing: ok(1, 1, 1)},
+			{Arch: "failed itself", Counts: map[string]int{a: 1},
+				Timing: profiles.Timing{Status: profiles.Failed, Reason: "crashed"}},
 		},
 	}
-	s := compare(p, Result{})
+	s := compare(p, runfile.Summary{})
 	if len(s.Dots) != 2 || s.LeftOut != 3 || s.Found {
 		t.Fatalf("%d dots, %d left out, found %v; want 2, 3, false", len(s.Dots), s.LeftOut, s.Found)
 	}
 	// predicted 3.5 and 0.5, measured 3.5 and 0.4: errors 0 and 25 %
-	want := map[string]string{"Networks": "2", "Bias": "12.5 %", "Mean absolute error": "12.5 %", "Within ±5 %": "50.0 %", "Spearman": "1.000", "Constant": "-500 ms"}
+	want := map[string]string{"Networks": "2", "Bias": "12.5 %", "Mean absolute error": "12.5 %", "Within ±5 %": "50.0 %",
+		"Spearman": "1.000", "Constant": "-500 ms"}
 	for _, f := range s.Facts {
 		if w := want[f.Name]; w != "" && strings.ReplaceAll(f.Value, space, " ") != w {
 			t.Errorf("%s: %s, want %s", f.Name, f.Value, w)
 		}
 	}
-	p.ConstantS = nil // what the sums leave: -0.5 and -0.6; each is predicted by the other
-	if s := compare(p, Result{}); !strings.Contains(s.Facts[len(s.Facts)-1].Value, "-550") {
-		t.Errorf("a fitted constant: %v, want -550 ms", s.Facts)
-	}
 	predicted, measured := 2.0, 2.1
-	if s := compare(p, Result{LatencyPredictedS: &predicted, LatencyMeasuredS: &measured}); !s.Found || len(s.Dots) != 3 || !s.Dots[2].Found {
+	s = compare(p, runfile.Summary{LatencyPredictedS: &predicted, LatencyMeasuredS: &measured})
+	if !s.Found || len(s.Dots) != 3 || !s.Dots[2].Found {
 		t.Error("the found network is not drawn")
+	}
+}
+
+// The page shows the predictions that the search went by: also where networks
+// take much less than the sum of their operations.
+func TestCompareIsWhatTheSearchUsed(t *testing.T) {
+	p := &profiles.Profile{}
+	for i := range 4 {
+		p.Entries = append(p.Entries, profiles.Entry{Key: timedKey(i + 1), Timing: ok(float64(i+1), float64(i+1), float64(i+1))})
+	}
+	for i, took := range []float64{0.5, 1.2, 5.5, 7.9, 3.3} {
+		counts := map[string]int{timedKey(1): 1 + i, timedKey(2 + i%3): 1}
+		p.Networks = append(p.Networks, profiles.Network{Arch: strings.Repeat("n", i+1), Counts: counts, Timing: ok(took, took, took)})
+	}
+	table := predict.NewTable(p)
+	v, err := predict.Validate(table.Networks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compare(p, runfile.Summary{})
+	want := []fact{{"Networks", strconv.Itoa(v.N)}, {"Bias", share(v.Bias)}, {"Mean absolute error", share(v.MAPE)},
+		{"Constant", latency(table.Constant())}}
+	for _, w := range want {
+		if !slices.Contains(s.Facts, w) {
+			t.Errorf("%v: want %v among them", s.Facts, w)
+		}
+	}
+	for i, c := range table.Networks() {
+		title := c.Arch + ": predicted " + latency(c.PredictedS) + ", measured " + latency(c.MeasuredS)
+		if i >= len(s.Dots) || s.Dots[i].Title != title {
+			t.Errorf("dot %d: want %q", i, title)
+		}
 	}
 }

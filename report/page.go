@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"path/filepath"
 	"slices"
 
 	"github.com/edgenas/edgenas/internal/atomicfile"
+	"github.com/edgenas/edgenas/internal/runfile"
 )
 
 //go:embed page.html
@@ -27,11 +27,16 @@ func WriteFile(dir string) error {
 	if err != nil {
 		return err
 	}
+	return run.WriteFile(dir)
+}
+
+// WriteFile writes dir/report.html.
+func (run Run) WriteFile(dir string) error {
 	var b bytes.Buffer
 	if err := Write(&b, run); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(dir, "report.html"), b.Bytes()); err != nil {
+	if err := atomicfile.Write(runfile.Dir(dir).Path(runfile.ReportName), b.Bytes()); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -62,14 +67,11 @@ type page struct {
 	Warnings       []string
 	Entries        entryTable
 	Networks       scatter
-	Raw            []raw
+	Raw            []runfile.Document // text to look up and copy
 	Downloads      []download
 }
 
 type legend struct{ Class, Name string }
-
-// raw is text to look up and copy.
-type raw struct{ Name, Text string }
 
 // download is a file inside the page.
 type download struct {
@@ -81,16 +83,16 @@ type download struct {
 const maxWarnings = 5
 
 func newPage(run Run) (*page, error) {
-	p := &page{Title: title(run), Command: run.Result.Command, Summary: summarise(run)}
+	p := &page{Title: title(run), Command: run.result.Command, Summary: summarise(run)}
 	found := run.found()
 	if found != nil {
 		p.Cells = drawCells(found)
 		p.Notation = found.Space.Notation(found.Space.Canonical(found.Choice))
-		p.Provisional = run.Architecture == nil
+		p.Provisional = run.architecture == nil
 	}
-	var search, train []*Point
-	for i := range run.History {
-		point := &run.History[i]
+	var search, train []*point
+	for i := range run.history {
+		point := &run.history[i]
 		if point.Phase == "train" {
 			train = append(train, point)
 		} else {
@@ -100,11 +102,11 @@ func newPage(run Run) (*page, error) {
 			p.Warnings = append(p.Warnings, point.Warning)
 		}
 	}
-	p.Search, p.Train = searchCharts(search, run.Result), trainCharts(train, run.Result)
+	p.Search, p.Train = searchCharts(search, run.result), trainCharts(train, run.result)
 	p.Alpha, p.Legend = alphaCharts(search, run.space())
-	if run.Profile != nil {
-		p.Entries = tabulate(run.Profile, found)
-		p.Networks = compare(run.Profile, run.Result)
+	if run.profile != nil {
+		p.Entries = tabulate(run.profile, found)
+		p.Networks = compare(run.profile, run.result)
 	}
 	p.identify()
 	return p, p.addRaw(run)
@@ -128,23 +130,23 @@ func (p *page) identify() {
 // addRaw adds the files behind the page.
 func (p *page) addRaw(run Run) error {
 	p.Raw = append(p.Raw, run.files...)
-	if run.Architecture != nil {
-		text, err := json.MarshalIndent(run.Architecture, "", "  ")
+	if run.architecture != nil {
+		text, err := json.MarshalIndent(run.architecture, "", "  ")
 		if err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
-		p.Raw = append(p.Raw, raw{"architecture.json", string(text)})
+		p.Raw = append(p.Raw, runfile.Document{Name: runfile.ArchitectureName, Text: string(text)})
 	}
 	var b bytes.Buffer
-	if len(run.History) > 0 {
-		if err := HistoryCSV(&b, run.History); err != nil {
+	if len(run.history) > 0 {
+		if err := historyCSV(&b, run.history); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 		p.addDownload("history.csv", b.Bytes())
 	}
-	if run.Profile != nil {
+	if run.profile != nil {
 		b.Reset()
-		if err := EntriesCSV(&b, run.Profile); err != nil {
+		if err := EntriesCSV(&b, run.profile); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 		p.addDownload("entries.csv", b.Bytes())

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -164,7 +165,7 @@ func TestReadErrors(t *testing.T) {
 	for _, c := range []struct{ name, content string }{
 		{"result.json", `{"seed": 1`},
 		{"request.json", `{"seed": "one"}`},
-		{"result.json", strings.Repeat(" ", maxJSONBytes+1)},
+		{"result.json", strings.Repeat(" ", runfile.MaxJSONBytes+1)},
 		{"history.jsonl", "{}\nnonsense\n{}\n"},
 		{"architecture.json", "{}"},
 		{"profile.json", "{}"},
@@ -185,10 +186,10 @@ func TestVerdict(t *testing.T) {
 		want string
 	}{
 		{"running", Run{}, "Not finished"},
-		{"over", Run{Finished: true, Result: Result{WithinBudget: &no, LatencyMeasuredS: &ms}}, "Over the budget"},
-		{"predicted only", Run{Finished: true, Result: Result{WithinBudget: &yes}}, "Within the budget, predicted"},
-		{"measured", Run{Finished: true, Result: Result{WithinBudget: &yes, LatencyMeasuredS: &ms}}, "Within the budget, measured"},
-		{"no budget", Run{Finished: true}, "Budget not checked"},
+		{"over", Run{finished: true, result: runfile.Summary{WithinBudget: &no, LatencyMeasuredS: &ms}}, "Over the budget"},
+		{"predicted only", Run{finished: true, result: runfile.Summary{WithinBudget: &yes}}, "Within the budget, predicted"},
+		{"measured", Run{finished: true, result: runfile.Summary{WithinBudget: &yes, LatencyMeasuredS: &ms}}, "Within the budget, measured"},
+		{"no budget", Run{finished: true}, "Budget not checked"},
 	} {
 		if got := judge(c.run).Text; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -217,9 +218,9 @@ func dartsArchitecture(t *testing.T) arch.Architecture {
 func TestEdgeSelection(t *testing.T) {
 	a := dartsArchitecture(t)
 	size := a.Space.Size()
-	run := Run{Result: Result{Space: "darts", Size: &size}}
+	run := Run{result: runfile.Summary{Space: "darts", Size: &size}}
 	for e := range 3 {
-		p := Point{Phase: "search", Epoch: e, Derived: a.Space.Notation(a.Choice)}
+		p := point{Phase: "search", Epoch: e, Derived: a.Space.Notation(a.Choice)}
 		for i, alpha := range a.Space.Alphas() {
 			var rows [][]float64
 			for row := range alpha.Rows {
@@ -233,10 +234,10 @@ func TestEdgeSelection(t *testing.T) {
 			}
 			p.Alpha = append(p.Alpha, rows)
 		}
-		run.History = append(run.History, p)
+		run.history = append(run.history, p)
 	}
 	running := render(t, run)
-	run.Architecture = &a
+	run.architecture = &a
 	for name, c := range map[string]struct {
 		page string
 		has  []string
@@ -253,7 +254,7 @@ func TestEdgeSelection(t *testing.T) {
 			t.Errorf("%s: %d edges are kept: want 16", name, n)
 		}
 	}
-	run.History[2].Derived = "nonsense" // of another version
+	run.history[2].Derived = "nonsense" // of another version
 	if n := strings.Count(render(t, run), "kept: "); n != 0 {
 		t.Errorf("%d edges are kept by nonsense", n)
 	}
@@ -264,18 +265,20 @@ func TestEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script><p title='`
 	one := 1.0
 	run := Run{
-		Result:   Result{Command: evil, Space: evil, Method: evil, Dataset: evil, Device: evil, Runtime: evil, LatencyBudgetS: &one, TestAccuracy: &one},
-		History:  []Point{{Phase: "search", Derived: evil, Warning: evil, LossTrain: &one}},
-		Finished: true,
-		Profile: &profiles.Profile{
+		result: runfile.Summary{Command: evil, Space: evil, Method: evil, Dataset: evil, Device: evil, Runtime: evil,
+			LatencyBudgetS: &one, TestAccuracy: &one},
+		history:  []point{{Phase: "search", Derived: evil, Warning: evil, LossTrain: &one}},
+		finished: true,
+		profile: &profiles.Profile{
 			Device: profiles.Device{Model: evil}, Warnings: []string{evil},
 			Entries: []profiles.Entry{
 				{Key: evil, Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: 1, LoS: 1, HiS: 1, Warnings: []string{evil}}},
 				{Key: evil + "2", Timing: profiles.Timing{Status: profiles.Failed, Reason: evil}},
+				{Key: timedKey(1), Timing: ok(1, 1, 1)},
 			},
-			Networks: []profiles.Network{{Arch: evil, Counts: map[string]int{evil: 1}, Timing: profiles.Timing{Status: profiles.OK, MedianS: 1}}},
+			Networks: []profiles.Network{{Arch: evil, Counts: map[string]int{timedKey(1): 1}, Timing: ok(1, 1, 1)}},
 		},
-		files: []raw{{"result.json", evil}},
+		files: []runfile.Document{{Name: runfile.ResultName, Text: evil}},
 	}
 	page := render(t, run)
 	if strings.Contains(page, "<script") || strings.Contains(page, "title='") {

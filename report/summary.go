@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/edgenas/edgenas/internal/runfile"
 )
 
 // summary is the top of the page.
@@ -41,10 +43,10 @@ type mark struct {
 type fact struct{ Name, Value string }
 
 func title(run Run) string {
-	if run.Result.LatencyBudgetS == nil {
+	if run.result.LatencyBudgetS == nil {
 		return "Architecture search"
 	}
-	t := "A network for " + budget(*run.Result.LatencyBudgetS)
+	t := "A network for " + budget(*run.result.LatencyBudgetS)
 	if device := run.device(); device != "" {
 		t += " on " + device
 	}
@@ -52,20 +54,20 @@ func title(run Run) string {
 }
 
 func summarise(run Run) summary {
-	s := summary{Verdict: judge(run), Tiles: tiles(run.Result), Facts: facts(run)}
-	for _, w := range run.Result.Warnings {
-		if run.Profile == nil || !slices.Contains(run.Profile.Warnings, w) {
+	s := summary{Verdict: judge(run), Tiles: tiles(run.result), Facts: facts(run)}
+	for _, w := range run.result.Warnings {
+		if run.profile == nil || !slices.Contains(run.profile.Warnings, w) {
 			s.Warnings = append(s.Warnings, w)
 		}
 	}
-	s.addBars(run.Result)
+	s.addBars(run.result)
 	return s
 }
 
 func judge(run Run) verdict {
-	r := run.Result
+	r := run.result
 	switch {
-	case !run.Finished:
+	case !run.finished:
 		return verdict{"open", "…", "Not finished"}
 	case r.WithinBudget == nil:
 		return verdict{"open", "?", "Budget not checked"}
@@ -77,7 +79,7 @@ func judge(run Run) verdict {
 	return verdict{"good", "✓", "Within the budget, measured"}
 }
 
-func tiles(r Result) []tile {
+func tiles(r runfile.Summary) []tile {
 	var t []tile
 	add := func(name string, v *float64, show func(float64) string, note string) {
 		if v != nil {
@@ -95,7 +97,8 @@ func tiles(r Result) []tile {
 	add("Predicted", r.LatencyPredictedS, latency, note)
 	note = "median"
 	if r.LatencyMeasuredP90S != nil && r.LatencyMeasuredP99S != nil {
-		note = fmt.Sprintf("p90"+space+"%s · p99"+space+"%s", latency(*r.LatencyMeasuredP90S), latency(*r.LatencyMeasuredP99S))
+		note = fmt.Sprintf("p90"+space+"%s · p99"+space+"%s", latency(*r.LatencyMeasuredP90S),
+			latency(*r.LatencyMeasuredP99S))
 	}
 	add("Measured", r.LatencyMeasuredS, latency, note)
 	note = ""
@@ -116,7 +119,7 @@ func tiles(r Result) []tile {
 const maxTail = 1.5
 
 // addBars compares the latencies with the budget.
-func (s *summary) addBars(r Result) {
+func (s *summary) addBars(r runfile.Summary) {
 	longest := 0.0
 	for _, v := range []*float64{r.LatencyBudgetS, r.LatencyPredictedS, r.LatencyPredictedHiS, r.LatencyMeasuredS} {
 		if v != nil {
@@ -152,11 +155,12 @@ func (s *summary) addBars(r Result) {
 	case r.LatencyPredictedHiS != nil:
 		s.Ticks = "Tick: upper end of the prediction."
 	}
-	add("measured", "c2", r.LatencyMeasuredS, map[string]*float64{"p90": r.LatencyMeasuredP90S, "p99": r.LatencyMeasuredP99S}, "p90", "p99")
+	add("measured", "c2", r.LatencyMeasuredS,
+		map[string]*float64{"p90": r.LatencyMeasuredP90S, "p99": r.LatencyMeasuredP99S}, "p90", "p99")
 }
 
 func facts(run Run) []fact {
-	r := run.Result
+	r := run.result
 	var f []fact
 	add := func(name, value string) {
 		if value != "" {
@@ -189,7 +193,8 @@ func facts(run Run) []fact {
 		}
 		return fmt.Sprintf("%s for %g epochs", wall(s), tenth(*r.TrainEpochs))
 	})
-	number("ONNX check", r.ONNXMaxDifference, func(d float64) string { return fmt.Sprintf("logits differ by at most %.1g", d) })
+	number("ONNX check", r.ONNXMaxDifference,
+		func(d float64) string { return fmt.Sprintf("logits differ by at most %.1g", d) })
 	add("Started", r.Date)
 	add("Version", r.Version)
 	return f

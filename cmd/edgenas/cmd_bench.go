@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/internal/bench"
+	"github.com/edgenas/edgenas/internal/fault"
 )
 
 func (a *app) benchCommand() *cobra.Command {
@@ -43,13 +44,17 @@ the first.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Seed = a.seed
-			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) { return s.Run(ctx, a.workers()) })
+			return a.benchmarks(c.Context(), 1, func(ctx context.Context, _ int) (benchResult, error) {
+				return s.Run(ctx, a.workers())
+			})
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&s.Space, "space", "darts", "search space: nb201, darts or mbconv")
 	f.StringVar(&s.Path, "path", bench.Mixture, "what is trained: mixture, gdas or retrain")
-	f.StringVar(&s.Arch, "arch", "", "network to retrain, in the space's notation (default the published DARTS_V2 and Proxyless-Mobile; three 3×3 convolutions in nb201)")
+	f.StringVar(&s.Arch, "arch", "",
+		"network to retrain, in the space's notation (default the published DARTS_V2 and Proxyless-Mobile;"+
+			" three 3×3 convolutions in nb201)")
 	f.IntVar(&s.Batch, "batch", 64, "images a step")
 	f.IntVar(&s.Channels, "channels", 0, "channels of the first stage; 0: as in the literature")
 	f.IntVar(&s.Cells, "cells", 0, "cells (nb201, mbconv: of a stage); 0: as in the literature")
@@ -74,14 +79,15 @@ func (a *app) benchOpsCommand() *cobra.Command {
 			}
 			chosen := bench.Match(bench.Ops(), match)
 			if len(chosen) == 0 {
-				return usagef("--match %q: there is no such operation", match)
+				return fault.Usagef("--match %q: there is no such operation", match)
 			}
 			return a.benchmarks(c.Context(), len(chosen), func(ctx context.Context, i int) (benchResult, error) {
 				return chosen[i].Run(ctx, a.workers(), during)
 			})
 		},
 	}
-	c.Flags().StringVar(&match, "match", "", "only operations with this in their name, which is like conv3x3/n=32/c=32/size=32")
+	c.Flags().StringVar(&match, "match", "",
+		"only operations with this in their name, which is like conv3x3/n=32/c=32/size=32")
 	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each measurement")
 	return c
 }
@@ -110,7 +116,7 @@ func (a *app) benchLimitsCommand() *cobra.Command {
 // benchTime is how long a measurement takes.
 func benchTime(seconds float64) (time.Duration, error) {
 	if !(seconds > 0 && seconds <= 3600) {
-		return 0, usagef("--seconds %v: want more than 0, up to 3600", seconds)
+		return 0, fault.Usagef("--seconds %v: want more than 0, up to 3600", seconds)
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
 }
@@ -123,7 +129,7 @@ func (a *app) benchmarks(ctx context.Context, n int, run func(ctx context.Contex
 	for i := range n {
 		r, err := run(ctx, i)
 		if spec := (*bench.SpecError)(nil); errors.As(err, &spec) {
-			return usageError{err}
+			return fault.New(fault.Usage, err)
 		}
 		if err != nil {
 			return err

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/wording"
 )
 
 // runBench runs a command below bench on one thread.
@@ -22,9 +25,9 @@ func runBench(t *testing.T, args string, asJSON bool) outcome {
 	c.SetArgs(strings.Fields(args))
 	err := c.ExecuteContext(t.Context())
 	a.workers().Close()
-	o := outcome{code: exitCode(err), stdout: stdout.String()}
+	o := outcome{code: fault.Code(err), stdout: stdout.String()}
 	if err != nil {
-		o.stderr = oneLine(err)
+		o.stderr = wording.OneLine(err)
 	}
 	return o
 }
@@ -43,7 +46,7 @@ func TestBench(t *testing.T) {
 		{"ops --match conv1x1 --seconds 0.001", 2, 4, "peer op n c size layout threads forward_ms forward_min_ms both_ms both_min_ms"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
-			lines := strings.Split(strings.TrimSpace(runBench(t, tt.args, true).want(t, exitDone).stdout), "\n")
+			lines := strings.Split(strings.TrimSpace(runBench(t, tt.args, true).want(t, fault.Done).stdout), "\n")
 			if len(lines) != tt.lines {
 				t.Errorf("%d lines, want %d: %q", len(lines), tt.lines, lines)
 			}
@@ -59,7 +62,7 @@ func TestBench(t *testing.T) {
 				}
 			}
 			n := 0
-			text := runBench(t, tt.args, false).want(t, exitDone).stdout
+			text := runBench(t, tt.args, false).want(t, fault.Done).stdout
 			for line := range strings.Lines(text) {
 				if benchmark.MatchString(line) {
 					n++
@@ -80,7 +83,7 @@ func TestBench(t *testing.T) {
 		"limits --seconds NaN":                    "--seconds NaN",
 		"step --path retrain --batch 0 --steps 1": "batch 0",
 	} {
-		if o := runBench(t, args, true).want(t, exitUsage); !strings.Contains(o.stderr, want) || o.stdout != "" {
+		if o := runBench(t, args, true).want(t, fault.Usage); !strings.Contains(o.stderr, want) || o.stdout != "" {
 			t.Errorf("%s: stdout %s, stderr %s: want %q", args, o.stdout, o.stderr, want)
 		}
 	}

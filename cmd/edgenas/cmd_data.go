@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -11,34 +10,8 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/run"
 )
-
-// dataFlag adds --data to a command.
-func dataFlag(c *cobra.Command, spec *string) {
-	c.Flags().StringVar(spec, "data", "embedded", "images: embedded, idx:DIR, cifar10:DIR or images:DIR (a folder a class)")
-}
-
-// openData opens images and sorts its errors into usage and data.
-func (a *app) openData(spec string) (*dataset.Set, error) {
-	set, err := dataset.Open(spec, dataset.Options{Seed: a.seed})
-	var usage *dataset.SpecError
-	switch {
-	case errors.As(err, &usage):
-		return nil, usageError{fmt.Errorf("--data: %w", err)}
-	case err != nil:
-		return nil, dataError{err}
-	}
-	return set, nil
-}
-
-// fit is the space's size for these images.
-func fit(s arch.Size, set *dataset.Set) (arch.Size, error) {
-	if set.H != set.W {
-		return s, dataError{fmt.Errorf("%s: images are %d×%d: want square ones", set.Name, set.W, set.H)}
-	}
-	s.Image, s.Colours, s.Classes = set.H, set.C, len(set.Classes)
-	return s, nil
-}
 
 func (a *app) dataCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -78,7 +51,7 @@ func (a *app) dataCommand() *cobra.Command {
 			Example: "  edgenas data check images:flowers",
 			Args:    arguments(1, 1),
 			RunE: func(_ *cobra.Command, args []string) error {
-				set, err := a.openData(args[0])
+				set, err := run.OpenImages(args[0], a.seed)
 				if err != nil {
 					return err
 				}
@@ -86,7 +59,8 @@ func (a *app) dataCommand() *cobra.Command {
 					return err
 				}
 				return a.result(set.Info(), func(w io.Writer) {
-					fmt.Fprintf(w, "%s: good: %d training and %d test images of %d classes\n", set.Name, set.Train.Len(), set.Test.Len(), len(set.Classes))
+					fmt.Fprintf(w, "%s: good: %d training and %d test images of %d classes\n", set.Name, set.Train.Len(),
+						set.Test.Len(), len(set.Classes))
 				})
 			},
 		},
@@ -96,13 +70,14 @@ func (a *app) dataCommand() *cobra.Command {
 			Example: "  edgenas data info embedded",
 			Args:    arguments(0, 1),
 			RunE: func(_ *cobra.Command, args []string) error {
-				set, err := a.openData(append(args, "embedded")[0])
+				set, err := run.OpenImages(append(args, "embedded")[0], a.seed)
 				if err != nil {
 					return err
 				}
 				i := set.Info()
 				return a.result(i, func(w io.Writer) {
-					fmt.Fprintf(w, "%s: %d×%d, %d channel(s), digest %.16s\nmean %.4f  std %.4f\n", i.Name, i.Width, i.Height, i.Channels, i.Digest, i.Mean, i.Std)
+					fmt.Fprintf(w, "%s: %d×%d, %d channel(s), digest %.16s\nmean %.4f  std %.4f\n", i.Name, i.Width, i.Height,
+						i.Channels, i.Digest, i.Mean, i.Std)
 					for _, c := range i.Classes {
 						fmt.Fprintf(w, "%8d %8d  %s\n", c.Train, c.Test, c.Name)
 					}

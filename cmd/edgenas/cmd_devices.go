@@ -12,10 +12,11 @@ import (
 
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/hostinfo"
-	"github.com/edgenas/edgenas/internal/infer"
 	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/target"
 	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/internal/wire"
+	"github.com/edgenas/edgenas/internal/wording"
 )
 
 func (a *app) devicesCommand() *cobra.Command {
@@ -61,7 +62,7 @@ ssh://alias with an alias of ~/.ssh/config.`,
 			phones, err := devices.Phones(c.Context())
 			adb := ""
 			if err != nil {
-				adb = oneLine(err)
+				adb = wording.OneLine(err)
 			}
 			if c.Context().Err() != nil {
 				return c.Context().Err()
@@ -80,7 +81,8 @@ ssh://alias with an alias of ~/.ssh/config.`,
 				if adb != "" {
 					fmt.Fprintf(w, "%-24s no phones: %s\n", "adb", adb)
 				}
-				fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n", "ssh://user@host")
+				fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n",
+					"ssh://user@host")
 			})
 		},
 	}
@@ -157,7 +159,7 @@ func (a *app) aboutDevice(name, short string, text func(wire.Report, io.Writer))
 		Example: "  edgenas devices " + name + " local\n  edgenas devices " + name + " adb",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkAddress("device", args[0]); err != nil {
+			if err := target.CheckAddress("device", args[0]); err != nil {
 				return err
 			}
 			r, err := a.facts(c.Context(), args[0])
@@ -179,5 +181,7 @@ func (a *app) facts(ctx context.Context, address string) (wire.Report, error) {
 	if address == string(devices.Local) {
 		return wire.Here(ctx, version.String(), native.Info(1)), nil
 	}
-	return a.target(&targetFlags{device: address, runtime: infer.Name, inferThreads: 1}).report(ctx)
+	o := target.Default()
+	o.Device = address
+	return a.targets().Of(o).Report(ctx)
 }

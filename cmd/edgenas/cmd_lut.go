@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,10 +14,16 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/edgenas/edgenas/devices"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -42,23 +49,19 @@ func (a *app) lutShowCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := profiles.Load(args[0])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			return a.result(p, func(w io.Writer) {
 				fmt.Fprintln(w, circumstances(p))
 				entries := slices.Clone(p.Entries)
-				slices.SortStableFunc(entries, func(x, y profiles.Entry) int {
-					if x.MedianS > y.MedianS {
-						return -1
-					}
-					return 1
-				})
+				slices.SortStableFunc(entries, func(x, y profiles.Entry) int { return cmp.Compare(y.MedianS, x.MedianS) })
 				for _, e := range entries {
 					if e.Status == profiles.Failed {
 						fmt.Fprintf(w, "%10s %8s  %s: %s\n", "failed", "", e.Key, e.Reason)
 						continue
 					}
-					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", milliseconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key, strings.Join(e.Warnings, "; "))
+					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", wording.Seconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key,
+						strings.Join(e.Warnings, "; "))
 				}
 				for _, text := range p.Warnings {
 					fmt.Fprintf(w, "warning: %s\n", text)
@@ -77,7 +80,7 @@ func (a *app) lutCheckCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := profiles.Load(args[0])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			warnings, err := p.Check(latency.ThisDevice(), native.Info(p.Runtime.Threads))
 			if err != nil {
@@ -85,7 +88,8 @@ func (a *app) lutCheckCommand() *cobra.Command {
 			}
 			for _, e := range p.Entries {
 				if e.Status == profiles.Failed {
-					return fmt.Errorf("%s: %w; edgenas profile --only-missing -o %s tries again", args[0], &profiles.FailedError{Key: e.Key, Reason: e.Reason}, quote(args[0]))
+					return fmt.Errorf("%s: %w; edgenas profile --only-missing -o %s tries again", args[0],
+						&profiles.FailedError{Key: e.Key, Reason: e.Reason}, wording.Quote(args[0]))
 				}
 			}
 			res := struct {
@@ -104,12 +108,16 @@ func (a *app) lutCheckCommand() *cobra.Command {
 	}
 }
 
+// validateOptions are those of checking predictions.
+type validateOptions struct {
+	space    spaceOptions
+	target   targetOptions
+	n        int
+	smallest bool
+}
+
 func (a *app) lutValidateCommand() *cobra.Command {
-	var (
-		space  spaceFlags
-		target targetFlags
-		n      int
-	)
+	var o validateOptions
 	c := &cobra.Command{
 		Use:   "validate",
 		Short: "Measure random networks whole and compare them with their prediction",
@@ -119,80 +127,111 @@ the device and compares: bias, mean absolute percentage error, share within
 measured first.`,
 		Example: "  edgenas lut validate --space nb201 --n 50",
 		Args:    arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := target.check(); err != nil {
-				return err
-			}
-			if n < 2 || n > 1000 {
-				return usagef("--n %d: want 2 to 1000", n)
-			}
-			s, err := space.space()
-			if err != nil {
-				return err
-			}
-			nets, err := a.networks(s)
-			if err != nil {
-				return err
-			}
-			target.device = cmp.Or(target.device, string(devices.Local)) // validation is measuring
-			p, err := a.loadProfile(c.Context(), &target)
-			if err != nil {
-				return err
-			}
-			tmp, err := os.MkdirTemp("", "edgenas-validate-")
-			if err != nil {
-				return err
-			}
-			defer os.RemoveAll(tmp)
-			table, err := a.table(c.Context(), p, nets, &target, filepath.Join(tmp, profileFile))
-			if err != nil {
-				return err
-			}
-			drawn, err := nets.sample(n+len(p.Networks), rand.New(rand.NewPCG(a.seed, 9)))
-			if err != nil {
-				return err
-			}
-			drawn = slices.DeleteFunc(drawn, func(d latency.Network) bool {
-				return slices.ContainsFunc(p.Networks, func(k profiles.Network) bool { return k.Arch == d.Arch })
-			})
-			drawn = drawn[:min(n, len(drawn))]
-			measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
-			if err := a.measure(c.Context(), "validate", s, latency.Work{Networks: drawn}, measured, &target, nil, fmt.Sprintf("%d networks", len(drawn))); err != nil {
-				return err
-			}
-			cases, err := validationCases(table, drawn, measured.Networks)
-			if err != nil {
-				return err
-			}
-			v, err := predict.Validate(cases)
-			if err != nil {
-				return err
-			}
-			return a.result(v, func(w io.Writer) {
-				fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%, within ±5 %%: %.0f %%, within ±10 %%: %.0f %%", v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
-				if v.Spearman != nil {
-					fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
-				}
-				fmt.Fprintln(w, "\nworst:")
-				for _, c := range v.Worst {
-					fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), milliseconds(c.PredictedS), milliseconds(c.MeasuredS), c.Arch)
-				}
-			})
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return a.runValidate(c.Context(), o) },
 	}
-	space.add(c)
-	space.addImage(c)
-	target.add(c)
-	target.addRounds(c)
-	target.addMode(c)
-	target.addProfile(c)
-	c.Flags().IntVar(&n, "n", 50, "number of networks")
+	o.AddFlags(c.Flags())
 	return c
+}
+
+// AddFlags adds the flags of the command.
+func (o *validateOptions) AddFlags(f *pflag.FlagSet) {
+	o.space.AddFlags(f)
+	o.space.addImage(f)
+	o.target.AddFlags(f)
+	o.target.addRounds(f)
+	o.target.addMode(f)
+	o.target.addProfile(f)
+	f.IntVar(&o.n, "n", 50, "number of networks")
+	f.BoolVar(&o.smallest, "smallest", false, "draw from the tenth of the networks that is predicted to be the fastest")
+}
+
+// runValidate measures networks and compares them with their prediction.
+func (a *app) runValidate(ctx context.Context, o validateOptions) error {
+	if err := o.target.check(); err != nil {
+		return err
+	}
+	if o.n < 2 || o.n > 1000 {
+		return fault.Usagef("--n %d: want 2 to 1000", o.n)
+	}
+	s, err := o.space.space()
+	if err != nil {
+		return err
+	}
+	nets, err := a.host.Inventories.Of(s, a.threads)
+	if err != nil {
+		return err
+	}
+	on := o.target.Options
+	on.Device = cmp.Or(on.Device, string(devices.Local)) // validation is measuring
+	p, err := a.targets().Profile(ctx, on)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "edgenas-validate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	table, err := a.targets().Table(ctx, p, nets, on, filepath.Join(tmp, runfile.ProfileName))
+	if err != nil {
+		return err
+	}
+	drawn, err := o.draw(nets, p, table, rand.New(rand.NewPCG(a.seed, 9)))
+	if err != nil {
+		return err
+	}
+	measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
+	if err := a.targets().Validate(ctx, s, drawn, measured, on); err != nil {
+		return err
+	}
+	cases, err := validationCases(table, drawn, measured.Networks)
+	if err != nil {
+		return err
+	}
+	v, err := predict.Validate(cases)
+	if err != nil {
+		return err
+	}
+	return a.result(v, func(w io.Writer) { writeValidation(w, v) })
+}
+
+// draw gives networks that the profile does not know.
+func (o *validateOptions) draw(n *inventory.Inventory, p *profiles.Profile, table *predict.Table, rng *rand.Rand) (
+	[]inventory.Network, error) {
+	count := o.n + len(p.Networks)
+	drawn, err := n.Sample(count, rng)
+	if o.smallest {
+		seconds := func(counts map[ops.Key]int) (float64, error) {
+			e, err := table.EstimateCounts(counts)
+			return e.Seconds, err
+		}
+		drawn, err = n.SampleSmallest(count, seconds, rng)
+	}
+	if err != nil {
+		return nil, err
+	}
+	drawn = slices.DeleteFunc(drawn, func(d inventory.Network) bool {
+		return slices.ContainsFunc(p.Networks, func(k profiles.Network) bool { return k.Arch == d.Arch })
+	})
+	return drawn[:min(o.n, len(drawn))], nil
+}
+
+func writeValidation(w io.Writer, v predict.Validation) {
+	fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%,"+
+		" within ±5 %%: %.0f %%, within ±10 %%: %.0f %%", v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
+	if v.Spearman != nil {
+		fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
+	}
+	fmt.Fprintln(w, "\nworst:")
+	for _, c := range v.Worst {
+		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), wording.Seconds(c.PredictedS),
+			wording.Seconds(c.MeasuredS), c.Arch)
+	}
 }
 
 // validationCases pairs each measured network with its prediction. Measuring
 // hands them back in an order of its own.
-func validationCases(t *predict.Table, drawn []latency.Network, measured []profiles.Network) ([]predict.Case, error) {
+func validationCases(t *predict.Table, drawn []inventory.Network, measured []profiles.Network) ([]predict.Case, error) {
 	predicted := map[string]float64{}
 	for _, d := range drawn {
 		e, err := t.Estimate(d.Graph)

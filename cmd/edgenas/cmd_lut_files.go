@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/report"
 )
@@ -23,11 +25,11 @@ samples. All files must be of the same device and runtime.`,
 		Args:    arguments(2, 1000),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if out == "" {
-				return usagef("-o is needed: the file to write")
+				return fault.Usagef("-o is needed: the file to write")
 			}
 			p, err := profiles.Load(args[0])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			for _, path := range args[1:] {
 				q, err := profiles.Load(path)
@@ -35,7 +37,7 @@ samples. All files must be of the same device and runtime.`,
 					err = p.Add(q)
 				}
 				if err != nil {
-					return profileError{fmt.Errorf("%s: %w", path, err)}
+					return fault.Errorf(fault.Profile, "%s: %w", path, err)
 				}
 			}
 			if err := p.Save(out); err != nil {
@@ -57,7 +59,8 @@ samples. All files must be of the same device and runtime.`,
 
 // circumstances say in a line where and how a profile was measured.
 func circumstances(p *profiles.Profile) string {
-	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads, p.Protocol.InMode(), p.Protocol.Date)
+	return fmt.Sprintf("%s, %s runtime, %d thread(s), %s, %s", p.Device.Name(), p.Runtime.Name, p.Runtime.Threads,
+		p.Protocol.InMode(), p.Protocol.Date)
 }
 
 // shownDiffs is how many entries lut diff shows to people.
@@ -80,12 +83,12 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 			for i, path := range args {
 				var err error
 				if p[i], err = profiles.Load(path); err != nil {
-					return profileError{err}
+					return fault.New(fault.Profile, err)
 				}
 			}
 			d, err := profiles.Diff(p[0], p[1])
 			if err != nil {
-				return profileError{err}
+				return fault.New(fault.Profile, err)
 			}
 			if plot != "" {
 				if err := report.WriteDiff(plot, d, circumstances(p[0]), circumstances(p[1])); err != nil {
@@ -99,18 +102,20 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 				}
 				fmt.Fprintf(w, "\n%10s %10s %7s\n", "A", "B", "B/A")
 				for _, e := range d.Entries[:min(shownDiffs, len(d.Entries))] {
-					fmt.Fprintf(w, "%10s %10s %7.3f  %s\n", milliseconds(e.AS), milliseconds(e.BS), e.Ratio, e.Key)
+					fmt.Fprintf(w, "%10s %10s %7.3f  %s\n", wording.Seconds(e.AS), wording.Seconds(e.BS), e.Ratio, e.Key)
 				}
 				if more := len(d.Entries) - shownDiffs; more > 0 {
 					fmt.Fprintf(w, "and %d more, which differ less\n", more)
 				}
-				fmt.Fprintf(w, "\n%d operations: B takes %.3f times as long (median); differences: median %.1f %%, 95th percentile %.1f %%", d.N, d.Ratio, 100*d.Median, 100*d.P95)
+				fmt.Fprintf(w, "\n%d operations: B takes %.3f times as long (median); differences: median %.1f %%,"+
+					" 95th percentile %.1f %%", d.N, d.Ratio, 100*d.Median, 100*d.P95)
 				if d.Spearman != nil {
 					fmt.Fprintf(w, "; Spearman %.3f", *d.Spearman)
 				}
 				fmt.Fprintln(w)
 				if d.Drift != nil {
-					fmt.Fprintf(w, "the sentinel takes %.3f times as long; without that: median %.1f %%, 95th percentile %.1f %%\n", *d.Drift, 100**d.CorrectedMedian, 100**d.CorrectedP95)
+					fmt.Fprintf(w, "the sentinel takes %.3f times as long; without that: median %.1f %%, 95th percentile %.1f %%\n",
+						*d.Drift, 100**d.CorrectedMedian, 100**d.CorrectedP95)
 				}
 				if len(d.OnlyA)+len(d.OnlyB) > 0 {
 					fmt.Fprintf(w, "only in A: %d operations, only in B: %d\n", len(d.OnlyA), len(d.OnlyB))

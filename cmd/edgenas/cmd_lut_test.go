@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -19,17 +20,17 @@ func TestValidationCasesPairByNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nets, err := newNetworks(space)
+	nets, err := inventory.New(space, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &profiles.Profile{}
-	for i, k := range nets.keys { // each key takes another time
+	for i, k := range nets.Keys() { // each key takes another time
 		s := 1e-6 * float64(i+1)
 		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(), Timing: profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: s, HiS: s}})
 	}
 	table := predict.NewTable(p)
-	drawn, err := nets.sample(30, rand.New(rand.NewPCG(1, 0)))
+	drawn, err := nets.Sample(30, rand.New(rand.NewPCG(1, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,22 +3,28 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/profiles"
 )
 
+// profileOptions are those of measuring a table.
+type profileOptions struct {
+	space       spaceOptions
+	target      targetOptions
+	out         string
+	onlyMissing bool
+}
+
 func (a *app) profileCommand() *cobra.Command {
-	var (
-		space       spaceFlags
-		target      targetFlags
-		out         string
-		onlyMissing bool
-	)
+	var o profileOptions
 	c := &cobra.Command{
 		Use:   "profile",
 		Short: "Measure a space's operations on a device into a latency table",
@@ -38,90 +44,118 @@ sleeps between the frames of a camera (paced).`,
   edgenas profile --device adb --space nb201 --mode paced=33ms -o camera.json
   edgenas profile --space nb201 --channels 32 -o pi5.json --only-missing`,
 		Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := target.check(); err != nil {
-				return err
-			}
-			s, err := space.space()
-			if err != nil {
-				return err
-			}
-			_, err = os.Stat(out)
-			exists := err == nil
-			if exists && !onlyMissing {
-				return usagef("-o %s: is there already: --only-missing adds to it, or choose another file", out)
-			}
-			p, err := a.describe(c.Context(), &target)
-			if err != nil {
-				return err
-			}
-			if exists {
-				old, err := profiles.Load(out)
-				if err != nil {
-					return profileError{err}
-				}
-				if _, err := old.Check(p.Device, p.Runtime); err != nil {
-					return fmt.Errorf("%s: %w", out, err)
-				}
-				if target.mode == "" {
-					p.Protocol.Mode = old.Protocol.Mode
-				}
-				if err := old.SameWay(p); err != nil {
-					return fmt.Errorf("%s: %w", out, err)
-				}
-				p = old
-			}
-			n, err := a.networks(s)
-			if err != nil {
-				return err
-			}
-			if err := a.complete(c.Context(), p, n, &target, out); err != nil {
-				if _, missing := os.Stat(out + ".partial"); missing == nil {
-					a.note("what was measured is in %s.partial: the same command goes on from there", out)
-				}
-				return err
-			}
-			failed, throttled := 0, 0
-			for _, e := range p.Entries {
-				if e.Status == profiles.Failed {
-					failed++
-				}
-				if e.Throttled() {
-					throttled++
-				}
-			}
-			for _, n := range p.Networks {
-				if n.Throttled() {
-					throttled++
-				}
-			}
-			res := struct {
-				Profile   string `json:"profile"`
-				Device    string `json:"device"`
-				Mode      string `json:"mode"`
-				Entries   int    `json:"entries"`
-				Failed    int    `json:"failed"`
-				Networks  int    `json:"networks"`
-				Throttled int    `json:"throttled"` // entries and networks
-				Emulated  bool   `json:"emulated"`
-			}{out, p.Device.Name(), p.Protocol.InMode(), len(p.Entries), failed, len(p.Networks), throttled, p.Emulated()}
-			return a.result(res, func(w io.Writer) {
-				fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", out, res.Entries, failed, res.Networks, res.Device)
-				if res.Throttled > 0 {
-					fmt.Fprintf(w, "throttled: the device was slowed down while %d of these %d were measured, which carry a warning: let it cool (--max-temp), end other programs, or measure --mode sustained\n", res.Throttled, res.Entries+res.Networks)
-				}
-				if res.Emulated {
-					fmt.Fprintln(w, "measured under emulation: these times are NOT valid, and search refuses them")
-				}
-			})
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.runProfile(c.Context(), o) },
 	}
-	space.add(c)
-	space.addImage(c)
-	target.add(c)
-	target.addRounds(c)
-	target.addMode(c)
-	c.Flags().StringVarP(&out, "output", "o", "profile.json", "profile file to write")
-	c.Flags().BoolVar(&onlyMissing, "only-missing", false, "keep what the file has and add what it lacks")
+	o.AddFlags(c.Flags())
 	return c
+}
+
+// AddFlags adds the flags of the command.
+func (o *profileOptions) AddFlags(f *pflag.FlagSet) {
+	o.space.AddFlags(f)
+	o.space.addImage(f)
+	o.target.AddFlags(f)
+	o.target.addRounds(f)
+	o.target.addMode(f)
+	f.StringVarP(&o.out, "output", "o", "profile.json", "profile file to write")
+	f.BoolVar(&o.onlyMissing, "only-missing", false, "keep what the file has and add what it lacks")
+}
+
+// runProfile measures what the file lacks.
+func (a *app) runProfile(ctx context.Context, o profileOptions) error {
+	if err := o.target.check(); err != nil {
+		return err
+	}
+	s, err := o.space.space()
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(o.out)
+	exists := err == nil
+	if exists && !o.onlyMissing {
+		return fault.Usagef("-o %s: is there already: --only-missing adds to it, or choose another file", o.out)
+	}
+	p, err := a.targets().Describe(ctx, o.target.Options)
+	if err != nil {
+		return err
+	}
+	if exists {
+		if p, err = extend(o.out, p); err != nil {
+			return err
+		}
+	}
+	n, err := a.host.Inventories.Of(s, a.threads)
+	if err != nil {
+		return err
+	}
+	if err := a.targets().Complete(ctx, p, n, o.target.Options, o.out); err != nil {
+		if _, missing := os.Stat(o.out + ".partial"); missing == nil {
+			a.note("what was measured is in %s.partial: the same command goes on from there", o.out)
+		}
+		return err
+	}
+	res := measuredProfile(o.out, p)
+	return a.result(res, res.write)
+}
+
+// extend is the profile in the file, if p describes the same target in the same
+// mode; p without a mode is in any.
+func extend(path string, p *profiles.Profile) (*profiles.Profile, error) {
+	old, err := profiles.Load(path)
+	if err != nil {
+		return nil, fault.New(fault.Profile, err)
+	}
+	if _, err := old.Check(p.Device, p.Runtime); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if p.Protocol.Mode == "" {
+		p.Protocol.Mode = old.Protocol.Mode
+	}
+	if err := old.SameWay(p); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return old, nil
+}
+
+// measured is what profile says at its end.
+type measured struct {
+	Profile   string `json:"profile"`
+	Device    string `json:"device"`
+	Mode      string `json:"mode"`
+	Entries   int    `json:"entries"`
+	Failed    int    `json:"failed"`
+	Networks  int    `json:"networks"`
+	Throttled int    `json:"throttled"` // entries and networks
+	Emulated  bool   `json:"emulated"`
+}
+
+func measuredProfile(path string, p *profiles.Profile) measured {
+	m := measured{Profile: path, Device: p.Device.Name(), Mode: p.Protocol.InMode(), Entries: len(p.Entries),
+		Networks: len(p.Networks), Emulated: p.Emulated()}
+	for _, e := range p.Entries {
+		if e.Status == profiles.Failed {
+			m.Failed++
+		}
+		if e.Throttled() {
+			m.Throttled++
+		}
+	}
+	for _, n := range p.Networks {
+		if n.Throttled() {
+			m.Throttled++
+		}
+	}
+	return m
+}
+
+func (m measured) write(w io.Writer) {
+	fmt.Fprintf(w, "%s: %d operations (%d failed) and %d networks of %s\n", m.Profile, m.Entries, m.Failed, m.Networks,
+		m.Device)
+	if m.Throttled > 0 {
+		fmt.Fprintf(w, "throttled: the device was slowed down while %d of these %d were measured, which carry a warning:"+
+			" let it cool (--max-temp), end other programs, or measure --mode sustained\n", m.Throttled, m.Entries+m.Networks)
+	}
+	if m.Emulated {
+		fmt.Fprintln(w, "measured under emulation: these times are NOT valid, and search refuses them")
+	}
 }

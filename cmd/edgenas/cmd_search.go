@@ -4,37 +4,46 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
+	"math"
 	"os"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/run"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
 	"github.com/edgenas/edgenas/internal/version"
-	"github.com/edgenas/edgenas/report"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/search"
 	"github.com/edgenas/edgenas/train"
 )
 
+// searchOptions are those of the main job.
+type searchOptions struct {
+	budget      latencyFlag
+	out, resume string
+	data        string
+	space       spaceOptions
+	target      targetOptions
+	method      string
+	cells       int // of the supernet
+	channels    int
+	search      search.Config
+	recipe      recipeOptions
+	flags       *pflag.FlagSet
+}
+
 func (a *app) searchCommand() *cobra.Command {
-	var (
-		budget    latencyFlag
-		space     spaceFlags
-		target    targetFlags
-		out, data string
-		resume    string
-		r         = request{Confidence: 0.95, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
-	)
-	var methods []string
-	for _, m := range search.Methods {
-		methods = append(methods, m.Name())
-	}
+	o := searchOptions{search: search.DefaultConfig(), recipe: recipeOptions{Config: train.DefaultConfig()}}
 	c := &cobra.Command{
 		Use:   "search --latency-budget TIME",
 		Short: "Find, train, export and verify a network within a latency budget",
@@ -48,80 +57,80 @@ and the command that verifies the result there is printed.`,
   edgenas search --latency-budget 20ms --profile pi5.json --data images:flowers --out out/pi5
   edgenas search --resume out/pi5`,
 		Args: arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if resume != "" {
-				if c.Flags().NFlag() > countGlobal(c)+1 {
-					return usagef("--resume takes no other flag: the run goes on as it was asked for")
-				}
-				return a.resumeSearch(c.Context(), runDir(resume))
-			}
-			if budget.Duration == 0 {
-				return usagef("--latency-budget is needed, such as --latency-budget 20ms; see %s -h", c.CommandPath())
-			}
-			if err := target.check(); err != nil {
-				return err
-			}
-			supernet := supernetOf(usualSize(space.name))
-			if !c.Flags().Changed("search-cells") {
-				r.SearchCells = supernet.Cells
-			}
-			if !c.Flags().Changed("search-channels") {
-				r.SearchChannels = supernet.Channels
-			}
-			if err := r.check(); err != nil {
-				return err
-			}
-			set, err := a.openData(data)
-			if err != nil {
-				return err
-			}
-			s, err := spaceFor(space.name, space.sized(), set)
-			if err != nil {
-				return err
-			}
-			r.Version, r.Date, r.Seed = version.String(), time.Now().UTC().Truncate(time.Second), a.seed
-			r.Command, r.LatencyBudgetS, r.Space, r.Size = a.commandLine(), budget.Seconds(), space.name, s.Size()
-			super, err := arch.NewSpace(r.Space, r.supernet())
-			if err != nil {
-				return usageError{fmt.Errorf("supernet: %w", err)}
-			}
-			if !reflect.DeepEqual(super.Alphas(), s.Alphas()) { // where cells do not share a choice
-				if c.Flags().Changed("search-cells") {
-					return usagef("--search-cells %d: the cells of %s are decided one by one: want %d, as --cells", r.SearchCells, r.Space, s.Size().Cells)
-				}
-				r.SearchCells = s.Size().Cells
-			}
-			r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
-			r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
-			r.Dataset, r.DataDigest = data, set.Digest
-			r.Device, r.Runtime, r.InferThreads, r.Rounds = target.device, target.runtime, target.inferThreads, target.rounds
-			r.Cluster, r.DeviceDir, r.Keep, r.MaxTemp = target.cluster, target.dir, target.keep, target.maxTemp
-			r.Mode, r.Profile, r.AllowEmulated = target.mode, target.profile(), target.allowEmulated
-			if r.Folder, err = os.Getwd(); err != nil {
-				return err
-			}
-			return a.newSearch(c.Context(), runDir(out), r, set, s, &target)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.runSearch(c.Context(), o) },
 	}
-	f := c.Flags()
-	f.Var(&budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
-	f.StringVar(&out, "out", "edgenas-out", "folder for everything that the run leaves")
-	f.StringVar(&resume, "resume", "", "folder of a run that was interrupted: go on with it")
-	f.StringVar(&r.Method, "method", search.DefaultMethod, "search method: "+strings.Join(methods, ", "))
-	space.add(c)
-	target.add(c)
-	target.addRounds(c)
-	target.addMode(c)
-	target.addProfile(c)
-	dataFlag(c, &data)
-	f.IntVar(&r.SearchCells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
-	f.IntVar(&r.SearchChannels, "search-channels", 0, "channels of the supernet's first stage; the derived network has --channels"+eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
-	f.IntVar(&r.Search.Epochs, "search-epochs", r.Search.Epochs, "epochs of the search")
-	f.IntVar(&r.Search.Batch, "search-batch", r.Search.Batch, "images of a step of the search")
-	f.Float64Var(&r.Search.AlphaLR, "alpha-lr", r.Search.AlphaLR, "learning rate of α; its steps are Adam's")
-	f.Float64Var(&r.Search.BetaDecay, "beta-decay", r.Search.BetaDecay, "strength of β-decay at the end of the search; 0 turns it off")
-	trainFlags(c, &r.Train, &r.Cutout)
+	o.AddFlags(c.Flags())
 	return c
+}
+
+// AddFlags adds the flags of the command.
+func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
+	var methods []string
+	for _, m := range search.Methods {
+		methods = append(methods, m.Name())
+	}
+	o.flags = f
+	f.Var(&o.budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
+	f.StringVar(&o.out, "out", "edgenas-out", "folder for everything that the run leaves")
+	f.StringVar(&o.resume, "resume", "", "folder of a run that was interrupted: go on with it")
+	f.StringVar(&o.method, "method", search.DefaultMethod, "search method: "+strings.Join(methods, ", "))
+	o.space.AddFlags(f)
+	o.target.AddFlags(f)
+	o.target.addRounds(f)
+	o.target.addMode(f)
+	o.target.addProfile(f)
+	dataFlag(f, &o.data)
+	f.IntVar(&o.cells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+
+		eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
+	f.IntVar(&o.channels, "search-channels", 0,
+		"channels of the supernet's first stage; the derived network has --channels"+
+			eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
+	f.IntVar(&o.search.Epochs, "search-epochs", o.search.Epochs, "epochs of the search")
+	f.IntVar(&o.search.Batch, "search-batch", o.search.Batch, "images of a step of the search")
+	f.Float64Var(&o.search.AlphaLR, "alpha-lr", o.search.AlphaLR, "learning rate of α; its steps are Adam's")
+	f.Float64Var(&o.search.BetaDecay, "beta-decay", o.search.BetaDecay,
+		"strength of β-decay at the end of the search; 0 turns it off")
+	o.recipe.AddFlags(f)
+}
+
+// maxBatch is more images than a step makes sense of.
+const maxBatch = 1 << 16
+
+// check is a usage error where a value makes no sense. It fills in the defaults
+// that depend on others.
+func (o *searchOptions) check() error {
+	if o.budget.Duration == 0 {
+		return fault.Usagef("--latency-budget is needed, such as --latency-budget 20ms; see edgenas search -h")
+	}
+	if err := o.target.check(); err != nil {
+		return err
+	}
+	supernet := supernetOf(usualSize(o.space.name))
+	if !o.flags.Changed("search-cells") {
+		o.cells = supernet.Cells
+	}
+	if !o.flags.Changed("search-channels") {
+		o.channels = supernet.Channels
+	}
+	if _, err := search.NewMethod(o.method); err != nil {
+		return fault.Usagef("--method: %w", err)
+	}
+	s := o.search
+	switch {
+	case o.cells < 1:
+		return fault.Usagef("--search-cells %d: want at least 1", o.cells)
+	case o.channels < 1:
+		return fault.Usagef("--search-channels %d: want at least 1", o.channels)
+	case s.Epochs < 1 || s.Epochs > maxEpochs:
+		return fault.Usagef("--search-epochs %d: want 1 to %d", s.Epochs, maxEpochs)
+	case s.Batch < 1 || s.Batch > maxBatch:
+		return fault.Usagef("--search-batch %d: want 1 to %d", s.Batch, maxBatch)
+	case !(s.AlphaLR > 0 && s.AlphaLR <= 10):
+		return fault.Usagef("--alpha-lr %g: want more than 0, at most 10", s.AlphaLR)
+	case !(s.BetaDecay >= 0 && s.BetaDecay <= 1e6):
+		return fault.Usagef("--beta-decay %g: want 0 to 1e6", s.BetaDecay)
+	}
+	return o.recipe.check()
 }
 
 // supernetOf is the default supernet for a space of this default size: as deep,
@@ -131,92 +140,132 @@ func supernetOf(s arch.Size) arch.Size {
 	return s
 }
 
-// countGlobal counts the flags that were given and go with --resume.
-func countGlobal(c *cobra.Command) int {
-	n := 0
-	for _, name := range []string{"json", "quiet", "threads"} {
-		if c.Flags().Changed(name) {
-			n++
-		}
+// confidence is how sure a prediction has to be that a budget is kept.
+const confidence = 0.95
+
+// request is the run that the options ask for.
+func (o *searchOptions) request(a *app, set *dataset.Set) (r runfile.Request, err error) {
+	s, err := spaceFor(o.space.name, o.space.sized(), set)
+	if err != nil {
+		return r, err
 	}
-	return n
+	r = runfile.Request{Command: a.commandLine(), Version: version.String(), Date: time.Now().UTC().Truncate(time.Second),
+		Seed: a.seed, LatencyBudgetS: o.budget.Seconds(), Confidence: confidence, Space: o.space.name, Size: s.Size(),
+		SearchCells: o.cells, SearchChannels: o.channels, Method: o.method, Dataset: o.data, DataDigest: set.Digest,
+		Target: o.target.Options, Search: o.search, Train: o.recipe.Config, Cutout: o.recipe.Cutout}
+	super, err := arch.NewSpace(r.Space, r.Supernet())
+	if err != nil {
+		return r, fault.Usagef("supernet: %w", err)
+	}
+	if !reflect.DeepEqual(super.Alphas(), s.Alphas()) { // where cells do not share a choice
+		if o.flags.Changed("search-cells") {
+			return r, fault.Usagef("--search-cells %d: the cells of %s are decided one by one: want %d, as --cells",
+				r.SearchCells, r.Space, s.Size().Cells)
+		}
+		r.SearchCells = s.Size().Cells
+	}
+	r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
+	r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
+	r.Folder, err = os.Getwd()
+	return r, err
 }
 
-// newSearch begins a run in the folder, once nothing that can be known before
-// speaks against it.
-func (a *app) newSearch(ctx context.Context, dir runDir, r request, set *dataset.Set, space arch.Space, target *targetFlags) error {
-	if err := enough(set, r.Train); err != nil {
+// runSearch begins a run or goes on with it, and prints its result.
+func (a *app) runSearch(ctx context.Context, o searchOptions) error {
+	if o.resume != "" {
+		return a.resumeSearch(ctx, o)
+	}
+	if err := o.check(); err != nil {
 		return err
 	}
-	p, err := a.loadProfile(ctx, target)
+	set, err := run.OpenImages(o.data, a.seed)
 	if err != nil {
 		return err
 	}
-	if !target.live() {
-		nets, err := a.networks(space)
-		if err != nil {
-			return err
-		}
-		if err := lacks(p, nets, target); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
+	r, err := o.request(a, set)
+	if err != nil {
 		return err
 	}
-	if err := dir.create(); err != nil {
-		return err
-	}
-	if target.profile() != "" {
-		if err := p.Save(dir.path(profileFile)); err != nil {
-			return err
-		}
-	}
-	if err := dir.writeJSON(requestFile, r); err != nil {
-		return err
-	}
-	err = a.search(ctx, dir, r, set)
-	if code := exitCode(err); (code == exitUsage || code == exitProfile || code == exitInfeasible || code == exitData) && !dir.has(historyFile) {
-		if target.profile() != "" {
-			os.Remove(dir.path(profileFile))
-		}
-		dir.forget()
-	}
-	return err
+	dir := runfile.Dir(o.out)
+	res, err := run.Run(ctx, run.Request{Request: r, Dir: dir, Images: set, Host: a.runHost()}, a.show)
+	return a.tell(dir, res, err)
 }
 
-func (a *app) resumeSearch(ctx context.Context, dir runDir) error {
-	var r request
-	err := dir.readJSON(requestFile, &r)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return usagef("--resume %s: holds no run (no %s)", dir, requestFile)
-	case err != nil:
-		return err
-	case r.Space == "":
-		return usagef("--resume %s: its %s is not that of a search", dir, requestFile)
-	}
-	if dir.has(resultFile) {
-		a.note("the run in %s is finished", dir)
-		var res result
-		if err := dir.readJSON(resultFile, &res); err != nil {
-			return err
+func (a *app) resumeSearch(ctx context.Context, o searchOptions) error {
+	others := 0
+	o.flags.Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "resume", "json", "quiet", "threads":
+		default:
+			others++
 		}
-		if !dir.has(reportFile) {
-			if err := report.WriteFile(string(dir)); err != nil {
-				return err
+	})
+	if others > 0 {
+		return fault.Usagef("--resume takes no other flag: the run goes on as it was asked for")
+	}
+	dir := runfile.Dir(o.resume)
+	res, err := run.Resume(ctx, dir, a.runHost(), a.show)
+	return a.tell(dir, res, err)
+}
+
+// tell prints the result of the run in the folder, or how to go on with it. A
+// network that turned out to be over its budget is a verification error.
+func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
+	if err != nil {
+		switch fault.Code(err) {
+		case fault.Interrupted:
+			if dir.Has(runfile.RequestName) {
+				a.note("interrupted; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
+			}
+		case fault.Unexpected:
+			if dir.Has(runfile.RequestName) {
+				a.note("what was done is kept; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
 			}
 		}
-		return a.tell(dir, &res)
-	}
-	a.seed = r.Seed
-	set, err := a.openData(r.data())
-	if err != nil {
 		return err
 	}
-	if set.Digest != r.DataDigest {
-		return dataError{fmt.Errorf("--resume %s: the images of %s have changed since the run began", dir, r.Dataset)}
+	if err := a.result(r, func(w io.Writer) { summarise(w, dir, r) }); err != nil || r.WithinBudget {
+		return err
 	}
-	set.Name = r.Dataset
-	return a.search(ctx, dir, r, set)
+	took, how := r.LatencyPredictedHiS, "at the upper end of its prediction"
+	if r.LatencyMeasuredS != nil && *r.LatencyMeasuredS > r.LatencyBudgetS {
+		took, how = *r.LatencyMeasuredS, "when measured"
+	}
+	return fault.Errorf(fault.Verify, "the network takes %s %s, over the budget of %s: search again with a budget of %s",
+		wording.Seconds(took), how, wording.Seconds(r.LatencyBudgetS),
+		wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
+}
+
+// quantile writes a quantile after the median, if it is known.
+func quantile(name string, s *float64) string {
+	if s == nil || *s == 0 {
+		return ""
+	}
+	return ", " + wording.Seconds(*s) + " " + name
+}
+
+// summarise tells a person what was found and where it is.
+func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
+	fmt.Fprintf(w, "budget     %s on %s, %s runtime\n", wording.Seconds(r.LatencyBudgetS), r.Device, r.Runtime)
+	fmt.Fprintf(w, "predicted  %s, at most %s with %.0f %% confidence\n", wording.Seconds(r.LatencyPredictedS),
+		wording.Seconds(r.LatencyPredictedHiS), 100*r.Confidence)
+	if r.LatencyMeasuredS != nil {
+		kept := "within the budget"
+		if *r.LatencyMeasuredS > r.LatencyBudgetS {
+			kept = "OVER the budget"
+		}
+		fmt.Fprintf(w, "measured   %s median%s%s: %s\n", wording.Seconds(*r.LatencyMeasuredS),
+			quantile("p90", r.LatencyMeasuredP90S), quantile("p99", r.LatencyMeasuredP99S), kept)
+	} else {
+		fmt.Fprintf(w, "measured   not yet; on the device: edgenas verify %s --latency-budget %v%s\n",
+			wording.Quote(dir.Path(runfile.ModelName)), time.Duration(math.Round(1e9*r.LatencyBudgetS)),
+			target.Flags(r.InferThreads, r.Cluster, r.Mode))
+	}
+	fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\n", 100*r.TestAccuracy, r.TestImages)
+	fmt.Fprintf(w, "network    %s: %d parameters, %.1f M multiply-accumulates\n", r.Architecture, r.Params,
+		float64(r.MACs)/1e6)
+	fmt.Fprintf(w, "files      %s, %s\n", dir.Path(runfile.ModelName), dir.Path(runfile.ReportName))
+	for _, text := range r.Warnings {
+		fmt.Fprintf(w, "warning    %s\n", text)
+	}
 }

@@ -5,15 +5,23 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/edgenas/edgenas/export"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/onnx"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/latency"
 )
 
 // commands are all of edgenas, by their path: "edgenas lut show".
@@ -33,7 +41,7 @@ func commands() map[string]*cobra.Command {
 func TestHelp(t *testing.T) {
 	for path, c := range commands() {
 		args := append(strings.Fields(path)[1:], "-h")
-		o := edgenas(t, args...).want(t, exitDone)
+		o := edgenas(t, args...).want(t, fault.Done)
 		if o.stderr != "" || !strings.Contains(o.stdout, "Examples:\n  "+path) {
 			t.Errorf("%s -h: stdout %s, stderr %s: want an example of the command", path, o.stdout, o.stderr)
 		}
@@ -143,7 +151,7 @@ func TestJSON(t *testing.T) {
 		{"version", "version"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
-			o := edgenas(t, append(at(t, tt.args), "--json")...).want(t, exitDone)
+			o := edgenas(t, append(at(t, tt.args), "--json")...).want(t, fault.Done)
 			d := json.NewDecoder(strings.NewReader(o.stdout))
 			var object map[string]any
 			if err := d.Decode(&object); err != nil || object[tt.has] == nil {
@@ -168,7 +176,7 @@ func TestJSON(t *testing.T) {
 
 // With --quiet there is no progress, and no text for people but the result.
 func TestQuiet(t *testing.T) {
-	o := edgenas(t, searchArgs(t, filepath.Join(t.TempDir(), "run"), "--quiet")...).want(t, exitDone)
+	o := edgenas(t, searchArgs(t, filepath.Join(t.TempDir(), "run"), "--quiet")...).want(t, fault.Done)
 	if o.stderr != "" || !strings.Contains(o.stdout, "accuracy") {
 		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
 	}
@@ -176,13 +184,13 @@ func TestQuiet(t *testing.T) {
 
 // A run leaves every file that it promises.
 func TestRunFiles(t *testing.T) {
-	for _, name := range []string{requestFile, profileFile, historyFile, architectureFile, weightsFile, modelFile, resultFile, reportFile, searchCheckpoint, trainCheckpoint} {
+	for _, name := range []string{runfile.RequestName, runfile.ProfileName, runfile.HistoryName, runfile.ArchitectureName, runfile.WeightsName, runfile.ModelName, runfile.ResultName, runfile.ReportName, runfile.SearchCheckpoint, runfile.TrainCheckpoint} {
 		if info, err := os.Stat(filepath.Join(baseline(t), filepath.FromSlash(name))); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	var r result
-	if err := json.Unmarshal(read(t, filepath.Join(baseline(t), resultFile)), &r); err != nil {
+	var r runfile.Result
+	if err := json.Unmarshal(read(t, filepath.Join(baseline(t), runfile.ResultName)), &r); err != nil {
 		t.Fatal(err)
 	}
 	if r.Device != "Test Board 1" || r.LatencyMeasuredS != nil || !r.WithinBudget || r.LatencyPredictedHiS > 65e-6 || r.TestAccuracy < 0.9 || r.ONNXMaxDifference > 1e-4 {
@@ -195,11 +203,11 @@ func TestSearchHere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	args := searchIn(fixture(t, ""), "here.json", dir, "--device", "local", "--latency-budget", "1s")
 	if emulated() {
-		refused(t, edgenas(t, args...), exitProfile, "runs under emulation", "--allow-emulated")
+		refused(t, edgenas(t, args...), fault.Profile, "runs under emulation", "--allow-emulated")
 		args = append(args, "--allow-emulated")
 	}
-	o := edgenas(t, append(args, "--json")...).want(t, exitDone)
-	var r result
+	o := edgenas(t, append(args, "--json")...).want(t, fault.Done)
+	var r runfile.Result
 	if err := json.Unmarshal([]byte(o.stdout), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -208,16 +216,107 @@ func TestSearchHere(t *testing.T) {
 	}
 }
 
+// model is a copy of the baseline's model that says other things of itself.
+func model(t *testing.T, says map[string]string) string {
+	t.Helper()
+	m, err := onnx.ReadFile(filepath.Join(baseline(t), runfile.ModelName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range says {
+		m.Metadata[export.Prefix+name] = value
+	}
+	data, err := m.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, filepath.Join(t.TempDir(), "model.onnx"), data)
+}
+
 // A model that takes longer than it may, or than it was predicted to, has
 // exit code 6, and is measured all the same.
 func TestVerifyFails(t *testing.T) {
+	here := model(t, map[string]string{"device": latency.ThisDevice().Name()})
 	for flags, want := range map[string]string{
 		"--latency-budget 1ns": "over the budget of",
 		"--tolerance 0.001%":   "% off, more than 0.001%", // of times that are made up
 	} {
-		o := edgenas(t, at(t, "verify @run/model.onnx "+flags)...).want(t, exitVerify)
-		if !strings.Contains(o.stdout, "measured") || !strings.Contains(o.stderr, want) {
+		o := edgenas(t, append([]string{"verify", here}, strings.Fields(flags)...)...).want(t, fault.Verify)
+		if !strings.Contains(o.stdout, "measured is") || !strings.Contains(o.stderr, want) {
 			t.Errorf("%s: stdout %s, stderr %s: want %q", flags, o.stdout, o.stderr, want)
 		}
+	}
+}
+
+// A prediction is compared with nothing but what it is a prediction of.
+func TestVerifyElsewhere(t *testing.T) {
+	here := latency.ThisDevice().Name()
+	for _, tt := range []struct {
+		name  string
+		says  map[string]string
+		flags string
+		want  string
+	}{
+		{"another device", nil, "", "on Test Board 1, native runtime, 1 thread(s), burst"},
+		{"more threads", map[string]string{"device": here, "infer_threads": "4"}, "", "4 thread(s)"},
+		{"another mode", map[string]string{"device": here}, "--mode paced=2ms", "burst"},
+		{"other cores", map[string]string{"device": here, "cluster": "big"}, "", "cores big"},
+		{"another runtime", map[string]string{"device": here, "runtime": "tflite"}, "", "tflite runtime"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{"verify", model(t, tt.says)}, strings.Fields(tt.flags)...)
+			o := edgenas(t, args...).want(t, fault.Done)
+			if strings.Contains(o.stdout, "measured is") || !strings.Contains(o.stdout, tt.want) {
+				t.Errorf("stdout %s: want no comparison, and %q", o.stdout, tt.want)
+			}
+			o = edgenas(t, append(args, "--tolerance", "1000%")...).want(t, fault.Profile)
+			if !strings.Contains(o.stderr, "leave --tolerance out") || !strings.Contains(o.stderr, tt.want) {
+				t.Errorf("stderr %s: want %q", o.stderr, tt.want)
+			}
+		})
+	}
+}
+
+// The command that verifies the result measures what the profile measured.
+func TestPrintedVerify(t *testing.T) {
+	var out strings.Builder
+	r := runfile.Result{LatencyBudgetS: 2e-3, InferThreads: 4, Cluster: "big", Mode: "sustained"}
+	summarise(&out, "run", r)
+	want := "edgenas verify " + filepath.Join("run", "model.onnx") +
+		" --latency-budget 2ms --infer-threads 4 --cluster big --mode sustained\n"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("%s: want %s", out.String(), want)
+	}
+	if err := parses(strings.Fields(strings.TrimSpace(want))); err != nil {
+		t.Error(err)
+	}
+	out.Reset()
+	summarise(&out, "run", runfile.Result{LatencyBudgetS: 2e-3}) // of a run from before
+	if !strings.Contains(out.String(), " --latency-budget 2ms\n") {
+		t.Errorf("%s", out.String())
+	}
+}
+
+// The way of measuring reaches the result and the model from the profile.
+func TestResultSaysHow(t *testing.T) {
+	p := load(t, fixture(t, "board.json"))
+	p.Runtime.Threads, p.Protocol.Mode = 4, "sustained"
+	dir := t.TempDir()
+	board, out := save(t, p, filepath.Join(dir, "four.json")), filepath.Join(dir, "run")
+	args := searchArgs(t, out, "--infer-threads", "4")
+	args[slices.Index(args, "--profile")+1] = board
+	o := edgenas(t, args...).want(t, fault.Done)
+	if want := "--infer-threads 4 --mode sustained\n"; !strings.Contains(o.stdout, want) {
+		t.Errorf("stdout %s: want %s", o.stdout, want)
+	}
+	r, err := runfile.Dir(out).ReadResult()
+	if err != nil || r.InferThreads != 4 || r.Mode != "sustained" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	o = edgenas(t, "predict", filepath.Join(out, runfile.ModelName), "--profile", board, "--json").want(t, fault.Done)
+	var said predicted
+	if err := json.Unmarshal([]byte(o.stdout), &said); err != nil || said.Threads != 4 || said.Mode != "sustained" ||
+		math.Abs(said.PredictedS/r.LatencyPredictedS-1) > 1e-9 {
+		t.Errorf("%+v, %v: want %v s with 4 threads", said, err, r.LatencyPredictedS)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
@@ -106,7 +107,7 @@ func TestDeviceUntrusted(t *testing.T) {
 	path, args := b.lacking(t, "--quiet")
 	incomplete := read(t, path)
 	write(t, answer, []byte(strings.Join(good, "")+end))
-	b.edgenas(t, args...).want(t, exitDone) // so that what is refused is refused for its fault
+	b.edgenas(t, args...).want(t, fault.Done) // so that what is refused is refused for its fault
 	whole(t, path)
 
 	times := 1
@@ -130,7 +131,7 @@ func TestDeviceUntrusted(t *testing.T) {
 				}
 				write(t, answer, []byte(text))
 				o := b.edgenas(t, args...)
-				refused(t, o, exitDevice, tt.want)
+				refused(t, o, fault.Device, tt.want)
 				if i := strings.IndexFunc(strings.TrimSuffix(o.stderr, "\n"), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 || len(o.stderr) > 8<<10 {
 					t.Errorf("%d bytes of stderr, what cannot be printed at %d: %.300q", len(o.stderr), i, o.stderr)
 				}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/edgenas/edgenas/devices/devicestest"
 	"github.com/edgenas/edgenas/internal/agent"
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -80,7 +81,7 @@ func (b *realBoard) lacking(t *testing.T, more ...string) (path string, args []s
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "device.json")
 	if b.measured == nil {
-		b.edgenas(t, b.profileArgs(path)...).want(t, exitDone)
+		b.edgenas(t, b.profileArgs(path)...).want(t, fault.Done)
 		b.measured = whole(t, path)
 	}
 	p := *b.measured
@@ -222,11 +223,11 @@ func TestDeviceReal(t *testing.T) {
 			case "adb arm64":
 				space, model, system = "mbconv", "Stand In 9", "5.10.157-android13-4"
 			}
-			if o := b.edgenas(t, "devices", "doctor", b.address).want(t, exitDone); !strings.Contains(o.stdout, "schedutil") {
+			if o := b.edgenas(t, "devices", "doctor", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "schedutil") {
 				t.Errorf("%s: want the governor", o.stdout)
 			}
 			var r wire.Report
-			if err := json.Unmarshal([]byte(b.edgenas(t, "devices", "info", b.address, "--json").want(t, exitDone).stdout), &r); err != nil {
+			if err := json.Unmarshal([]byte(b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done).stdout), &r); err != nil {
 				t.Fatal(err)
 			}
 			var clusters []string
@@ -238,7 +239,7 @@ func TestDeviceReal(t *testing.T) {
 			}
 
 			args := append([]string{"profile", "--device", b.address, "--space", space, "--rounds", "1", "-o", path}, tinyFlags...)
-			if o := b.edgenas(t, args...).want(t, exitDone); !strings.Contains(o.stdout, "NOT valid") {
+			if o := b.edgenas(t, args...).want(t, fault.Done); !strings.Contains(o.stdout, "NOT valid") {
 				t.Errorf("%s: want it to say that the times are not valid", o.stdout)
 			}
 			p := load(t, path)
@@ -258,8 +259,8 @@ func TestDeviceReal(t *testing.T) {
 
 			search := []string{"search", "--quiet", "--space", space, "--latency-budget", "1s", "--profile", path, "--data", "idx:" + fixture(t, "tiny"), "--cells", "1", "--channels", "4",
 				"--search-epochs", "1", "--epochs", "1", "--out", filepath.Join(t.TempDir(), "run")}
-			refused(t, b.edgenas(t, search...), exitProfile, "emulation", "--allow-emulated")
-			b.edgenas(t, append(search, "--allow-emulated")...).want(t, exitDone)
+			refused(t, b.edgenas(t, search...), fault.Profile, "emulation", "--allow-emulated")
+			b.edgenas(t, append(search, "--allow-emulated")...).want(t, fault.Done)
 			b.clean(t)
 		})
 	}
@@ -292,17 +293,17 @@ func TestDeviceFaults(t *testing.T) {
 				})
 			}
 			// survives runs the command; the fault begins in the middle.
-			survives := func(t *testing.T, args []string, fault func(), want string) {
+			survives := func(t *testing.T, args []string, breakIt func(), want string) {
 				t.Helper()
 				begun, ended := false, make(chan struct{})
 				o := b.interrupted(t, "measure", 1+rng.IntN(20), func(func()) {
 					begun = true
 					go func() {
 						defer close(ended)
-						fault()
+						breakIt()
 					}()
 				}, args...)
-				o.want(t, exitDone)
+				o.want(t, fault.Done)
 				if !begun {
 					t.Fatal("the fault did not begin")
 				}
@@ -339,14 +340,14 @@ func TestDeviceFaults(t *testing.T) {
 				t.Setenv(agentEnv, b.file(t))
 				// What has rounds already comes first into the journal.
 				kill(t, fmt.Sprint("measure ", 114+rng.IntN(8)), args...)
-				if o := b.edgenas(t, args...).want(t, exitDone); !strings.Contains(o.stderr, "continuing the measurement") {
+				if o := b.edgenas(t, args...).want(t, fault.Done); !strings.Contains(o.stderr, "continuing the measurement") {
 					t.Errorf("stderr %s", o.stderr)
 				}
 			})
 			within("interrupted", func(t *testing.T, path string, args []string) {
-				b.interrupted(t, "measure", 1+rng.IntN(15), func(cancel func()) { cancel() }, args...).want(t, exitInterrupted)
+				b.interrupted(t, "measure", 1+rng.IntN(15), func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
 				b.clean(t)
-				b.edgenas(t, args...).want(t, exitDone)
+				b.edgenas(t, args...).want(t, fault.Done)
 			})
 			within("two hosts", func(t *testing.T, path string, args []string) {
 				t.Setenv(agentEnv, b.file(t))
@@ -356,7 +357,7 @@ func TestDeviceFaults(t *testing.T) {
 					var stderr strings.Builder
 					cmd := command(t, other...)
 					cmd.Stderr = &stderr
-					if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitDevice || !strings.Contains(stderr.String(), "in use by") {
+					if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Device || !strings.Contains(stderr.String(), "in use by") {
 						t.Errorf("the second: %v: %s", err, &stderr)
 					}
 				}, "")
@@ -365,11 +366,11 @@ func TestDeviceFaults(t *testing.T) {
 			within("disk full", func(t *testing.T, path string, args []string) {
 				size := func(bytes int) { b.machine.Do(fmt.Sprintf("mount -o remount,size=%d /small", bytes)) }
 				size(len(b.program) / 2)
-				refused(t, b.edgenas(t, append(args, "--quiet")...), exitDevice, "no space", "KiB are needed")
+				refused(t, b.edgenas(t, append(args, "--quiet")...), fault.Device, "no space", "KiB are needed")
 				b.clean(t)
 				// There is room for the agent, but hardly for its own copy of the entries.
 				size(len(b.program) + 16<<10)
-				b.edgenas(t, args...).want(t, exitDone)
+				b.edgenas(t, args...).want(t, fault.Done)
 			})
 			b.dir = ""
 			if b.faults == nil { // ssh would notice
@@ -377,7 +378,7 @@ func TestDeviceFaults(t *testing.T) {
 			}
 			within("damaged on the way", func(t *testing.T, path string, args []string) {
 				b.faults.Corrupt.Store(2)
-				b.edgenas(t, args...).want(t, exitDone)
+				b.edgenas(t, args...).want(t, fault.Done)
 				if n := b.faults.Corrupt.Load(); n != 0 {
 					t.Errorf("%d transfers are still to be damaged", n)
 				}
@@ -427,8 +428,8 @@ func TestDeviceClockStepped(t *testing.T) {
 	b.program = read(t, out)
 
 	path, args := b.lacking(t, "--rounds", "2")
-	b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, exitInterrupted)
-	b.edgenas(t, args...).want(t, exitDone)
+	b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
+	b.edgenas(t, args...).want(t, fault.Done)
 	for _, e := range whole(t, path).Entries {
 		for _, s := range slices.Concat(e.SamplesS...) {
 			if !(s > 0 && s < 60) {

@@ -27,7 +27,10 @@ import (
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/devices/devicestest"
 	"github.com/edgenas/edgenas/internal/agent"
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
@@ -139,10 +142,10 @@ func (b *board) interrupted(t *testing.T, prefix string, n int, then func(cancel
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
-	a.self, a.spaces, a.lineEvery = self(), fixtures.spaces, 0
-	a.patience, a.pause = b.patience, time.Millisecond
+	a.host.Self, a.host.Inventories, a.lineEvery = self(), &fixtures.spaces, 0
+	a.host.Patience, a.host.Pause = b.patience, time.Millisecond
 	if b.program != nil {
-		a.agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }
+		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }
 	}
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
@@ -201,8 +204,8 @@ func whole(t *testing.T, path string) *profiles.Profile {
 			t.Errorf("%s: %s", e.Key, e.Status)
 		}
 	}
-	if len(p.Networks) != validationNetworks {
-		t.Errorf("%d networks: want %d", len(p.Networks), validationNetworks)
+	if len(p.Networks) != target.ValidationNetworks {
+		t.Errorf("%d networks: want %d", len(p.Networks), target.ValidationNetworks)
 	}
 	if _, err := os.Stat(path + ".partial"); err == nil {
 		t.Error("a journal is left")
@@ -214,7 +217,7 @@ func TestDeviceProfile(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	path := filepath.Join(t.TempDir(), "pi.json")
-	o := b.edgenas(t, b.profileArgs(path)...).want(t, exitDone)
+	o := b.edgenas(t, b.profileArgs(path)...).want(t, fault.Done)
 	p := whole(t, path)
 	here := latency.ThisDevice()
 	if p.Device.Name() != here.Name() || p.Device.Emulation != here.Emulation || p.Device.After == nil || p.Protocol.Rounds != 1 || len(p.Runtime.Affinity) != 1 {
@@ -227,7 +230,7 @@ func TestDeviceProfile(t *testing.T) {
 
 	// Again, nothing is missing.
 	before := read(t, path)
-	b.edgenas(t, b.profileArgs(path, "--only-missing")...).want(t, exitDone)
+	b.edgenas(t, b.profileArgs(path, "--only-missing")...).want(t, fault.Done)
 	if !bytes.Equal(read(t, path), before) {
 		t.Error("a complete profile was changed")
 	}
@@ -237,7 +240,7 @@ func TestDeviceProfile(t *testing.T) {
 	if emulated() {
 		allow = append(allow, "--allow-emulated")
 	}
-	o = b.edgenas(t, "verify", filepath.Join(baseline(t), modelFile), "--device", b.address, "--json").want(t, exitDone)
+	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", b.address, "--json").want(t, fault.Done)
 	var v latency.Verification
 	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.MedianS <= 0 || v.Device.Name() != here.Name() {
 		t.Errorf("%+v, %v", v, err)
@@ -245,8 +248,8 @@ func TestDeviceProfile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	args := append([]string{"search", "--latency-budget", "1s", "--profile", path, "--device", b.address, "--data", "idx:" + fixture(t, "tiny"),
 		"--cells", "1", "--channels", "4", "--search-epochs", "1", "--epochs", "1", "--out", dir}, allow...)
-	o = b.edgenas(t, args...).want(t, exitDone)
-	var r result
+	o = b.edgenas(t, args...).want(t, fault.Done)
+	var r runfile.Result
 	if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || r.LatencyMeasuredS == nil {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -258,12 +261,12 @@ func TestDeviceInterrupted(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	path, args := b.lacking(t, "--rounds", "2")
-	o := b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, exitInterrupted)
+	o := b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "the same command goes on from there") {
 		t.Errorf("stderr %s", o.stderr)
 	}
 	b.clean(t)
-	o = b.edgenas(t, args...).want(t, exitDone)
+	o = b.edgenas(t, args...).want(t, fault.Done)
 	if !strings.Contains(o.stderr, "measured already") {
 		t.Errorf("stderr %s", o.stderr)
 	}
@@ -289,7 +292,7 @@ func TestDeviceCut(t *testing.T) {
 				if i%4 == 1 { // else while the agent works
 					b.cable.CutAfter(20_000 + rng.Int64N(int64(len(b.program))))
 				}
-				o := b.interrupted(t, "measure", moment, then, args...).want(t, exitDone)
+				o := b.interrupted(t, "measure", moment, then, args...).want(t, fault.Done)
 				if !strings.Contains(o.stderr, "connected again") {
 					t.Errorf("it was not cut: %s", o.stderr)
 				}
@@ -311,15 +314,15 @@ func TestDeviceDamaged(t *testing.T) {
 			b.patience = 100 * time.Millisecond
 			path, args := b.lacking(t, "--quiet")
 			b.faults.Full.Store(true)
-			refused(t, b.edgenas(t, args...), exitDevice, "no space", "KiB are needed", "16 are free")
+			refused(t, b.edgenas(t, args...), fault.Device, "no space", "KiB are needed", "16 are free")
 			b.faults.Full.Store(false)
 			b.clean(t)
 			b.faults.Corrupt.Store(1000)
-			refused(t, b.edgenas(t, args...), exitDevice, "corrupted in transfer")
+			refused(t, b.edgenas(t, args...), fault.Device, "corrupted in transfer")
 			b.clean(t)
 			b.faults.Corrupt.Store(2)
 			b.patience = 10 * time.Second
-			b.edgenas(t, args...).want(t, exitDone)
+			b.edgenas(t, args...).want(t, fault.Done)
 			if n := b.faults.Corrupt.Load(); n != 0 {
 				t.Errorf("%d transfers are still to be damaged", n)
 			}
@@ -336,7 +339,7 @@ func TestDeviceKilled(t *testing.T) {
 	real := b.file(t)
 	b.script(`if [ "$1" = stream ] && [ ! -e killed ]; then >killed; ` + real + ` "$@" | head -n 20; kill -9 $$; fi; exec ` + real + ` "$@"`)
 	path, args := b.lacking(t)
-	o := b.edgenas(t, args...).want(t, exitDone)
+	o := b.edgenas(t, args...).want(t, fault.Done)
 	if !strings.Contains(o.stderr, "going on with what is missing") {
 		t.Errorf("stderr %s", o.stderr)
 	}
@@ -352,7 +355,7 @@ func TestDeviceHostKilled(t *testing.T) {
 	t.Setenv(agentEnv, b.file(t))
 	path, args := b.lacking(t, "--rounds", "2")
 	kill(t, "measure 30", args...)
-	o := b.edgenas(t, args...).want(t, exitDone)
+	o := b.edgenas(t, args...).want(t, fault.Done)
 	if !strings.Contains(o.stderr, "measured already") {
 		t.Errorf("stderr %s", o.stderr)
 	}
@@ -367,12 +370,12 @@ func TestDeviceBusy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, b.edgenas(t, "devices", "info", b.address), exitDevice, "in use by")
+	refused(t, b.edgenas(t, "devices", "info", b.address), fault.Device, "in use by")
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	b.edgenas(t, "verify", filepath.Join(baseline(t), modelFile), "--device", b.address, "--keep", "--device-dir", dir).want(t, exitDone)
+	b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", b.address, "--keep", "--device-dir", dir).want(t, fault.Done)
 	kept, err := filepath.Glob(filepath.Join(dir, "edgenas-device", "edgenas-agent-*"))
 	if err != nil || len(kept) != 1 {
 		t.Errorf("%q is left, %v: want the agent", kept, err)
@@ -384,14 +387,14 @@ func TestDeviceCluster(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	path := filepath.Join(t.TempDir(), "pi.json")
-	refused(t, b.edgenas(t, b.profileArgs(path, "--quiet", "--cluster", "0x"+strings.Repeat("8", 64))...), exitUsage, "processor")
+	refused(t, b.edgenas(t, b.profileArgs(path, "--quiet", "--cluster", "0x"+strings.Repeat("8", 64))...), fault.Usage, "processor")
 	p := load(t, fixture(t, "here.json"))
 	save(t, p, path)
-	refused(t, b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...), exitProfile, "runtime.cluster")
+	refused(t, b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...), fault.Profile, "runtime.cluster")
 	p.Runtime.Cluster, p.Entries = "big", p.Entries[1:]
 	p.Runtime.Build = ""
 	save(t, p, path)
-	b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...).want(t, exitDone)
+	b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...).want(t, fault.Done)
 	if p := load(t, path); p.Runtime.Cluster != "big" || len(p.Runtime.Affinity) != 1 {
 		t.Errorf("%+v", p.Runtime)
 	}
@@ -401,14 +404,14 @@ func TestDeviceCluster(t *testing.T) {
 func TestDevicePhone(t *testing.T) {
 	b := newBoard(t)
 	b.phone(t)
-	o := b.edgenas(t, "devices").want(t, exitDone)
+	o := b.edgenas(t, "devices").want(t, fault.Done)
 	for _, want := range []string{"local ", "adb:A1B2 ", "Pixel 6", "adb:C3 ", "Allow USB debugging", "ssh://user@host"} {
 		if !strings.Contains(o.stdout, want) {
 			t.Errorf("%s: want %q", o.stdout, want)
 		}
 	}
 	var v latency.Verification
-	o = b.edgenas(t, "verify", filepath.Join(baseline(t), modelFile), "--device", "adb", "--device-dir", b.dir, "--json").want(t, exitDone)
+	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", "adb", "--device-dir", b.dir, "--json").want(t, fault.Done)
 	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.MedianS <= 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -418,13 +421,13 @@ func TestDevicePhone(t *testing.T) {
 func TestDeviceReport(t *testing.T) {
 	b := newBoard(t)
 	var r wire.Report
-	if o := b.edgenas(t, "devices", "info", b.address, "--json").want(t, exitDone); json.Unmarshal([]byte(o.stdout), &r) != nil || r.Facts.Host.Cores < 1 || len(r.Runtimes) != 1 {
+	if o := b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done); json.Unmarshal([]byte(o.stdout), &r) != nil || r.Facts.Host.Cores < 1 || len(r.Runtimes) != 1 {
 		t.Errorf("%s", o.stdout)
 	}
-	if o := b.edgenas(t, "devices", "info", b.address).want(t, exitDone); !strings.Contains(o.stdout, "cores  ") || !strings.Contains(o.stdout, "runtime      native") {
+	if o := b.edgenas(t, "devices", "info", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "cores  ") || !strings.Contains(o.stdout, "runtime      native") {
 		t.Errorf("%s", o.stdout)
 	}
-	if o := b.edgenas(t, "devices", "doctor", b.address).want(t, exitDone); !strings.Contains(o.stdout, "free space") || !strings.Contains(o.stdout, "governor") {
+	if o := b.edgenas(t, "devices", "doctor", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "free space") || !strings.Contains(o.stdout, "governor") {
 		t.Errorf("%s", o.stdout)
 	}
 	b.clean(t)
@@ -444,18 +447,18 @@ func TestDeviceHostile(t *testing.T) {
 		code         int
 		want         string
 	}{
-		{"no program", "exit 3", exitUnexpected, "exit status 3"},
-		{"not there", "exit 127", exitDevice, "could not be started"},
-		{"killed each time", info + "kill -9 $$", exitDevice, "killed"},
-		{"no report", "echo hello", exitDevice, "refused"},
-		{"endless report", "yes", exitDevice, "more than allowed"},
-		{"older agent", `echo '{"format":"edgenas-agent/0"}'`, exitDevice, "another version"},
-		{"escapes in the report", `printf '{"format":"edgenas-agent/1","version":"\\u001b[2J","runtimes":[{"name":"native"}]}'`, exitDevice, "cannot be printed"},
-		{"nothing measured", info + "exit 0", exitDevice, "ended early"},
-		{"session alone", info + `echo '{"session":{"protocol":{}}}'`, exitDevice, "left out"},
-		{"endless line", info + "yes | tr -d '\\n'", exitDevice, "a line of more than"},
-		{"unknown key", info + `echo '{"round":{"entries":[{"key":"conv","status":"ok","n":1,"median_s":1,"lo_s":1,"hi_s":1,"samples_s":[[1]]}]}}'`, exitDevice, "not asked for"},
-		{"bad request", info + "echo no >&2; exit 2", exitUsage, "no"},
+		{"no program", "exit 3", fault.Unexpected, "exit status 3"},
+		{"not there", "exit 127", fault.Device, "could not be started"},
+		{"killed each time", info + "kill -9 $$", fault.Device, "killed"},
+		{"no report", "echo hello", fault.Device, "refused"},
+		{"endless report", "yes", fault.Device, "more than allowed"},
+		{"older agent", `echo '{"format":"edgenas-agent/0"}'`, fault.Device, "another version"},
+		{"escapes in the report", `printf '{"format":"edgenas-agent/1","version":"\\u001b[2J","runtimes":[{"name":"native"}]}'`, fault.Device, "cannot be printed"},
+		{"nothing measured", info + "exit 0", fault.Device, "ended early"},
+		{"session alone", info + `echo '{"session":{"protocol":{}}}'`, fault.Device, "left out"},
+		{"endless line", info + "yes | tr -d '\\n'", fault.Device, "a line of more than"},
+		{"unknown key", info + `echo '{"round":{"entries":[{"key":"conv","status":"ok","n":1,"median_s":1,"lo_s":1,"hi_s":1,"samples_s":[[1]]}]}}'`, fault.Device, "not asked for"},
+		{"bad request", info + "echo no >&2; exit 2", fault.Usage, "no"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b.script(tt.script)
@@ -475,10 +478,10 @@ func TestDeviceUnreachable(t *testing.T) {
 		code         int
 		want         string
 	}{
-		{"refused", "ssh://pi@127.0.0.1:1", exitDevice, "unreachable"},
-		{"no adb", "adb", exitDevice, "unreachable"},
-		{"password in the address", "ssh://pi:secret@host", exitUsage, "password does not belong"},
-		{"no address", "usb", exitUsage, "known are local, ssh://"},
+		{"refused", "ssh://pi@127.0.0.1:1", fault.Device, "unreachable"},
+		{"no adb", "adb", fault.Device, "unreachable"},
+		{"password in the address", "ssh://pi:secret@host", fault.Usage, "password does not belong"},
+		{"no address", "usb", fault.Usage, "known are local, ssh://"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			refused(t, b.edgenas(t, "profile", "--device", tt.device, "-o", out), tt.code, tt.want)

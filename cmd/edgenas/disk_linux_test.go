@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/edgenas/edgenas/internal/fault"
 )
 
 // limited runs a command in a process whose files may have so many blocks of
@@ -31,18 +33,18 @@ func limited(t *testing.T, blocks int, args ...string) outcome {
 func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	o := limited(t, 80, searchArgs(t, dir)...)
-	refused(t, o, exitUnexpected, filepath.Join(dir, "checkpoint", "search.safetensors"), syscall.EFBIG.Error())
+	refused(t, o, fault.Unexpected, filepath.Join(dir, "checkpoint", "search.safetensors"), syscall.EFBIG.Error())
 	if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) {
 		t.Errorf("stderr %s: want %q", o.stderr, want)
 	}
-	refused(t, limited(t, 2, "search", "--resume", dir), exitUnexpected, dir, syscall.EFBIG.Error())
-	edgenas(t, "search", "--resume", dir).want(t, exitDone)
+	refused(t, limited(t, 2, "search", "--resume", dir), fault.Unexpected, dir, syscall.EFBIG.Error())
+	edgenas(t, "search", "--resume", dir).want(t, fault.Done)
 	same(t, dir)
 }
 
 func TestFullDevice(t *testing.T) {
 	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o /dev/full")...),
-		exitUnexpected, "/dev/full: no space left on device")
+		fault.Unexpected, "/dev/full: no space left on device")
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -51,15 +53,15 @@ func TestFullDevice(t *testing.T) {
 	for _, args := range []string{"version", "version --json"} {
 		cmd := command(t, strings.Fields(args)...)
 		cmd.Stdout = full
-		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitUnexpected {
-			t.Errorf("%s with a full stdout: %v: want exit %d", args, err, exitUnexpected)
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Unexpected {
+			t.Errorf("%s with a full stdout: %v: want exit %d", args, err, fault.Unexpected)
 		}
 	}
 }
 
 // Nobody, not even root, may make files in this folder.
 func TestReadOnlyFolder(t *testing.T) {
-	refused(t, edgenas(t, searchArgs(t, "/proc/edgenas")...), exitUnexpected, "--out /proc/edgenas")
+	refused(t, edgenas(t, searchArgs(t, "/proc/edgenas")...), fault.Unexpected, "--out /proc/edgenas")
 	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o /proc/model.onnx")...),
-		exitUnexpected, "/proc/model.onnx")
+		fault.Unexpected, "/proc/model.onnx")
 }

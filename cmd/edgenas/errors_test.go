@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -97,10 +99,10 @@ func TestUsage(t *testing.T) {
 		{"report of no run", "report @tiny", []string{"tiny", "holds none of"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, edgenas(t, at(t, tt.args)...), exitUsage, tt.want...)
+			refused(t, edgenas(t, at(t, tt.args)...), fault.Usage, tt.want...)
 		})
 	}
-	if code := edgenas(t, "--threads", "2").code; code != exitDone {
+	if code := edgenas(t, "--threads", "2").code; code != fault.Done {
 		t.Errorf("edgenas by itself: exit %d: want its help and exit 0", code)
 	}
 }
@@ -172,19 +174,19 @@ func TestBadData(t *testing.T) {
 			[]string{"embedded has 28×28 images of 1 channel(s) and 10 classes: the architecture takes 8×8, 1 and 3"}},
 		{"data check", "data check " + images("odd", small(300, 10)), []string{"image 10: want a multiple of 4"}},
 		{"missing architecture", "train --arch missing.json", []string{"missing.json"}},
-		{"corrupt architecture", "train --arch " + cut(architectureFile), []string{"cut-architecture.json"}},
+		{"corrupt architecture", "train --arch " + cut(runfile.ArchitectureName), []string{"cut-architecture.json"}},
 		{"architecture of another format", "train --arch @board.json", []string{"board.json"}},
-		{"corrupt weights", "export --arch @run/architecture.json --data idx:@tiny --weights " + cut(weightsFile), []string{"cut-weights.safetensors"}},
+		{"corrupt weights", "export --arch @run/architecture.json --data idx:@tiny --weights " + cut(runfile.WeightsName), []string{"cut-weights.safetensors"}},
 		{"weights of another network", "export --arch @run/architecture.json --data idx:@tiny --weights @run/checkpoint/search.safetensors", []string{"search.safetensors", "is missing"}},
 		{"missing model", "verify missing.onnx", []string{"missing.onnx"}},
-		{"corrupt model", "verify " + cut(modelFile), []string{"cut-model.onnx"}},
+		{"corrupt model", "verify " + cut(runfile.ModelName), []string{"cut-model.onnx"}},
 		{"text for a model", "verify " + text("text.onnx", "no model"), []string{"text.onnx"}},
-		{"prediction of a corrupt model", "predict --profile @board.json " + cut(modelFile), []string{"cut-model.onnx"}},
-		{"prediction of a corrupt architecture", "predict --profile @board.json " + cut(architectureFile), []string{"cut-architecture.json"}},
+		{"prediction of a corrupt model", "predict --profile @board.json " + cut(runfile.ModelName), []string{"cut-model.onnx"}},
+		{"prediction of a corrupt architecture", "predict --profile @board.json " + cut(runfile.ArchitectureName), []string{"cut-architecture.json"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tree(t, fixture(t, ""))
-			refused(t, edgenas(t, at(t, tt.args)...), exitData, tt.want...)
+			refused(t, edgenas(t, at(t, tt.args)...), fault.Data, tt.want...)
 			if tree(t, fixture(t, "")) != before {
 				t.Error("files have changed")
 			}
@@ -257,7 +259,7 @@ func TestBadProfile(t *testing.T) {
 				args = append(args, "--out", out)
 			}
 			before := tree(t, dir) + tree(t, fixture(t, ""))
-			refused(t, edgenas(t, args...), exitProfile, tt.want...)
+			refused(t, edgenas(t, args...), fault.Profile, tt.want...)
 			if tree(t, dir)+tree(t, fixture(t, "")) != before {
 				t.Error("files have changed")
 			}
@@ -266,7 +268,7 @@ func TestBadProfile(t *testing.T) {
 	t.Run("emulated and allowed", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "run")
 		o := interrupted(t, "search", 1, append(at(t, "search --allow-emulated --profile "+filepath.Join(dir, "qemu.json")+rest), "--out", out)...)
-		o.want(t, exitInterrupted)
+		o.want(t, fault.Interrupted)
 	})
 }
 
@@ -276,7 +278,7 @@ func TestInfeasible(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := searchArgs(t, out, "--latency-budget", "1us")
 	for range 2 {
-		refused(t, edgenas(t, args...), exitInfeasible, "no network keeps 1.00 µs: the fastest possible is predicted at 45.4 µs", "needs a budget of 45.7 µs")
+		refused(t, edgenas(t, args...), fault.Infeasible, "no network keeps 1.00 µs: the fastest possible is predicted at 45.4 µs", "needs a budget of 45.7 µs")
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the folder of a run that could not begin is there")
@@ -292,32 +294,32 @@ func TestResumeRefuses(t *testing.T) {
 		spoil   func([]byte) []byte
 		want    string
 	}{
-		{"search checkpoint cut", []string{resultFile, architectureFile}, searchCheckpoint, func(b []byte) []byte { return b[:len(b)-5] }, "delete it and resume"},
-		{"search checkpoint changed", []string{resultFile, architectureFile}, searchCheckpoint, func(b []byte) []byte { b[len(b)-5] ^= 1; return b }, "digest"},
-		{"training checkpoint empty", []string{resultFile, weightsFile}, trainCheckpoint, func([]byte) []byte { return nil }, "delete it and resume"},
-		{"architecture", []string{resultFile}, architectureFile, func(b []byte) []byte { return b[:20] }, "delete it and resume"},
-		{"architecture of another size", []string{resultFile}, architectureFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"channels": 4`), []byte(`"channels": 8`), 1) }, "delete it and resume"},
-		{"weights", []string{resultFile}, weightsFile, func(b []byte) []byte { return b[:len(b)/2] }, "delete it and resume"},
-		{"request", []string{resultFile}, requestFile, func(b []byte) []byte { return b[:len(b)/2] }, requestFile},
-		{"request of an impossible space", []string{resultFile}, requestFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"cells": 1`), []byte(`"cells": 0`), 1) }, "cells 0"},
-		{"result", nil, resultFile, func(b []byte) []byte { return b[:len(b)/2] }, resultFile},
+		{"search checkpoint cut", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint, func(b []byte) []byte { return b[:len(b)-5] }, "delete it and resume"},
+		{"search checkpoint changed", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint, func(b []byte) []byte { b[len(b)-5] ^= 1; return b }, "digest"},
+		{"training checkpoint empty", []string{runfile.ResultName, runfile.WeightsName}, runfile.TrainCheckpoint, func([]byte) []byte { return nil }, "delete it and resume"},
+		{"architecture", []string{runfile.ResultName}, runfile.ArchitectureName, func(b []byte) []byte { return b[:20] }, "delete it and resume"},
+		{"architecture of another size", []string{runfile.ResultName}, runfile.ArchitectureName, func(b []byte) []byte { return bytes.Replace(b, []byte(`"channels": 4`), []byte(`"channels": 8`), 1) }, "delete it and resume"},
+		{"weights", []string{runfile.ResultName}, runfile.WeightsName, func(b []byte) []byte { return b[:len(b)/2] }, "delete it and resume"},
+		{"request", []string{runfile.ResultName}, runfile.RequestName, func(b []byte) []byte { return b[:len(b)/2] }, runfile.RequestName},
+		{"request of an impossible space", []string{runfile.ResultName}, runfile.RequestName, func(b []byte) []byte { return bytes.Replace(b, []byte(`"cells": 1`), []byte(`"cells": 0`), 1) }, "cells 0"},
+		{"result", nil, runfile.ResultName, func(b []byte) []byte { return b[:len(b)/2] }, runfile.ResultName},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := copyRun(t, tt.without...)
 			path := filepath.Join(dir, filepath.FromSlash(tt.broken))
 			write(t, path, tt.spoil(read(t, path)))
-			refused(t, edgenas(t, "search", "--resume", dir), exitData, filepath.Base(path), tt.want)
+			refused(t, edgenas(t, "search", "--resume", dir), fault.Data, filepath.Base(path), tt.want)
 			if tt.want == "delete it and resume" && strings.HasPrefix(tt.name, "training") {
 				os.Remove(path)
-				edgenas(t, "search", "--resume", dir).want(t, exitDone)
+				edgenas(t, "search", "--resume", dir).want(t, fault.Done)
 				same(t, dir)
 			}
 		})
 	}
 	t.Run("images that have changed", func(t *testing.T) {
-		dir := copyRun(t, resultFile)
+		dir := copyRun(t, runfile.ResultName)
 		var r map[string]any
-		path := filepath.Join(dir, requestFile)
+		path := filepath.Join(dir, runfile.RequestName)
 		if err := json.Unmarshal(read(t, path), &r); err != nil {
 			t.Fatal(err)
 		}
@@ -327,7 +329,7 @@ func TestResumeRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, path, data)
-		refused(t, edgenas(t, "search", "--resume", dir), exitData, "have changed since the run began")
+		refused(t, edgenas(t, "search", "--resume", dir), fault.Data, "have changed since the run began")
 	})
 }
 
@@ -345,7 +347,16 @@ func TestUnwritable(t *testing.T) {
 		{"profile", append(append([]string{"profile"}, tinyFlags...), "-o", below)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, edgenas(t, tt.args...), exitUnexpected, below, "not a directory")
+			refused(t, edgenas(t, tt.args...), fault.Unexpected, below, "not a directory")
 		})
 	}
+}
+
+// A report that cannot be written is no fault of the run's files.
+func TestReportUnwritable(t *testing.T) {
+	dir := copyRun(t, runfile.ReportName)
+	if err := os.MkdirAll(filepath.Join(dir, runfile.ReportName, "taken"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, edgenas(t, "report", dir), fault.Unexpected, runfile.ReportName)
 }

@@ -23,12 +23,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/internal/agent"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/run"
+	"github.com/edgenas/edgenas/internal/target"
+	"github.com/edgenas/edgenas/internal/wording"
 )
 
 func main() {
 	ctx, stop := untilSignal()
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := newApp(os.Args[1:], os.Stdout, os.Stderr).run(ctx)
 	stop()
 	os.Exit(code)
 }
@@ -41,11 +46,6 @@ func untilSignal() (ctx context.Context, stop context.CancelFunc) {
 	return ctx, stop
 }
 
-// run is the program: it returns the exit code (exit.go).
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return newApp(args, stdout, stderr).run(ctx)
-}
-
 // app holds what all commands share: the command line with its global flags,
 // and where text goes.
 type app struct {
@@ -55,17 +55,11 @@ type app struct {
 	threads        int
 	seed           uint64
 
-	self            []string      // the command that runs this program again
-	lineEvery       time.Duration // between two plain lines of progress
-	checkpointEvery time.Duration // the most work that a crash can lose
+	host      run.Host      // what a run needs of this program; its pool is made when it is first used
+	lineEvery time.Duration // between two plain lines of progress
 
-	agent    func(context.Context, agent.Platform) ([]byte, error) // the program for devices
-	patience time.Duration                                         // with a device that was lost
-	pause    time.Duration                                         // before the second attempt
-
-	pool    *kernels.Pool
-	spaces  map[string]*networks // of the spaces so far
-	targets []placed             // those used so far
+	measuring *target.Targets // those used so far
+	shown     shown           // the stage that is shown, and what was said of it
 }
 
 func newApp(args []string, stdout, stderr io.Writer) *app {
@@ -73,9 +67,9 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 	if err != nil {
 		self = os.Args[0]
 	}
-	a := &app{args: args, stdout: stdout, stderr: stderr, self: []string{self}, lineEvery: 5 * time.Second, checkpointEvery: 10 * time.Second,
-		patience: 5 * time.Minute, pause: time.Second, spaces: map[string]*networks{}}
-	a.agent = a.findAgent
+	a := &app{args: args, stdout: stdout, stderr: stderr, lineEvery: 5 * time.Second}
+	a.host = run.Host{Inventories: &inventory.Cache{}, CheckpointEvery: 10 * time.Second,
+		Host: target.Host{Self: []string{self}, Agent: findAgent, Ask: a.ask, Patience: 5 * time.Minute, Pause: time.Second}}
 	return a
 }
 
@@ -86,34 +80,48 @@ func (a *app) run(ctx context.Context) int {
 	root.SetErr(a.stderr)
 	_, _, err := root.Find(a.args)
 	if err != nil {
-		err = usageError{fmt.Errorf("%w; see %s -h", err, root.Name())}
+		err = fault.Usagef("%w; see %s -h", err, root.Name())
 	} else {
 		err = root.ExecuteContext(ctx)
 	}
-	for _, t := range a.targets {
-		if e := t.leave(); e != nil {
-			a.note("warning: %s", oneLine(e))
+	if a.measuring != nil {
+		if e := a.measuring.Leave(); e != nil {
+			a.note("warning: %s", wording.OneLine(e))
 		}
 	}
-	if a.pool != nil {
-		a.pool.Close()
+	if a.host.Pool != nil {
+		a.host.Pool.Close()
 	}
 	if err != nil {
-		fmt.Fprintln(a.stderr, "edgenas:", oneLine(err))
+		fmt.Fprintln(a.stderr, "edgenas:", wording.OneLine(err))
 	}
-	return exitCode(err)
+	return fault.Code(err)
 }
 
 // workers is the pool of this machine's worker threads.
 func (a *app) workers() *kernels.Pool {
-	if a.pool == nil {
-		a.pool = kernels.NewPool(a.threads)
+	if a.host.Pool == nil {
+		a.host.Pool = kernels.NewPool(a.threads)
 	}
-	return a.pool
+	return a.host.Pool
+}
+
+// runHost is what a run needs of this program.
+func (a *app) runHost() run.Host {
+	a.workers()
+	return a.host
+}
+
+// targets are those that a command measures on by itself.
+func (a *app) targets() *target.Targets {
+	if a.measuring == nil {
+		a.measuring = target.New(a.host.Host, a.seed, a.show)
+	}
+	return a.measuring
 }
 
 // findAgent is the agent for a device.
-func (a *app) findAgent(ctx context.Context, p agent.Platform) ([]byte, error) {
+func findAgent(ctx context.Context, p agent.Platform) ([]byte, error) {
 	program, _, err := agent.Find(ctx, p)
 	return program, err
 }
@@ -139,17 +147,18 @@ operations there, searches, trains, exports ONNX and verifies it there.
 	f.IntVar(&a.threads, "threads", runtime.NumCPU(), "this machine's worker threads; never changes a result")
 	f.Uint64Var(&a.seed, "seed", 1, "seed of every random choice")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s -h", err, c.CommandPath())}
+		return fault.Usagef("%w; see %s -h", err, c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.threads < 1 || a.threads > 1024 {
-			return usagef("--threads %d: want 1 to 1024", a.threads)
+			return fault.Usagef("--threads %d: want 1 to 1024", a.threads)
 		}
 		return nil
 	}
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
-		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(), a.reportCommand(), a.versionCommand())
+		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(),
+		a.reportCommand(), a.versionCommand())
 	return root
 }
 
@@ -159,7 +168,7 @@ func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 // subcommand refuses arguments of such a command.
 func subcommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("unknown command %q for %q; see %s -h", args[0], c.CommandPath(), c.CommandPath())
+		return fault.Usagef("unknown command %q for %q; see %s -h", args[0], c.CommandPath(), c.CommandPath())
 	}
 	return nil
 }
@@ -168,7 +177,8 @@ func subcommand(c *cobra.Command, args []string) error {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if n := len(args); n < least || n > most {
-			return usagef("%d arguments: want %s %s; see %s -h", n, c.Root().Name(), strings.TrimPrefix(c.UseLine(), c.Root().Name()+" "), c.CommandPath())
+			return fault.Usagef("%d arguments: want %s %s; see %s -h", n, c.Root().Name(),
+				strings.TrimPrefix(c.UseLine(), c.Root().Name()+" "), c.CommandPath())
 		}
 		return nil
 	}
@@ -178,15 +188,12 @@ func arguments(least, most int) cobra.PositionalArgs {
 func (a *app) commandLine() string {
 	words := []string{"edgenas"}
 	for _, w := range a.args {
-		words = append(words, quote(w))
+		words = append(words, wording.Quote(w))
 	}
 	return strings.Join(words, " ")
 }
 
-// quote makes a word safe to paste into a shell.
-func quote(word string) string {
-	if word == "" || strings.ContainsAny(word, " \t\n'\"\\|&;<>()$`*?[#~!{}") {
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return word
-}
+const exitCodesHelp = `Exit codes: 0 done · 1 unexpected (a full disk, a read-only folder) · 2 usage ·
+3 device unreachable or lost · 4 profile unreadable, incomplete or for another
+device or runtime than asked for · 5 budget infeasible · 6 verification failed ·
+7 bad data or model file · 130 interrupted`

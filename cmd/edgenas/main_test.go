@@ -21,8 +21,12 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/agent"
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/hostinfo"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
@@ -52,10 +56,10 @@ func program() int {
 	ctx, stop := untilSignal()
 	defer stop()
 	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
-	a.self = self()
-	a.lineEvery, a.checkpointEvery = 0, 0
+	a.host.Self = self()
+	a.lineEvery, a.host.CheckpointEvery = 0, 0
 	if path := os.Getenv(agentEnv); path != "" {
-		a.agent = func(context.Context, agent.Platform) ([]byte, error) { return os.ReadFile(path) }
+		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return os.ReadFile(path) }
 	}
 	if prefix, count, ok := strings.Cut(os.Getenv(killEnv), " "); ok {
 		n, _ := strconv.Atoi(count)
@@ -131,7 +135,7 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: cancel})
-	a.self, a.spaces, a.lineEvery = self(), fixtures.spaces, 0
+	a.host.Self, a.host.Inventories, a.lineEvery = self(), &fixtures.spaces, 0
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
 }
@@ -149,7 +153,7 @@ func (o outcome) want(t *testing.T, code int) outcome {
 var fixtures struct {
 	once   sync.Once
 	dir    string
-	spaces map[string]*networks
+	spaces inventory.Cache
 
 	baseline sync.Once
 }
@@ -168,7 +172,7 @@ func fixture(t *testing.T, name string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fixtures.dir, fixtures.spaces = dir, map[string]*networks{}
+		fixtures.dir = dir
 		writeTiny(t, filepath.Join(dir, "tiny"), tinySize.Image)
 		board := tinyProfile(t, "nb201", tinySize)
 		save(t, board, filepath.Join(dir, "board.json"))
@@ -256,7 +260,7 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := (&app{spaces: fixtures.spaces}).networks(s)
+	n, err := fixtures.spaces.Of(s, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +270,7 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 	p := &profiles.Profile{Device: profiles.Device{Model: "Test Board 1", SoC: "soc,1", Cores: 3, MemoryBytes: 1 << 32, Emulation: "none"}, Runtime: native.Info(1),
 		Protocol: profiles.Protocol{Date: "2026-01-01T00:00:00Z", Rounds: 15}}
 	times := map[string]float64{}
-	for _, k := range n.keys {
+	for _, k := range n.Keys() {
 		g, err := k.Chain(1)
 		if err != nil {
 			t.Fatal(err)
@@ -275,7 +279,7 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(), Timing: timing(times[k.String()])})
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
-	whole, err := n.sample(validationNetworks, rng)
+	whole, err := n.Sample(target.ValidationNetworks, rng)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,14 +313,14 @@ func searchIn(folder, profile, out string, more ...string) []string {
 func baseline(t *testing.T) string {
 	t.Helper()
 	dir := fixture(t, "baseline")
-	fixtures.baseline.Do(func() { edgenas(t, searchArgs(t, dir)...).want(t, exitDone) })
+	fixtures.baseline.Do(func() { edgenas(t, searchArgs(t, dir)...).want(t, fault.Done) })
 	return dir
 }
 
 // same fails the test unless the run in dir ended as the baseline did.
 func same(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{architectureFile, weightsFile, historyFile, profileFile} {
+	for _, name := range []string{runfile.ArchitectureName, runfile.WeightsName, runfile.HistoryName, runfile.ProfileName} {
 		if got, want := read(t, filepath.Join(dir, name)), read(t, filepath.Join(baseline(t), name)); !bytes.Equal(got, want) {
 			t.Errorf("%s is not that of the uninterrupted run:\n%.2000s\nwant\n%.2000s", name, got, want)
 		}

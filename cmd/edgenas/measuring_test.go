@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -91,7 +93,7 @@ func TestThrottledForEver(t *testing.T) {
 	}{{"here", nil}, {"board", []string{"--device", b.address}}} {
 		t.Run(tt.name, func(t *testing.T) {
 			path, keys := lacking(t, "")
-			o := b.edgenas(t, profileInto(path, append(tt.args, "--rounds", "1")...)...).want(t, exitDone)
+			o := b.edgenas(t, profileInto(path, append(tt.args, "--rounds", "1")...)...).want(t, fault.Done)
 			p := load(t, path)
 			for _, key := range keys {
 				if e := entry(t, p, key); !e.Throttled() || len(e.SamplesS) != 3 || len(e.FrequencyHz) != 3 || e.FrequencyHz[0] != 1e9 || len(e.TemperatureCelsius) != 3 || e.TemperatureCelsius[1] != 84 {
@@ -104,7 +106,7 @@ func TestThrottledForEver(t *testing.T) {
 				t.Errorf("stdout %s: want the second line %q", o.stdout, want)
 			}
 			// The next command still says so.
-			o = b.edgenas(t, profileInto(path, append(tt.args, "--json")...)...).want(t, exitDone)
+			o = b.edgenas(t, profileInto(path, append(tt.args, "--json")...)...).want(t, fault.Done)
 			var r profiled
 			if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || r.Throttled != len(keys) || r.Mode != "burst" {
 				t.Errorf("%s, %v: want %d throttled", o.stdout, err, len(keys))
@@ -124,7 +126,7 @@ func TestThrottledForAWhile(t *testing.T) {
 		if err := os.WriteFile(word, []byte("0\n"), 0o666); err != nil {
 			t.Error(err)
 		}
-	}, profileInto(path, "--rounds", "2")...).want(t, exitDone)
+	}, profileInto(path, "--rounds", "2")...).want(t, fault.Done)
 	p := load(t, path)
 	again := func(w string) bool {
 		return strings.HasPrefix(w, profiles.Throttled+": the device was slowed down in ")
@@ -145,7 +147,7 @@ func TestModes(t *testing.T) {
 	b := newBoard(t)
 	path, keys := lacking(t, "paced=2ms")
 	device := []string{"--device", b.address, "--rounds", "1"}
-	o := b.edgenas(t, profileInto(path, append(device, "--mode", "paced=0.002s", "--json")...)...).want(t, exitDone)
+	o := b.edgenas(t, profileInto(path, append(device, "--mode", "paced=0.002s", "--json")...)...).want(t, fault.Done)
 	var r profiled
 	if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || r.Mode != "paced=2ms" {
 		t.Errorf("%s, %v", o.stdout, err)
@@ -162,15 +164,15 @@ func TestModes(t *testing.T) {
 
 	// Without the flag, what is missing is measured as the file was.
 	path, keys = lacking(t, "paced=2ms")
-	b.edgenas(t, profileInto(path, device...)...).want(t, exitDone)
+	b.edgenas(t, profileInto(path, device...)...).want(t, fault.Done)
 	if q := load(t, path); q.Protocol.Mode != "paced=2ms" || entry(t, q, keys[0]).N%3 != 0 {
 		t.Errorf("protocol %+v", q.Protocol)
 	}
 
 	// A model is verified as asked, here and there.
-	model := filepath.Join(baseline(t), modelFile)
+	model := filepath.Join(baseline(t), runfile.ModelName)
 	for _, where := range [][]string{nil, {"--device", b.address}} {
-		o := b.edgenas(t, append([]string{"verify", model, "--mode", "paced=2ms", "--json"}, where...)...).want(t, exitDone)
+		o := b.edgenas(t, append([]string{"verify", model, "--mode", "paced=2ms", "--json"}, where...)...).want(t, fault.Done)
 		var v latency.Verification
 		if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.Mode != "paced=2ms" || !(v.MedianS > 0) {
 			t.Errorf("%v: %s, %v", where, o.stdout, err)
@@ -188,15 +190,15 @@ func TestModes(t *testing.T) {
 		code int
 		want string
 	}{
-		{"another mode", profileInto(path, append(device, "--mode", "burst")...), exitProfile, `protocol.mode is "paced=2ms", want "burst"`},
-		{"another period", profileInto(path, append(device, "--mode", "paced=3ms")...), exitProfile, `protocol.mode is "paced=2ms", want "paced=3ms"`},
-		{"a file that names none", profileInto(burst, "--mode", "sustained"), exitProfile, `protocol.mode is "burst", want "sustained"`},
-		{"merged", []string{"lut", "merge", burst, other, "-o", filepath.Join(t.TempDir(), "both.json")}, exitProfile, `protocol.mode is "sustained", want "burst"`},
-		{"validated", append([]string{"lut", "validate", "--profile", burst, "--allow-emulated", "--mode", "paced=33ms"}, tinyFlags...), exitProfile, `protocol.mode is "burst", want "paced=33ms"`},
-		{"searched", []string{"search", "--latency-budget", "1s", "--profile", burst, "--allow-emulated", "--device", "local", "--mode", "sustained", "--out", filepath.Join(t.TempDir(), "run")}, exitProfile, `protocol.mode is "burst", want "sustained"`},
-		{"unknown", []string{"profile", "--mode", "turbo"}, exitUsage, `--mode: latency: mode "turbo": want burst, sustained or paced=33ms`},
-		{"no period", []string{"profile", "--mode", "paced=33"}, exitUsage, `want a period from 1ms to 1s`},
-		{"contradiction", []string{"profile", "--mode", "sustained", "--max-temp", "60"}, exitUsage, "--mode sustained does not wait for --max-temp 60"},
+		{"another mode", profileInto(path, append(device, "--mode", "burst")...), fault.Profile, `protocol.mode is "paced=2ms", want "burst"`},
+		{"another period", profileInto(path, append(device, "--mode", "paced=3ms")...), fault.Profile, `protocol.mode is "paced=2ms", want "paced=3ms"`},
+		{"a file that names none", profileInto(burst, "--mode", "sustained"), fault.Profile, `protocol.mode is "burst", want "sustained"`},
+		{"merged", []string{"lut", "merge", burst, other, "-o", filepath.Join(t.TempDir(), "both.json")}, fault.Profile, `protocol.mode is "sustained", want "burst"`},
+		{"validated", append([]string{"lut", "validate", "--profile", burst, "--allow-emulated", "--mode", "paced=33ms"}, tinyFlags...), fault.Profile, `protocol.mode is "burst", want "paced=33ms"`},
+		{"searched", []string{"search", "--latency-budget", "1s", "--profile", burst, "--allow-emulated", "--device", "local", "--mode", "sustained", "--out", filepath.Join(t.TempDir(), "run")}, fault.Profile, `protocol.mode is "burst", want "sustained"`},
+		{"unknown", []string{"profile", "--mode", "turbo"}, fault.Usage, `--mode: latency: mode "turbo": want burst, sustained or paced=33ms`},
+		{"no period", []string{"profile", "--mode", "paced=33"}, fault.Usage, `want a period from 1ms to 1s`},
+		{"contradiction", []string{"profile", "--mode", "sustained", "--max-temp", "60"}, fault.Usage, "--mode sustained does not wait for --max-temp 60"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if o := b.edgenas(t, tt.args...).want(t, tt.code); !strings.Contains(o.stderr, tt.want) {
@@ -210,14 +212,14 @@ func TestModes(t *testing.T) {
 // The picture of a comparison is a file of its own, beside the text.
 func TestDiffPlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "diff.svg")
-	o := edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", path).want(t, exitDone)
+	o := edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", path).want(t, fault.Done)
 	if svg := string(read(t, path)); !strings.HasPrefix(svg, "<svg ") || !strings.Contains(svg, "A: Test Board 1, native runtime") || !strings.Contains(svg, "time in A (µs)") {
 		t.Errorf("%.500s", svg)
 	}
 	if !strings.Contains(o.stdout, "Spearman 1.000") || !strings.Contains(o.stderr, "drawn in "+path) {
 		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
 	}
-	o = edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", filepath.Join(t.TempDir(), "missing", "diff.svg")).want(t, exitUnexpected)
+	o = edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", filepath.Join(t.TempDir(), "missing", "diff.svg")).want(t, fault.Unexpected)
 	if !strings.Contains(o.stderr, "missing") {
 		t.Errorf("stderr %s", o.stderr)
 	}

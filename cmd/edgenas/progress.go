@@ -13,6 +13,7 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 )
 
 // stage shows how far a part of the work is: a bar on a terminal, a plain line
@@ -52,10 +53,8 @@ func (a *app) stage(name string, total int) *stage {
 	return s
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
-}
+// isTerminal says whether bars can be drawn there.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
 
 // foresee takes the estimate of the work itself: it still takes so long.
 func (s *stage) foresee(left time.Duration) { s.over.Store(int64(time.Since(s.start) + left)) }
@@ -68,9 +67,15 @@ func (s *stage) left(done, total int64) string {
 	case done == 0:
 		return "estimating"
 	case s.over.Load() == 0:
-		left = spent * time.Duration(total-done) / time.Duration(done)
+		left = remaining(spent, done, total)
 	}
 	return "about " + left.Round(time.Second).String() + " left"
+}
+
+// remaining is how long the rest takes if each step takes as long as those so
+// far. Nanoseconds times steps are too many for integers.
+func remaining(spent time.Duration, done, total int64) time.Duration {
+	return time.Duration(float64(spent) * float64(total-done) / float64(done))
 }
 
 // update says that done steps are done, and what they tell.
@@ -81,7 +86,8 @@ func (s *stage) update(done int, text string) {
 		s.bar.SetCurrent(int64(done))
 	case s.out != nil && time.Since(s.last) >= s.every:
 		s.last = time.Now()
-		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done), int64(s.total)), text)
+		fmt.Fprintf(s.out, "%-10s %3d %%  %s  %s\n", s.name, 100*done/max(1, s.total), s.left(int64(done), int64(s.total)),
+			text)
 	}
 }
 

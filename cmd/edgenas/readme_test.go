@@ -18,6 +18,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/runfile"
 )
 
 // TestReadme runs every command of the README, one after the other in one
@@ -134,8 +137,8 @@ esac
 		t.Fatalf("%d commands in %d blocks: is the pattern right?", commands, len(blocks))
 	}
 
-	var r result
-	if err := json.Unmarshal(read(t, filepath.Join(work, "edgenas-out", resultFile)), &r); err != nil || !r.WithinBudget || r.LatencyMeasuredS == nil {
+	var r runfile.Result
+	if err := json.Unmarshal(read(t, filepath.Join(work, "edgenas-out", runfile.ResultName)), &r); err != nil || !r.WithinBudget || r.LatencyMeasuredS == nil {
 		t.Errorf("the main job: %+v, %v", r, err)
 	}
 	checkStatic(t, filepath.Join(work, "edgenas-arm64"))
@@ -146,7 +149,7 @@ esac
 		}
 		args := []string{"search", "--latency-budget", "20ms", "--profile", filepath.Join(work, "pi.json"), "--data", "idx:" + fixture(t, "tiny"),
 			"--cells", "1", "--channels", "4", "--out", filepath.Join(home, "refused")}
-		refused(t, edgenas(t, args...), exitProfile, "pi.json", "measured under emulation and are not valid")
+		refused(t, edgenas(t, args...), fault.Profile, "pi.json", "measured under emulation and are not valid")
 	}
 }
 

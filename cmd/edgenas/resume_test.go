@@ -11,12 +11,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
 )
 
 // The same seed and profile give the same bytes for any number of threads.
 func TestDeterminism(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	edgenas(t, searchArgs(t, dir, "--threads", "1")...).want(t, exitDone)
+	edgenas(t, searchArgs(t, dir, "--threads", "1")...).want(t, fault.Done)
 	same(t, dir)
 }
 
@@ -35,13 +39,13 @@ func TestInterruptAndResume(t *testing.T) {
 		{"train", 1},
 		{"train", 2}, // the end
 	} {
-		o := interrupted(t, stop.line, stop.n, args...).want(t, exitInterrupted)
+		o := interrupted(t, stop.line, stop.n, args...).want(t, fault.Interrupted)
 		if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) || o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
 			t.Errorf("stderr %s: want %q", o.stderr, want)
 		}
 		args = []string{"search", "--resume", dir, "--threads", "1"}
 	}
-	edgenas(t, args...).want(t, exitDone)
+	edgenas(t, args...).want(t, fault.Done)
 	same(t, dir)
 }
 
@@ -86,7 +90,7 @@ func TestKillAndResume(t *testing.T) {
 	resume := []string{"search", "--resume", dir}
 	kill(t, "search 5", searchArgs(t, dir)...)
 	kill(t, "train 2", resume...)
-	edgenas(t, resume...).want(t, exitDone)
+	edgenas(t, resume...).want(t, fault.Done)
 	same(t, dir)
 }
 
@@ -98,8 +102,8 @@ func TestSignal(t *testing.T) {
 			var stderr strings.Builder
 			cmd := command(t, searchArgs(t, dir, "--search-epochs", "1000")...)
 			cmd.Stderr = &watcher{w: &stderr, prefix: "search", n: 2, then: func() { cmd.Process.Signal(signal) }}
-			if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "--resume "+dir) {
-				t.Errorf("%v, stderr %s: want exit %d and how to resume", err, stderr.String(), exitInterrupted)
+			if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Interrupted || !strings.Contains(stderr.String(), "--resume "+dir) {
+				t.Errorf("%v, stderr %s: want exit %d and how to resume", err, stderr.String(), fault.Interrupted)
 			}
 		})
 	}
@@ -108,14 +112,14 @@ func TestSignal(t *testing.T) {
 // Whatever file of a run is missing, it is made again, the same.
 func TestResumeRepairs(t *testing.T) {
 	for _, missing := range [][]string{
-		{resultFile, modelFile},
-		{resultFile, weightsFile},
-		{resultFile, architectureFile},
-		{resultFile, weightsFile, trainCheckpoint},
+		{runfile.ResultName, runfile.ModelName},
+		{runfile.ResultName, runfile.WeightsName},
+		{runfile.ResultName, runfile.ArchitectureName},
+		{runfile.ResultName, runfile.WeightsName, runfile.TrainCheckpoint},
 	} {
 		t.Run(strings.Join(missing, " "), func(t *testing.T) {
 			dir := copyRun(t, missing...)
-			edgenas(t, "search", "--resume", dir).want(t, exitDone)
+			edgenas(t, "search", "--resume", dir).want(t, fault.Done)
 			same(t, dir)
 		})
 	}
@@ -124,7 +128,7 @@ func TestResumeRepairs(t *testing.T) {
 // A finished run tells its result again and does nothing.
 func TestResumeFinished(t *testing.T) {
 	before := tree(t, baseline(t))
-	o := edgenas(t, "search", "--resume", baseline(t)).want(t, exitDone)
+	o := edgenas(t, "search", "--resume", baseline(t)).want(t, fault.Done)
 	if !strings.Contains(o.stdout, "accuracy") || !strings.Contains(o.stderr, "is finished") {
 		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
 	}
@@ -137,9 +141,9 @@ func TestResumeFinished(t *testing.T) {
 func TestResumeElsewhere(t *testing.T) {
 	base := t.TempDir()
 	t.Chdir(fixture(t, ""))
-	interrupted(t, "search", 3, searchIn("", "board.json", filepath.Join(base, "run"))...).want(t, exitInterrupted)
+	interrupted(t, "search", 3, searchIn("", "board.json", filepath.Join(base, "run"))...).want(t, fault.Interrupted)
 	t.Chdir(base)
-	edgenas(t, "search", "--resume", "run").want(t, exitDone)
+	edgenas(t, "search", "--resume", "run").want(t, fault.Done)
 	same(t, filepath.Join(base, "run"))
 }
 
@@ -147,22 +151,22 @@ func TestResumeElsewhere(t *testing.T) {
 func TestTrainResumes(t *testing.T) {
 	dir := t.TempDir()
 	args := func(out string) []string {
-		return []string{"train", "--arch", filepath.Join(baseline(t), architectureFile), "--data", "idx:" + fixture(t, "tiny"), "--epochs", "3", "--out", out}
+		return []string{"train", "--arch", filepath.Join(baseline(t), runfile.ArchitectureName), "--data", "idx:" + fixture(t, "tiny"), "--epochs", "3", "--out", out}
 	}
 	whole, torn := filepath.Join(dir, "whole"), filepath.Join(dir, "torn")
-	edgenas(t, args(whole)...).want(t, exitDone)
-	o := interrupted(t, "train", 1, args(torn)...).want(t, exitInterrupted)
+	edgenas(t, args(whole)...).want(t, fault.Done)
+	o := interrupted(t, "train", 1, args(torn)...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "the same command goes on from there: edgenas train") {
 		t.Errorf("stderr %s", o.stderr)
 	}
-	edgenas(t, args(torn)...).want(t, exitDone)
-	for _, name := range []string{weightsFile, historyFile} {
+	edgenas(t, args(torn)...).want(t, fault.Done)
+	for _, name := range []string{runfile.WeightsName, runfile.HistoryName} {
 		if got, want := string(read(t, filepath.Join(torn, name))), string(read(t, filepath.Join(whole, name))); got != want {
 			t.Errorf("%s differs from that of the uninterrupted training", name)
 		}
 	}
 	before := tree(t, torn)
-	edgenas(t, args(torn)...).want(t, exitDone)
+	edgenas(t, args(torn)...).want(t, fault.Done)
 	if tree(t, torn) != before {
 		t.Error("a finished training was changed by the same command")
 	}
@@ -175,11 +179,11 @@ func TestProfileResumes(t *testing.T) {
 	p.Entries = p.Entries[2:]
 	path := save(t, p, filepath.Join(t.TempDir(), "here.json"))
 	args := append(append([]string{"profile"}, tinyFlags...), "--rounds", "2", "--only-missing", "-o", path)
-	o := interrupted(t, "measure", 3, args...).want(t, exitInterrupted)
+	o := interrupted(t, "measure", 3, args...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, path+".partial: the same command goes on from there") {
 		t.Errorf("stderr %s", o.stderr)
 	}
-	edgenas(t, args...).want(t, exitDone)
+	edgenas(t, args...).want(t, fault.Done)
 	p = load(t, path)
 	for _, e := range removed {
 		if _, err := p.Lookup(e.Key); err != nil {
@@ -198,12 +202,12 @@ var tinyFlags = []string{"--cells", "1", "--channels", "4", "--image", "8", "--c
 func TestMeasuringResumes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	args := append(at(t, "search --latency-budget 1s --rounds 1 --data idx:@tiny --cells 1 --channels 4 @allow"), "--out", dir)
-	interrupted(t, "measure", 60, args...).want(t, exitInterrupted)
-	o := interrupted(t, "search", 1, "search", "--resume", dir).want(t, exitInterrupted)
-	if !strings.Contains(o.stderr, "continuing the measurement in "+filepath.Join(dir, profileFile)+".partial") {
+	interrupted(t, "measure", 60, args...).want(t, fault.Interrupted)
+	o := interrupted(t, "search", 1, "search", "--resume", dir).want(t, fault.Interrupted)
+	if !strings.Contains(o.stderr, "continuing the measurement in "+filepath.Join(dir, runfile.ProfileName)+".partial") {
 		t.Errorf("stderr %s", o.stderr)
 	}
-	if p := load(t, filepath.Join(dir, profileFile)); p.Protocol.Rounds != 1 || len(p.Networks) != validationNetworks {
-		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), validationNetworks)
+	if p := load(t, filepath.Join(dir, runfile.ProfileName)); p.Protocol.Rounds != 1 || len(p.Networks) != target.ValidationNetworks {
+		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), target.ValidationNetworks)
 	}
 }

@@ -61,6 +61,43 @@ func read(r io.Reader) (File, error) {
 	return File{weights, metadata}, err
 }
 
+// ReadMetadata reads the metadata of the file at path from its header, without
+// the tensors and without checking them.
+func ReadMetadata(path string) (map[string]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	defer f.Close()
+	metadata, err := readMetadata(f)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	return metadata, nil
+}
+
+func readMetadata(r io.Reader) (map[string]string, error) {
+	var size uint64
+	if err := binary.Read(r, binary.LittleEndian, &size); err != nil {
+		return nil, err
+	}
+	if size > MaxHeader {
+		return nil, fmt.Errorf("header of %d bytes: want at most %d", size, MaxHeader)
+	}
+	header, err := io.ReadAll(io.LimitReader(r, int64(size)))
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(header)) < size {
+		return nil, fmt.Errorf("header of %d bytes, %d follow", size, len(header))
+	}
+	_, metadata, err := readHeader(header)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	return metadata, nil
+}
+
 // named is an entry with its name.
 type named struct {
 	name string

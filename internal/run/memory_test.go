@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package run
 
 import (
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/memory"
 	"github.com/edgenas/edgenas/search"
 )
@@ -23,19 +24,20 @@ func TestCheckMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newApp(nil, io.Discard, io.Discard)
+	pool := kernels.NewPool(2)
+	defer pool.Close()
 	config := search.DefaultConfig()
 	config.Batch = 1
 	largest, err := supernet.Training(arch.Choice{{0, 0, 0, 1, 1, 1}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.checkMemory(supernet, config, largest); err != nil {
+	if _, err := checkMemory(supernet, config, largest, pool); err != nil {
 		t.Errorf("batch 1: %v", err)
 	}
 	config.Batch = 4096 // half a terabyte; the images alone are less than one gigabyte
-	err = a.checkMemory(supernet, config, largest)
-	if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--search-batch ") {
+	_, err = checkMemory(supernet, config, largest, pool)
+	if err == nil || fault.Code(err) != fault.Usage || !strings.Contains(err.Error(), "--search-batch ") {
 		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", config.Batch, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package run
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/autodiff"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/memory"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
@@ -18,26 +20,27 @@ import (
 // checkMemory says how much memory a search will take, and refuses one that
 // does not fit, with the batch that would. Training what it finds comes after
 // it, and may take more: about as much as that of a large network.
-func (a *app) checkMemory(supernet arch.Space, c search.Config, network *ops.Graph) error {
+func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool *kernels.Pool) (
+	note string, err error) {
 	method, err := search.NewMethod(c.Method)
 	if err != nil {
-		return err
+		return "", err
 	}
-	options := autodiff.Options{Pool: a.workers(), Paths: method.Paths()}
+	options := autodiff.Options{Pool: pool, Paths: method.Paths()}
 	for _, alpha := range supernet.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(alpha.Rows), len(alpha.Ops)})
 	}
 	g, err := supernet.Supernet(c.Batch)
 	if err != nil {
-		return err
+		return "", err
 	}
 	searching, err := toBeTrained(g, options)
 	if err != nil {
-		return err
+		return "", err
 	}
-	training, err := a.trainingUse(network)
+	training, err := trainingUse(network, pool)
 	if err != nil {
-		return err
+		return "", err
 	}
 	available, known := memory.Available()
 	if !known {
@@ -50,25 +53,25 @@ func (a *app) checkMemory(supernet arch.Space, c search.Config, network *ops.Gra
 		if large.Fits > 0 {
 			advice = fmt.Sprintf("--search-batch %d would", large.Fits)
 		}
-		return usagef("the search would take %v, and %s are available: %s", large.Use, memory.Bytes(large.Available), advice)
+		return "", fault.Usagef("the search would take %v, and %s are available: %s", large.Use,
+			memory.Bytes(large.Available), advice)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	note := fmt.Sprintf("the search takes about %v", use)
+	note = fmt.Sprintf("the search takes about %v", use)
 	if training.Total() > use.Total() {
 		note += fmt.Sprintf(", training after it up to %s", memory.Bytes(training.Total()))
 	}
 	if known {
 		note += fmt.Sprintf("; %s are available", memory.Bytes(available))
 	}
-	a.note("%s", note)
-	return nil
+	return note, nil
 }
 
 // trainingUse is what training a network takes, whose graph has its batch.
-func (a *app) trainingUse(g *ops.Graph) (memory.Use, error) {
-	m, err := toBeTrained(g, autodiff.Options{Pool: a.workers()})
+func trainingUse(g *ops.Graph, pool *kernels.Pool) (memory.Use, error) {
+	m, err := toBeTrained(g, autodiff.Options{Pool: pool})
 	if err != nil {
 		return memory.Use{}, err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package target
 
 import (
 	"bytes"
@@ -14,15 +14,17 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/agent"
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/wire"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
 
 // remote is a device, measured by the agent that is put there.
 type remote struct {
-	app     *app
-	flags   place
+	targets *Targets
+	options Options
 	device  devices.Device // nil: not open
 	program []byte         // the agent for it
 	known   *wire.Report
@@ -40,10 +42,10 @@ func (r *remote) open(ctx context.Context) error {
 	if r.device != nil {
 		return nil
 	}
-	options := devices.Options{Dir: r.flags.dir, Keep: r.flags.keep, Ask: r.app.ask}
-	d, err := devices.Retry(ctx, r.app.patience, func(ctx context.Context) (devices.Device, error) {
-		return devices.Open(ctx, r.flags.device, options)
-	}, r.app.note)
+	options := devices.Options{Dir: r.options.DeviceDir, Keep: r.options.Keep, Ask: r.targets.host.Ask}
+	d, err := devices.Retry(ctx, r.targets.host.Patience, func(ctx context.Context) (devices.Device, error) {
+		return devices.Open(ctx, r.options.Device, options)
+	}, r.targets.note)
 	if err != nil {
 		return err
 	}
@@ -54,9 +56,9 @@ func (r *remote) open(ctx context.Context) error {
 	i := d.Info()
 	platform, err := agent.PlatformOf(i.OS, i.Arch, i.Machine)
 	if err != nil {
-		return deviceError{fmt.Errorf("%s: %w", r.flags.device, err)}
+		return fault.Errorf(fault.Device, "%s: %w", r.options.Device, err)
 	}
-	r.program, err = r.app.agent(ctx, platform)
+	r.program, err = r.targets.host.Agent(ctx, platform)
 	return err
 }
 
@@ -64,23 +66,24 @@ func (r *remote) open(ctx context.Context) error {
 // arguments. What the connection or the agent's end breaks off is done again,
 // as long as that gains something: command makes a new command each time, and
 // gained says whether the last one was of use.
-func (r *remote) run(ctx context.Context, file []byte, command func() (devices.Command, error), gained func() bool) error {
+func (r *remote) run(ctx context.Context, file []byte, command func() (devices.Command, error),
+	gained func() bool) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	pause := r.app.pause
+	pause := r.targets.host.Pause
 	for idle := 0; ; {
 		err := r.once(ctx, file, command)
 		if err == nil || ctx.Err() != nil || !brokenOff(err) {
-			return r.translate(ctx, err)
+			return translate(ctx, err)
 		}
 		if idle++; gained() {
-			idle, pause = 0, r.app.pause
+			idle, pause = 0, r.targets.host.Pause
 		}
 		if idle == fruitless {
-			return r.translate(ctx, err)
+			return translate(ctx, err)
 		}
-		r.app.note("%s; going on with what is missing", oneLine(err))
+		r.targets.note("%s; going on with what is missing", wording.OneLine(err))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -125,7 +128,7 @@ func brokenOff(err error) bool {
 }
 
 // translate gives the agent's exit status its meaning here.
-func (r *remote) translate(ctx context.Context, err error) error {
+func translate(ctx context.Context, err error) error {
 	var exit *devices.ExitError
 	switch {
 	case err == nil:
@@ -134,14 +137,11 @@ func (r *remote) translate(ctx context.Context, err error) error {
 		return ctx.Err()
 	case !errors.As(err, &exit):
 		return err
-	case exit.Code == exitUsage:
-		return usageError{err}
-	case exit.Code == exitProfile:
-		return profileError{err}
-	case exit.Code == exitData:
-		return dataError{err}
-	case exit.Code == 126, exit.Code == 127, exit.Code >= 128:
-		return deviceError{err}
+	case exit.Code >= 128: // not by the user here
+		return fault.New(fault.Device, err)
+	}
+	if code := meaning(exit.Code); code != fault.Unexpected {
+		return fault.New(code, err)
 	}
 	return err
 }
@@ -156,7 +156,7 @@ func (r *remote) answer(ctx context.Context, file []byte, args ...string) ([]byt
 	return out.Bytes(), err
 }
 
-func (r *remote) report(ctx context.Context) (wire.Report, error) {
+func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	if r.known != nil {
 		return *r.known, nil
 	}
@@ -166,14 +166,17 @@ func (r *remote) report(ctx context.Context) (wire.Report, error) {
 	}
 	report, err := wire.DecodeReport(text)
 	if err != nil {
-		return report, fmt.Errorf("%s: %w", r.flags.device, err)
+		return report, fmt.Errorf("%s: %w", r.options.Device, err)
 	}
 	r.known = &report
 	return report, nil
 }
 
-func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, o latency.Options) error {
-	q := wire.Request{Format: wire.Format, Threads: r.flags.threads, Seed: o.Seed, Rounds: o.Rounds, MaxCelsius: o.MaxCelsius, Mode: p.Protocol.Mode, Cluster: r.flags.cluster, Keys: []string{}, Networks: []arch.Architecture{}}
+func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, record Record,
+	progress Progress) error {
+	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads, Rounds: r.options.Rounds,
+		MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster, Mode: p.Protocol.Mode,
+		Keys: []string{}, Networks: []arch.Architecture{}}
 	for _, k := range w.Keys {
 		q.Keys = append(q.Keys, k.String())
 	}
@@ -188,7 +191,6 @@ func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 	if err != nil {
 		return err
 	}
-	record := o.Record
 	if record == nil {
 		record = func(entries []profiles.Entry, networks []profiles.Network) error {
 			p.Merge(entries, networks)
@@ -203,7 +205,7 @@ func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 	handle := func(m wire.Message) error {
 		switch {
 		case m.Progress != nil:
-			o.Progress(m.Progress.Latency())
+			progress(m.Progress.Latency())
 		case m.Round != nil:
 			gained = true
 			return record(m.Round.Entries, m.Round.Networks)
@@ -212,18 +214,20 @@ func (r *remote) measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 		return nil
 	}
 	command := func() (devices.Command, error) {
-		gained, reader, q.Measured = false, wire.NewReader(w, o.Rounds, q.Mode, handle), measured(p, w)
+		gained, q.Measured = false, measured(p, w)
+		reader = wire.NewReader(w, q.Rounds, q.Mode, handle)
 		text, err := json.Marshal(q)
-		return devices.Command{Args: []string{"stream", "profile-" + digest}, Stdin: bytes.NewReader(text), Stdout: reader, MaxOutput: maxStreamed}, err
+		return devices.Command{Args: []string{"stream", "profile-" + digest}, Stdin: bytes.NewReader(text), Stdout: reader,
+			MaxOutput: maxStreamed}, err
 	}
 	if err := r.run(ctx, nil, command, func() bool { return gained }); err != nil {
 		return err
 	}
 	if err := reader.End(); err != nil {
-		return fmt.Errorf("%s: %w", r.flags.device, err)
+		return fmt.Errorf("%s: %w", r.options.Device, err)
 	}
 	if missing := p.Missing(q.Keys); missing != nil {
-		return fmt.Errorf("%s: %w: it has left out %d operations", r.flags.device, wire.ErrUntrusted, len(missing))
+		return fmt.Errorf("%s: %w: it has left out %d operations", r.options.Device, wire.ErrUntrusted, len(missing))
 	}
 	session.Describe(p)
 	return nil
@@ -252,18 +256,19 @@ func measured(p *profiles.Profile, w latency.Work) wire.Round {
 	return m
 }
 
-func (r *remote) verify(ctx context.Context, path, mode string) (latency.Verification, error) {
+func (r *remote) Verify(ctx context.Context, path, mode string) (latency.Verification, error) {
 	model, err := os.ReadFile(path)
 	if err != nil {
-		return latency.Verification{}, dataError{err}
+		return latency.Verification{}, fault.New(fault.Data, err)
 	}
-	report, err := r.report(ctx)
+	report, err := r.Report(ctx)
 	if err != nil {
 		return latency.Verification{}, err
 	}
-	args := []string{"verify", "-infer-threads", fmt.Sprint(r.flags.threads), "-mode", mode, "-seed", fmt.Sprint(r.app.seed)}
-	if r.flags.cluster != "" {
-		args = append(args, "-cluster", r.flags.cluster)
+	args := []string{"verify", "-infer-threads", fmt.Sprint(r.options.InferThreads), "-mode", mode,
+		"-seed", fmt.Sprint(r.targets.seed)}
+	if r.options.Cluster != "" {
+		args = append(args, "-cluster", r.options.Cluster)
 	}
 	text, err := r.answer(ctx, model, args...)
 	if err != nil {
@@ -271,10 +276,10 @@ func (r *remote) verify(ctx context.Context, path, mode string) (latency.Verific
 	}
 	v, err := wire.DecodeVerification(text)
 	if err != nil {
-		return v, fmt.Errorf("%s: %w", r.flags.device, err)
+		return v, fmt.Errorf("%s: %w", r.options.Device, err)
 	}
 	if v.Mode != mode {
-		return v, fmt.Errorf("%s: %w: it has measured in mode %q, not %q", r.flags.device, wire.ErrUntrusted, v.Mode, mode)
+		return v, fmt.Errorf("%s: %w: it has measured in mode %q, not %q", r.options.Device, wire.ErrUntrusted, v.Mode, mode)
 	}
 	before, after := v.Device.Before, v.Device.After
 	v.Device = report.Device
@@ -282,8 +287,8 @@ func (r *remote) verify(ctx context.Context, path, mode string) (latency.Verific
 	return v, nil
 }
 
-// leave closes the device, which removes what was put there.
-func (r *remote) leave() error {
+// Leave closes the device, which removes what was put there.
+func (r *remote) Leave() error {
 	if r.device == nil {
 		return nil
 	}

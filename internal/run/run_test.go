@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/event"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/inventory"
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
+	"github.com/edgenas/edgenas/profiles"
+	"github.com/edgenas/edgenas/search"
+	"github.com/edgenas/edgenas/train"
+)
+
+var tiny = arch.Size{Cells: 1, Channels: 4, Image: 8, Colours: 1, Classes: 2}
+
+// images writes images of two classes: the left half is bright, or the upper.
+func images(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	header := func(dims ...uint32) []byte {
+		head := []byte{0, 0, 8, byte(len(dims))}
+		for _, d := range dims {
+			head = binary.BigEndian.AppendUint32(head, d)
+		}
+		return head
+	}
+	for part, count := range map[string]uint32{"train": 256, "t10k": 64} {
+		pixels, labels := header(count, 8, 8), header(count)
+		for i := range count {
+			labels = append(labels, byte(i%2))
+			for y := range 8 {
+				for x := range 8 {
+					v := byte((int(i)*7 + x*13 + y*29) % 60)
+					if i%2 == 0 && x < 4 || i%2 == 1 && y < 4 {
+						v += 120
+					}
+					pixels = append(pixels, v)
+				}
+			}
+		}
+		for name, data := range map[string][]byte{"images-idx3": pixels, "labels-idx1": labels} {
+			if err := os.WriteFile(filepath.Join(dir, part+"-"+name+"-ubyte"), data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return "idx:" + dir
+}
+
+// board is a profile of a device that is not here.
+func board(t *testing.T, n *inventory.Inventory) string {
+	t.Helper()
+	p := &profiles.Profile{Device: profiles.Device{Model: "Board", Emulation: "none"}, Runtime: native.Info(1)}
+	for _, k := range n.Keys() {
+		g, err := k.Chain(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := 1e-6 + 1e-9*float64(g.Count().MACs)
+		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(),
+			Timing: profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: 0.999 * s, HiS: 1.001 * s}})
+	}
+	path := filepath.Join(t.TempDir(), "board.json")
+	if err := p.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// request is a search of a second for the board, in a new folder.
+func request(t *testing.T, host Host, budget float64) Request {
+	t.Helper()
+	space, err := arch.NewSpace("nb201", tiny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := host.Inventories.Of(space, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := images(t)
+	set, err := OpenImages(data, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Request{Dir: runfile.Dir(filepath.Join(t.TempDir(), "run")), Images: set, Host: host}
+	q.Request = runfile.Request{Command: "test", Seed: 1, LatencyBudgetS: budget, Confidence: 0.95, Space: "nb201",
+		Size:        tiny,
+		SearchCells: 1, SearchChannels: 4, Method: search.DefaultMethod, Dataset: data, DataDigest: set.Digest,
+		Target: target.Default(), Search: search.DefaultConfig(), Train: train.DefaultConfig()}
+	q.Profile = board(t, n)
+	q.Search.Method, q.Search.Epochs, q.Search.Seed, q.Train.Seed, q.Train.Epochs = q.Method, 4, 1, 1, 2
+	return q
+}
+
+func host(t *testing.T) Host {
+	t.Helper()
+	pool := kernels.NewPool(2)
+	t.Cleanup(pool.Close)
+	return Host{Pool: pool, Inventories: &inventory.Cache{}, CheckpointEvery: time.Hour}
+}
+
+// told is what a run tells, and the names of its events without repetitions.
+type told struct {
+	all   []event.Event
+	names []string
+}
+
+func (t *told) take(e event.Event) {
+	t.all = append(t.all, e)
+	if name := strings.TrimPrefix(fmt.Sprintf("%T", e), "event."); len(t.names) == 0 || t.names[len(t.names)-1] != name {
+		t.names = append(t.names, name)
+	}
+}
+
+// The events tell everything: stages with their steps, points, the network that
+// was chosen, each file, and the end.
+func TestEvents(t *testing.T) {
+	q := request(t, host(t), 60e-6)
+	var events told
+	res, err := Run(t.Context(), q, events.take)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	steps, done, points := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, e := range events.all {
+		switch e := e.(type) {
+		case event.Begun:
+			steps[e.Stage] = e.Steps
+		case event.Progress:
+			if e.Steps != steps[e.Stage] || e.Done != done[e.Stage]+1 && e.Stage == event.Search {
+				t.Errorf("%+v after %d of %d", e, done[e.Stage], steps[e.Stage])
+			}
+			done[e.Stage] = e.Done
+		case event.Ended:
+			if !e.Done || done[e.Stage] != steps[e.Stage] {
+				t.Errorf("%+v after %d of %d steps", e, done[e.Stage], steps[e.Stage])
+			}
+		case event.SearchPoint:
+			points[e.Phase]++
+		case event.TrainPoint:
+			points[e.Phase]++
+		case event.Candidate:
+			if !e.Chosen || e.Architecture != res.Architecture || e.PredictedS != res.LatencyPredictedS {
+				t.Errorf("%+v: the result has %s, %g s", e, res.Architecture, res.LatencyPredictedS)
+			}
+		case event.Written:
+			files = append(files, filepath.Base(e.Path))
+		}
+	}
+	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.ArchitectureName,
+		runfile.WeightsName,
+		runfile.ModelName, runfile.ResultName, runfile.ReportName}
+	if !slices.Equal(files, want) {
+		t.Errorf("files %v, want %v", files, want)
+	}
+	if len(steps) != 2 || points["search"] != steps[event.Search] || points["train"] == 0 {
+		t.Errorf("stages %v, points %v", steps, points)
+	}
+	last, ok := events.all[len(events.all)-1].(event.Finished)
+	if !ok || last.Err != nil || !reflect.DeepEqual(*last.Result, res) {
+		t.Errorf("the last event is %+v", last)
+	}
+	if there, err := q.Dir.ReadResult(); err != nil || !reflect.DeepEqual(there, res) {
+		t.Errorf("%+v, %v: want %+v", there, err, res)
+	}
+}
+
+// A run that is interrupted goes on, and ends as if it had not been.
+func TestResume(t *testing.T) {
+	h := host(t)
+	whole, torn := request(t, h, 60e-6), request(t, h, 60e-6)
+	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var events told
+	_, err := Run(ctx, torn, func(e event.Event) {
+		events.take(e)
+		if p, ok := e.(event.SearchPoint); ok && p.Step == 3 {
+			cancel()
+		}
+	})
+	last, ok := events.all[len(events.all)-1].(event.Finished)
+	if fault.Code(err) != fault.Interrupted || !ok || last.Result != nil || !errors.Is(last.Err, context.Canceled) {
+		t.Errorf("%v, %+v", err, last)
+	}
+	unlock, err := torn.Dir.Lock() // as another process that works on it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); fault.Code(err) != fault.Usage {
+		t.Errorf("a run that another process works on: %v", err)
+	}
+	unlock()
+	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{runfile.ArchitectureName, runfile.WeightsName, runfile.HistoryName} {
+		a, err1 := os.ReadFile(whole.Dir.Path(name))
+		b, err2 := os.ReadFile(torn.Dir.Path(name))
+		if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs (%v, %v)", name, err1, err2)
+		}
+	}
+	var again told
+	if _, err := Resume(t.Context(), torn.Dir, h, again.take); err != nil || slices.Contains(again.names, "Begun") {
+		t.Errorf("a finished run: %v, %v", again.names, err)
+	}
+}
+
+// What can be known before any work is refused before it, and leaves nothing.
+func TestRefusedBeforeWork(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*Request)
+		code  int
+	}{
+		{"infeasible", func(q *Request) { q.LatencyBudgetS = 1e-6 }, fault.Infeasible},
+		{"too few images", func(q *Request) { q.Train.Batch = 1 << 20 }, fault.Data},
+		{"no profile", func(q *Request) { q.Profile = "missing.json" }, fault.Profile},
+	} {
+		q := request(t, host(t), 60e-6)
+		c.spoil(&q)
+		var events told
+		_, err := Run(t.Context(), q, events.take)
+		if fault.Code(err) != c.code || slices.Contains(events.names, "Begun") {
+			t.Errorf("%s: %v, events %v: want exit %d", c.name, err, events.names, c.code)
+		}
+		if _, err := os.Stat(string(q.Dir)); err == nil {
+			t.Errorf("%s: the folder is there", c.name)
+		}
+	}
+	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t), func(event.Event) {})
+	if fault.Code(err) != fault.Usage {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestPrediction(t *testing.T) {
+	meta := map[string]string{}
+	p := Prediction{Device: "Board", Runtime: "native", Threads: 2, Cluster: "big", Mode: "burst", Seconds: 1e-3}
+	written := map[string]string{}
+	p.write(written)
+	for name, value := range written {
+		meta["edgenas."+name] = value
+	}
+	got, ok := ReadPrediction(meta)
+	if !ok || got != p || got.Where() != "Board, native runtime, 2 thread(s), cores big, burst" {
+		t.Errorf("%+v, %v", got, ok)
+	}
+	if !p.HoldsFor("Board", "native", 2, "big", "burst") || p.HoldsFor("Board", "native", 2, "", "burst") ||
+		p.HoldsFor("Board", "native", 1, "big", "burst") || p.HoldsFor("Board", "native", 2, "big", "sustained") {
+		t.Error("it holds for what it is not of, or not for what it is of")
+	}
+	old := Prediction{Device: "Board", Runtime: "native", Seconds: 1e-3} // a model from before
+	if !old.HoldsFor("Board", "native", 4, "", "sustained") || old.HoldsFor("Phone", "native", 1, "", "burst") {
+		t.Error("an old model")
+	}
+	for _, text := range []string{"", "0", "NaN", "-1", "soon"} {
+		if _, ok := ReadPrediction(map[string]string{"edgenas.latency_predicted_s": text}); ok {
+			t.Errorf("%q is a latency", text)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/event"
+	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/inventory"
+	"github.com/edgenas/edgenas/internal/native"
+	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/predict"
+	"github.com/edgenas/edgenas/profiles"
+)
+
+// Describe is what profiles say of a target.
+func (t *Targets) Describe(ctx context.Context, o Options) (*profiles.Profile, error) {
+	r, err := t.Of(o).Report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := r.Runtime(o.Runtime, o.InferThreads)
+	if err != nil {
+		return nil, err
+	}
+	rt.Cluster = o.Cluster
+	return &profiles.Profile{Device: r.Device, Runtime: rt, Protocol: profiles.Protocol{Mode: o.Mode}}, nil
+}
+
+// ReadProfile reads a profile file.
+func ReadProfile(path string) (*profiles.Profile, error) {
+	p, err := profiles.Load(path)
+	var invalid *profiles.InvalidError
+	if errors.As(err, &invalid) {
+		err = fmt.Errorf("%w; measure that device again with edgenas profile", err)
+	}
+	return p, fault.New(fault.Profile, err)
+}
+
+// Profile reads and checks the profile file of the options; without a file it
+// is a new profile of the target.
+func (t *Targets) Profile(ctx context.Context, o Options) (*profiles.Profile, error) {
+	fresh := &profiles.Profile{Runtime: native.Info(o.InferThreads)}
+	if o.Live() {
+		var err error
+		if fresh, err = t.Describe(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	if fresh.Emulated() && !o.AllowEmulated {
+		return nil, fault.Errorf(fault.Profile, "the device runs under emulation, where times are not valid:"+
+			" measure on the device itself (or --allow-emulated)")
+	}
+	if o.Profile == "" {
+		return fresh, nil
+	}
+	p, err := ReadProfile(o.Profile)
+	if err != nil {
+		return nil, err
+	}
+	rt := fresh.Runtime
+	warnings, err := p.Check(fresh.Device,
+		profiles.Runtime{Name: rt.Name, Threads: rt.Threads, DType: rt.DType, Layout: rt.Layout, Cluster: o.Cluster})
+	if err == nil && o.Live() {
+		if o.Mode == "" {
+			fresh.Protocol.Mode = p.Protocol.Mode
+		}
+		err = p.SameWay(fresh)
+	}
+	if err != nil && o.Live() {
+		err = fmt.Errorf("%w; measure the device with edgenas profile, or leave --device out to search for that one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Profile, err)
+	}
+	for _, w := range warnings {
+		t.warn("%s: %s", o.Profile, w)
+	}
+	if p.Emulated() && !o.AllowEmulated {
+		return nil, fault.Errorf(fault.Profile, "%s: its times were measured under emulation and are not valid:"+
+			" measure on the device itself (or --allow-emulated)", o.Profile)
+	}
+	return p, nil
+}
+
+// Lacks is an error if the profile of the options lacks an operation that the
+// networks need, or failed to measure it. It says how to measure that.
+func Lacks(p *profiles.Profile, n *inventory.Inventory, o Options) error {
+	var err error
+	texts := n.KeyTexts()
+	if missing := p.Missing(texts); missing != nil {
+		err = &profiles.MissingError{Keys: missing, Device: p.Device.Name()}
+	}
+	for i := 0; err == nil && i < len(texts); i++ {
+		_, err = p.Lookup(texts[i])
+	}
+	if err == nil {
+		return nil
+	}
+	s := n.Space().Size()
+	return fmt.Errorf("%s: %w; on that device: edgenas profile --space %s --cells %d --channels %d --image %d"+
+		" --colours %d --classes %d%s --only-missing -o %s", o.Profile, err, n.Space().Name(), s.Cells, s.Channels, s.Image,
+		s.Colours, s.Classes, Flags(o.InferThreads, p.Runtime.Cluster, p.Protocol.InMode()), wording.Quote(o.Profile))
+}
+
+// Table is the profile as a latency table; with a live target, what it lacks
+// is measured first. It is saved at path.
+func (t *Targets) Table(ctx context.Context, p *profiles.Profile, n *inventory.Inventory, o Options, path string) (
+	*predict.Table, error) {
+	err := Lacks(p, n, o)
+	if o.Live() && (err != nil || len(p.Networks) == 0) {
+		if err := t.Complete(ctx, p, n, o, path); err != nil {
+			return nil, err
+		}
+		for _, key := range n.KeyTexts() {
+			if _, err := p.Lookup(key); err != nil {
+				return nil, err
+			}
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	if err := p.Save(path); err != nil {
+		return nil, err
+	}
+	t.sink(event.Written{Path: path})
+	return predict.NewTable(p), nil
+}
+
+// ValidationNetworks is how many networks a profile measures whole: they give
+// the constant and the guard band. 19 are the least for a conformal bound at
+// 95 %.
+const ValidationNetworks = 20
+
+// Complete measures on the target what p lacks of the networks' operations,
+// and of whole networks. The result is saved at path; an interrupted
+// measurement goes on from what is beside it.
+func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, n *inventory.Inventory, o Options,
+	path string) error {
+	drawn, err := n.Sample(max(0, ValidationNetworks-len(p.Networks)), rand.New(rand.NewPCG(t.seed, 2)))
+	if err != nil {
+		return err
+	}
+	journal, err := profiles.OpenJournal(path, p)
+	if err != nil {
+		return err
+	}
+	if journal.Resumed() > 0 {
+		t.note("continuing the measurement in %s.partial: %d measured already", path, journal.Resumed())
+	}
+	work := latency.Work{Keys: n.Keys(), Networks: networks(drawn)}
+	done := event.Measured{Operations: len(n.Keys()), Networks: len(p.Networks) + len(drawn), Device: p.Device.Name()}
+	if err := t.measure(ctx, event.Measure, n.Space(), work, p, o, journal.Append, done); err != nil {
+		return errors.Join(err, journal.Close())
+	}
+	for _, w := range p.Warnings {
+		t.warn("%s", w)
+	}
+	if err := journal.Commit(); err != nil {
+		journal.Close() // in case it was not closed
+		return err
+	}
+	return nil
+}
+
+// Validate measures networks whole into p.
+func (t *Targets) Validate(ctx context.Context, s arch.Space, drawn []inventory.Network, p *profiles.Profile,
+	o Options) error {
+	done := event.Measured{Networks: len(drawn)}
+	return t.measure(ctx, event.Validate, s, latency.Work{Networks: networks(drawn)}, p, o, nil, done)
+}
+
+func networks(drawn []inventory.Network) []latency.Network {
+	var all []latency.Network
+	for _, d := range drawn {
+		all = append(all, latency.Network{Arch: d.Arch, Graph: d.Graph})
+	}
+	return all
+}
+
+// measure measures on the target and tells how far it is.
+func (t *Targets) measure(ctx context.Context, stage string, s arch.Space, w latency.Work, p *profiles.Profile,
+	o Options, record Record, done event.Measured) error {
+	t.sink(event.Begun{Stage: stage, Steps: len(w.Keys) + len(w.Networks)})
+	err := t.Of(o).Measure(ctx, s, w, p, record, func(pr latency.Progress) {
+		t.sink(event.Progress{Stage: stage, Done: pr.Done, Steps: pr.Total, Remaining: pr.Remaining,
+			Foreseen: true, Label: pr.Label})
+	})
+	if err == nil {
+		t.sink(done)
+	}
+	t.sink(event.Ended{Stage: stage, Done: err == nil})
+	return err
+}
