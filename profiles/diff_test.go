@@ -5,6 +5,7 @@ package profiles
 import (
 	"errors"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -76,8 +77,52 @@ func TestAdd(t *testing.T) {
 	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "burst"}}); err != nil {
 		t.Error(err)
 	}
-	other := 2e-6
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, ConstantS: &other}); err == nil {
-		t.Error("two constants were merged")
+}
+
+// A profile that cannot be added changes nothing.
+func TestAddRefuses(t *testing.T) {
+	one, other := 1e-6, 2e-6
+	profile := func() *Profile {
+		return &Profile{Device: Device{Model: "m"}, ConstantS: &one, Entries: []Entry{timed("x", 1, 3, 0)}}
+	}
+	timing := timed("", 9, 4, 0).Timing
+	for _, q := range []*Profile{
+		{Device: Device{Model: "m"}, ConstantS: &other},
+		{Device: Device{Model: "other"}},
+		{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}},
+	} {
+		q.Entries, q.Networks, q.Warnings = []Entry{timed("x", 2, 9, 0)}, []Network{{Arch: "n", Timing: timing}}, []string{"hot"}
+		p := profile()
+		if err := p.Add(q); err == nil || !reflect.DeepEqual(p, profile()) {
+			t.Errorf("%v: the profile is now %+v", err, p)
+		}
+	}
+}
+
+// Where the bounds of two times overlap, their difference is not shown, and
+// the entry comes after those that differ.
+func TestDiffWithinBounds(t *testing.T) {
+	entry := func(key string, lo, median, hi float64) Entry {
+		return Entry{Key: key, Timing: Timing{Status: OK, N: 9, LoS: lo, MedianS: median, HiS: hi}}
+	}
+	a := &Profile{Entries: []Entry{entry("wide", 0.5, 1, 1.5), entry("narrow", 0.99, 1, 1.01), entry("touches", 0.9, 1, 1.1)}}
+	b := &Profile{Entries: []Entry{entry("wide", 1, 1.4, 2), entry("narrow", 1.02, 1.03, 1.04), entry("touches", 1.1, 1.2, 1.3)}}
+	c, err := Diff(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Indistinct != 2 {
+		t.Errorf("%d are within their bounds: want 2", c.Indistinct)
+	}
+	for i, want := range []struct {
+		key        string
+		indistinct bool
+	}{{"narrow", false}, {"wide", true}, {"touches", true}} {
+		if e := c.Entries[i]; e.Key != want.key || e.Indistinct() != want.indistinct {
+			t.Errorf("%d is %+v: want %+v", i, e, want)
+		}
+	}
+	if e := c.Entries[1]; e.ALoS != 0.5 || e.AHiS != 1.5 || e.BLoS != 1 || e.BHiS != 2 {
+		t.Errorf("the bounds are %+v", e)
 	}
 }

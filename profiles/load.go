@@ -58,14 +58,21 @@ func Decode(data []byte) (*Profile, error) {
 		return nil, &InvalidError{Err: errors.New("not UTF-8")}
 	}
 	if format := string(members["format"]); format != `"`+Format+`"` {
-		return nil, &InvalidError{In: "format", Err: fmt.Errorf("have %.40q: want %q", format, Format)}
+		if format == "" {
+			format = "missing"
+		}
+		return nil, &InvalidError{In: "format", Err: fmt.Errorf(
+			"is %.40s: this program reads %q: use a newer edgenas, or measure again", format, Format)}
 	}
 	delete(members, "format")
 	p := &Profile{}
 	for _, f := range []struct {
 		name string
 		into any
-	}{{"device", &p.Device}, {"runtime", &p.Runtime}, {"protocol", &p.Protocol}, {"constant_s", &p.ConstantS}, {"warnings", &p.Warnings}} {
+	}{
+		{"device", &p.Device}, {"runtime", &p.Runtime}, {"protocol", &p.Protocol},
+		{"constant_s", &p.ConstantS}, {"warnings", &p.Warnings},
+	} {
 		if raw, ok := members[f.name]; ok {
 			if err := json.Unmarshal(raw, f.into); err != nil {
 				return nil, &InvalidError{In: f.name, Err: err}

@@ -130,18 +130,24 @@ type Timing struct {
 	SentinelS     []float64   `json:"sentinel_s"` // the sentinel's time in each round
 	Warnings      []string    `json:"warnings"`   // doubts that leave it usable
 
+	// ThrottledRounds counts the rounds behind the numbers in which the device
+	// was slowed down, by heat, power or others. Throttled rounds are left out
+	// where enough others could be measured.
+	ThrottledRounds int `json:"throttled_rounds"`
+
 	FrequencyHz        []float64 `json:"frequency_hz"`        // of the core in each round; nil: no data
 	TemperatureCelsius []float64 `json:"temperature_celsius"` // of the processor in each round; nil: no data
 }
 
-// Throttled is how the warning begins that a device was slowed down, by heat,
-// power or others, while something was measured.
+// Throttled begins the warning that a device was slowed down, by heat, power
+// or others, while something was measured. Files from before ThrottledRounds
+// have nothing but that warning.
 const Throttled = "throttled"
 
-// Throttled says whether the device was slowed down in so many rounds that
+// Throttled reports whether the device was slowed down in so many rounds that
 // they could not be left out.
 func (t Timing) Throttled() bool {
-	return slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, Throttled) })
+	return t.ThrottledRounds > 0 || slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, Throttled) })
 }
 
 // Entry is the time of one fused operation.

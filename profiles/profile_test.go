@@ -116,7 +116,9 @@ func TestInvalid(t *testing.T) {
 		want           []string // parts of the message
 	}{
 		{"no format", `"format": "edgenas-profile/1",`, ``, []string{"format", "edgenas-profile/1"}},
-		{"later format", `edgenas-profile/1`, `edgenas-profile/2`, []string{"format", "edgenas-profile/2"}},
+		{"later format", `edgenas-profile/1`, `edgenas-profile/2`,
+			[]string{`format: is "edgenas-profile/2"`, `reads "edgenas-profile/1"`, "newer edgenas"}},
+		{"a format that is no text", `"edgenas-profile/1"`, `1`, []string{`format: is 1`}},
 		{"zero median", `"median_s": 0.00105`, `"median_s": 0`, []string{`entry "conv/b"`, "median_s is 0"}},
 		{"negative", `"min_s": 0.001`, `"min_s": -0.001`, []string{`entry "conv/b"`, "min_s is -0.001"}},
 		{"NaN", `"median_s": 0.00105`, `"median_s": NaN`, []string{"invalid character"}},
@@ -138,6 +140,12 @@ func TestInvalid(t *testing.T) {
 		{"network twice", `"arch": "net b"`, `"arch": "net a"`, []string{`network "net a"`, "twice"}},
 		{"negative count", `{"conv/b": 2}`, `{"conv/b": -2}`, []string{`network "net b"`, "conv/b"}},
 		{"samples that n does not count", `"n": 4,`, `"n": 5,`, []string{`entry "conv/b"`, "4 samples"}},
+		{"throttled rounds of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "throttled_rounds": 1`,
+			[]string{`entry "linear/c"`, "throttled_rounds", "failed"}},
+		{"no throttled round", `"n": 4,`, `"n": 4, "throttled_rounds": 0,`, []string{`entry "conv/b"`, "throttled_rounds is 0"}},
+		{"negative throttled rounds", `"n": 4,`, `"n": 4, "throttled_rounds": -1,`, []string{`entry "conv/b"`, "throttled_rounds is -1"}},
+		{"more throttled rounds than rounds", `"n": 4,`, `"n": 4, "throttled_rounds": 3,`,
+			[]string{`entry "conv/b"`, "throttled_rounds is 3", "2 rounds"}},
 		{"zero sample", `[0.001, 0.0011]`, `[0, 0.0011]`, []string{`entry "conv/b"`, "sample"}},
 		{"clock of no round", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9]`, []string{`entry "conv/b"`, "1 frequencies for 2 rounds"}},
 		{"stopped clock", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9, 0]`, []string{`entry "conv/b"`, "has 0 among its frequencies"}},
@@ -331,4 +339,49 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("written differently the second time (%v):\n%s\n%s", err, text, again)
 		}
 	})
+}
+
+// The field counts, and so does the warning of files from before it.
+func TestThrottled(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		timing string
+		want   bool
+	}{
+		{"field", `"throttled_rounds": 2`, true},
+		{"field and warning", `"throttled_rounds": 2, "warnings": ["throttled: in 2 of 3 rounds"]`, true},
+		{"a warning in other words", `"throttled_rounds": 2, "warnings": ["too hot"]`, true},
+		{"a file from before the field", `"warnings": ["unsteady", "throttled: in 2 of 3 rounds"]`, true},
+		{"another warning", `"warnings": ["unsteady", "not throttled"]`, false},
+		{"nothing", `"warnings": []`, false},
+	} {
+		text := `{"key": "x", "status": "ok", "n": 3, "median_s": 1, "lo_s": 1, "hi_s": 1, ` + tc.timing + `}`
+		var e Entry
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Throttled() != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, e.Throttled(), tc.want)
+		}
+	}
+}
+
+// The example of FORMAT.md is a profile.
+func TestFormatExample(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := bytes.Cut(text, []byte("```json\n"))
+	example, _, closed := bytes.Cut(example, []byte("```"))
+	if !found || !closed {
+		t.Fatal("FORMAT.md has no example")
+	}
+	p, err := Decode(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Entries) != 3 || len(p.Networks) != 1 || p.Extra != nil || p.Entries[0].Extra != nil {
+		t.Errorf("the example has %d entries, %d networks and fields that FORMAT.md does not name", len(p.Entries), len(p.Networks))
+	}
 }
