@@ -16,19 +16,19 @@ import (
 // runtimes, two sessions.
 type Comparison struct {
 	N          int `json:"n"`          // entries that both have measured
-	Indistinct int `json:"indistinct"` // entries among them that do not differ for certain
+	Indistinct int `json:"indistinct"` // of these, entries whose bounds overlap
 
-	OnlyA []string `json:"only_a"` // keys that only one has measured
+	OnlyA []string `json:"only_a"` // keys that only one of the profiles has measured
 	OnlyB []string `json:"only_b"`
 
 	Ratio    float64  `json:"ratio"`    // median of B's times over A's
 	Median   float64  `json:"median"`   // of |ratio − 1|
-	P95      float64  `json:"p95"`      // 95th percentile of it
+	P95      float64  `json:"p95"`      // 95th percentile of |ratio − 1|
 	Spearman *float64 `json:"spearman"` // rank correlation; nil where all times of one are equal
 
-	// Drift is B's sentinel over A's: how much faster or slower the machine
-	// itself was. The corrected numbers have it divided out. All are nil where
-	// a profile has no sentinel.
+	// Drift is the time of B's sentinel over that of A's: how much slower the
+	// machine itself was. The corrected numbers are those of the ratios divided
+	// by it. All are nil where a profile has no sentinel.
 	Drift           *float64 `json:"drift"`
 	CorrectedMedian *float64 `json:"corrected_median"`
 	CorrectedP95    *float64 `json:"corrected_p95"`
@@ -36,7 +36,7 @@ type Comparison struct {
 	Entries []Compared `json:"entries"` // by difference, the greatest first; indistinct ones last
 }
 
-// Compared is an entry that both profiles have.
+// Compared holds the times of an operation that both profiles have.
 type Compared struct {
 	Key   string  `json:"key"`
 	AS    float64 `json:"a_s"`

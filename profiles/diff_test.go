@@ -20,8 +20,13 @@ func timed(key string, seconds float64, n int, sentinel float64) Entry {
 
 func TestDiff(t *testing.T) {
 	failed := Entry{Key: "f", Timing: Timing{Status: Failed, Reason: "crashed"}}
-	a := &Profile{Entries: []Entry{timed("x", 1, 3, 2), timed("y", 2, 3, 2), timed("z", 4, 3, 2), timed("a", 1, 3, 2), failed}}
-	b := &Profile{Entries: []Entry{timed("z", 4.4, 3, 2.2), timed("y", 2.2, 3, 2.2), timed("x", 1.32, 3, 2.2), timed("b", 1, 3, 2.2), timed("f", 1, 3, 2.2)}}
+	a := &Profile{Entries: []Entry{
+		timed("x", 1, 3, 2), timed("y", 2, 3, 2), timed("z", 4, 3, 2), timed("a", 1, 3, 2), failed,
+	}}
+	b := &Profile{Entries: []Entry{
+		timed("z", 4.4, 3, 2.2), timed("y", 2.2, 3, 2.2), timed("x", 1.32, 3, 2.2),
+		timed("b", 1, 3, 2.2), timed("f", 1, 3, 2.2),
+	}}
 	c, err := Diff(a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +56,8 @@ func TestAdd(t *testing.T) {
 	failed := Entry{Key: "y", Timing: Timing{Status: Failed, Reason: "crashed"}}
 	p := &Profile{Device: Device{Model: "m"}, Entries: []Entry{timed("x", 1, 3, 0), failed}, Warnings: []string{"hot"}}
 	constant := 1e-6
-	q := &Profile{Device: Device{Model: "m"}, ConstantS: &constant, Entries: []Entry{timed("x", 2, 2, 0), timed("y", 3, 1, 0), timed("z", 4, 1, 0)},
+	q := &Profile{Device: Device{Model: "m"}, ConstantS: &constant,
+		Entries:  []Entry{timed("x", 2, 2, 0), timed("y", 3, 1, 0), timed("z", 4, 1, 0)},
 		Networks: []Network{{Arch: "n", Timing: timed("", 9, 4, 0).Timing}}, Warnings: []string{"hot", "loaded"}}
 	if err := p.Add(q); err != nil {
 		t.Fatal(err)
@@ -68,10 +74,12 @@ func TestAdd(t *testing.T) {
 	if err := p.Add(&Profile{Device: Device{Model: "other"}}); !errors.As(err, &mismatch) {
 		t.Errorf("%v: want a mismatch", err)
 	}
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, Runtime: Runtime{Cluster: "little"}}); !errors.As(err, &mismatch) {
+	err := p.Add(&Profile{Device: Device{Model: "m"}, Runtime: Runtime{Cluster: "little"}})
+	if !errors.As(err, &mismatch) {
 		t.Errorf("%v: want a mismatch of the cores", err)
 	}
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}}); !errors.As(err, &mismatch) || mismatch.Fields[0] != (FieldDiff{"protocol.mode", "sustained", "burst"}) {
+	err = p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}})
+	if !errors.As(err, &mismatch) || mismatch.Fields[0] != (FieldDiff{"protocol.mode", "sustained", "burst"}) {
 		t.Errorf("%v: want a mismatch of the modes", err)
 	}
 	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "burst"}}); err != nil {
@@ -91,7 +99,8 @@ func TestAddRefuses(t *testing.T) {
 		{Device: Device{Model: "other"}},
 		{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}},
 	} {
-		q.Entries, q.Networks, q.Warnings = []Entry{timed("x", 2, 9, 0)}, []Network{{Arch: "n", Timing: timing}}, []string{"hot"}
+		q.Entries, q.Warnings = []Entry{timed("x", 2, 9, 0)}, []string{"hot"}
+		q.Networks = []Network{{Arch: "n", Timing: timing}}
 		p := profile()
 		if err := p.Add(q); err == nil || !reflect.DeepEqual(p, profile()) {
 			t.Errorf("%v: the profile is now %+v", err, p)
@@ -105,8 +114,12 @@ func TestDiffWithinBounds(t *testing.T) {
 	entry := func(key string, lo, median, hi float64) Entry {
 		return Entry{Key: key, Timing: Timing{Status: OK, N: 9, LoS: lo, MedianS: median, HiS: hi}}
 	}
-	a := &Profile{Entries: []Entry{entry("wide", 0.5, 1, 1.5), entry("narrow", 0.99, 1, 1.01), entry("touches", 0.9, 1, 1.1)}}
-	b := &Profile{Entries: []Entry{entry("wide", 1, 1.4, 2), entry("narrow", 1.02, 1.03, 1.04), entry("touches", 1.1, 1.2, 1.3)}}
+	a := &Profile{Entries: []Entry{
+		entry("wide", 0.5, 1, 1.5), entry("narrow", 0.99, 1, 1.01), entry("touches", 0.9, 1, 1.1),
+	}}
+	b := &Profile{Entries: []Entry{
+		entry("wide", 1, 1.4, 2), entry("narrow", 1.02, 1.03, 1.04), entry("touches", 1.1, 1.2, 1.3),
+	}}
 	c, err := Diff(a, b)
 	if err != nil {
 		t.Fatal(err)

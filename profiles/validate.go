@@ -17,13 +17,13 @@ const (
 	maxArchBytes = 1 << 16
 )
 
-// numbers are the members of entries and networks that a failed one does not
-// have and that are never zero.
+// numbers lists the members of entries and networks that are never zero, and
+// absent where the measurement failed.
 var numbers = []string{"n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "throttled_rounds",
 	"copies", "energy_j", "peak_bytes"}
 
-// checkPresent refuses the numbers of an entry's text that the struct cannot
-// tell from absent ones: any number of a failed entry, and zeros.
+// checkPresent refuses numbers that the struct cannot distinguish from absent
+// ones: any number of a failed entry, and zeros.
 func checkPresent(data []byte, status string) error {
 	members, err := splitObject(data)
 	if err != nil {
@@ -45,8 +45,8 @@ func checkPresent(data []byte, status string) error {
 	return nil
 }
 
-// Validate checks the values of a profile (FORMAT.md) and returns an
-// *InvalidError for the first that is wrong.
+// Validate checks the values of a profile against FORMAT.md and returns an
+// *InvalidError for the first wrong one.
 func (p *Profile) Validate() error {
 	if c := p.ConstantS; c != nil && !isFinite(*c) {
 		return &InvalidError{In: "constant_s", Err: fmt.Errorf("is %v: want a finite number", *c)}
@@ -89,7 +89,7 @@ func checkName(name string, limit int, seen map[string]bool) error {
 	return nil
 }
 
-// check checks a timing and further numbers of the same entry.
+// check checks the timing and further optional numbers of the same entry.
 func (t Timing) check(more ...float64) error {
 	optional := append([]float64{t.MinS, t.P90S, t.P95S, t.P99S, float64(t.ThrottledRounds)}, more...)
 	switch t.Status {
