@@ -358,6 +358,27 @@ type Tensor struct {
 	Data []float32
 }
 
+// Elements returns the number of elements of a tensor. The dimensions may come
+// from a file: a negative one, or more than limit elements, is an error.
+func Elements(dims []int, limit int) (int, error) {
+	for _, d := range dims {
+		if d < 0 {
+			return 0, fmt.Errorf("dimensions %v: one is negative", dims)
+		}
+	}
+	if slices.Contains(dims, 0) {
+		return 0, nil
+	}
+	n := 1
+	for _, d := range dims {
+		if n > limit/d {
+			return 0, fmt.Errorf("dimensions %v: want at most %d elements", dims, limit)
+		}
+		n *= d
+	}
+	return n, nil
+}
+
 // Weights maps parameter names to values, laid out as PyTorch and ONNX do
 // (convolutions out, in/groups, k, k).
 type Weights map[string]Tensor

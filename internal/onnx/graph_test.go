@@ -166,8 +166,8 @@ func TestGraphWeights(t *testing.T) {
 		{"transposed", "y.weight", net(pooled, flat, op("Gemm", "f row", "y", "transB", IntOf(1))), []float32{1, 2}},
 		{"matmul's bias", "m.bias", net(pooled, flat, op("MatMul", "f dense", "m"), op("Add", "m three", "y")), []float32{1, 2, 3}},
 		{"no bias", "y.bias", net(pooled, flat, op("MatMul", "f dense", "y")), []float32{0, 0, 0}},
-		{"variance", "y.running_var", net(op("BatchNormalization", "x vector vector vector vector", "y", "epsilon", FloatOf(1e-3))), []float32{1 + 1e-3 - 1e-5, 2 + 1e-3 - 1e-5}},
-		{"variance as it is", "y.running_var", net(op("BatchNormalization", "x vector vector vector vector", "y")), []float32{1, 2}},
+		{"variance", "y.running_var", net(op("BatchNormalization", "x vector vector vector vector", "y")), []float32{1, 2}},
+		{"scale", "y.weight", net(op("BatchNormalization", "x vector vector vector vector", "y")), []float32{1, 2}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,6 +179,48 @@ func TestGraphWeights(t *testing.T) {
 				t.Errorf("%s = %v, want %v", tt.param, got, tt.want)
 			}
 		})
+	}
+}
+
+// Whatever the model's ε is, a batch norm scales by γ/√(variance+ε).
+func TestGraphEpsilon(t *testing.T) {
+	for _, epsilon := range []float32{1e-3, 1e-5, 1e-7, 1e-12, 1e-30} {
+		for _, variance := range []float32{0, 1e-12, 1e-6, 0.5, 1e6} {
+			m := net(op("BatchNormalization", "x vector vector vector variance", "y", "epsilon", FloatOf(epsilon)))
+			m.Initializers = append(m.Initializers,
+				Tensor{Name: "variance", Type: Float, Dims: []int{2}, Floats: []float32{variance, variance}})
+			_, w, err := m.Graph(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for c, gamma := range []float64{1, 2} {
+				got := float64(w["y.weight"].Data[c]) / math.Sqrt(float64(w["y.running_var"].Data[c])+ops.BatchNormEpsilon)
+				want := gamma / math.Sqrt(float64(variance)+float64(epsilon))
+				if math.Abs(got/want-1) > 1e-6 {
+					t.Errorf("epsilon %g, variance %g: scales by %g, want %g", epsilon, variance, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Every operator that the message for an unsupported one lists is known, and
+// the message says how to go on.
+func TestGraphOperators(t *testing.T) {
+	for _, name := range operators {
+		_, _, err := net(op(name, "x", "y")).Graph(1)
+		if err != nil && strings.Contains(err.Error(), "operator is not supported") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, _, err := net(op("Softmax", "x", "y")).Graph(1)
+	for _, want := range append([]string{"onnxsim", "GlobalAveragePool, "}, operators...) {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: does not say %q", err, want)
+		}
+	}
+	if !slices.IsSorted(operators) {
+		t.Errorf("not in order: %q", operators)
 	}
 }
 
@@ -284,8 +326,8 @@ func TestGraphRefusesModel(t *testing.T) {
 		want   string
 	}{
 		{"unsound", 1, func(m *Model) { m.Nodes = nil }, "no nodes"},
-		{"old", 1, func(m *Model) { m.Opset = 6 }, "opset 6"},
-		{"new", 1, func(m *Model) { m.Opset = 99 }, "opset 99"},
+		{"old", 1, func(m *Model) { m.Opset = 6 }, "opset_import: version 6"},
+		{"new", 1, func(m *Model) { m.Opset = 99 }, "opset_import: version 99"},
 		{"no images", 0, func(m *Model) {}, "at least one image"},
 		{"two inputs", 1, func(m *Model) { m.Inputs = append(m.Inputs, Value{Name: "z", Type: Float}) }, "2 inputs: want 1"},
 		{"integers", 1, func(m *Model) { m.Inputs[0].Type = Int64 }, "int64 of"},

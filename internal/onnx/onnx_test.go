@@ -187,12 +187,12 @@ func TestCheckRefuses(t *testing.T) {
 		change func(*Model)
 		want   string
 	}{
-		{"no opset", func(m *Model) { m.Opset = 0 }, "no opset"},
+		{"no opset", func(m *Model) { m.Opset = 0 }, "opset_import: no version"},
 		{"no nodes", func(m *Model) { m.Nodes = nil }, "no nodes"},
 		{"no outputs", func(m *Model) { m.Outputs = nil }, "no outputs"},
 		{"too many nodes", func(m *Model) { m.Nodes = make([]Node, MaxNodes+1) }, "32769 nodes"},
-		{"long metadata", func(m *Model) { m.Metadata["k"] = strings.Repeat("x", MaxText+1) }, "metadata k of 1048577 bytes"},
-		{"long producer", func(m *Model) { m.Producer = long }, "producer of 1025 bytes"},
+		{"long metadata", func(m *Model) { m.Metadata["k"] = strings.Repeat("x", MaxText+1) }, "metadata_props: value of k of 1048577 bytes"},
+		{"long producer", func(m *Model) { m.Producer = long }, "producer_name of 1025 bytes"},
 		{"input without name", func(m *Model) { m.Inputs[0].Name = "" }, "no name"},
 		{"input twice", func(m *Model) { m.Inputs = append(m.Inputs, m.Inputs[0]) }, `input "input": stands twice`},
 		{"negative input", func(m *Model) { m.Inputs[0].Dims[1].Size = -1 }, "negative"},

@@ -4,6 +4,7 @@ package onnx
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
 	"runtime"
@@ -22,6 +23,14 @@ func file(graph ...[]byte) []byte {
 	b = appendMessage(b, graphInput, (&Value{Name: "x", Type: Float}).encode())
 	b = appendMessage(b, graphOutput, (&Value{Name: "y", Type: Float}).encode())
 	return append(appendMessage(nil, modelGraph, append(b, slices.Concat(graph...)...)), version(13)...)
+}
+
+// metadata is a message of n entries with different keys.
+func metadata(n int) (b []byte) {
+	for i := range n {
+		b = append(b, appendMessage(nil, modelMetadata, appendText(nil, entryKey, fmt.Sprint(i)))...)
+	}
+	return b
 }
 
 func version(opset int64) []byte {
@@ -112,11 +121,11 @@ func TestUnmarshalRefuses(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"empty", nil, "no opset"},
+		{"empty", nil, "opset_import: no version"},
 		{"text", []byte("hello, world"), "wire type"},
 		{"no graph", version(13), "no nodes"},
-		{"no opset", appendMessage(nil, modelGraph, nil), "no opset"},
-		{"opset twice", append(version(13), version(13)...), "opset of the standard operators stands twice"},
+		{"no opset", appendMessage(nil, modelGraph, nil), "opset_import: no version"},
+		{"opset twice", append(version(13), version(13)...), "opset_import: the standard operators stand twice"},
 		{"graph twice", append(file(), file()...), "graph stands twice"},
 		{"opset negative", version(-1), "field 2 is -1"},
 		{"graph is a number", appendInt(nil, modelGraph, 5), "field 7 has wire type 0: want 2"},
@@ -124,7 +133,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"group", []byte{0x3b, 0x3c}, "field 7 has wire type 3, which ONNX does not use"},
 		{"field 0", []byte{0, 0}, "invalid field number"},
 		{"length beyond file", []byte{0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f}, "unexpected EOF"},
-		{"metadata twice", append(file(), bytes.Repeat(appendMessage(nil, modelMetadata, appendText(nil, entryKey, "k")), 2)...), `metadata "k": stands twice`},
+		{"metadata twice", append(file(), bytes.Repeat(appendMessage(nil, modelMetadata, appendText(nil, entryKey, "k")), 2)...), `metadata_props: key "k" stands twice`},
+		{"too much metadata", append(file(), metadata(MaxNodes+1)...), "metadata_props: more than 32768 entries"},
 		{"too many nodes", file(many), "nodes: more than 32768"},
 		{"too many initializers", file(bytes.Repeat(initializer(float, raw(4)), MaxNodes+1)), "initializers: more than 32768"},
 		{"too many values", file(bytes.Repeat(appendMessage(nil, graphValueInfo, appendText(nil, valueName, "v")), MaxNodes+1)), "values: more than 32768"},
