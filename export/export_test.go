@@ -38,7 +38,7 @@ func (reference) Run(g *ops.Graph, w ops.Weights, x []float32) ([]float32, error
 	return logits, nil
 }
 
-// writable says whether a network has something to write.
+// writable reports whether a network has something to write.
 func writable(g *ops.Graph) bool {
 	fused := ops.Fuse(g)
 	for _, n := range fused.Nodes {
@@ -51,11 +51,11 @@ func writable(g *ops.Graph) bool {
 
 func marshal(t testing.TB, g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, []byte) {
 	t.Helper()
-	m, err := Model(g, w, meta)
+	m, err := model(g, w, meta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.Marshal()
+	data, err := Model(g, w, meta)
 	if err != nil {
 		t.Fatal(err)
 	}

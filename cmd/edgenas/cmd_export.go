@@ -112,11 +112,7 @@ func (a *app) export(ar arch.Architecture, w ops.Weights, meta export.Meta) ([]b
 	if err != nil {
 		return nil, err
 	}
-	m, err := export.Model(g, w, meta)
-	if err != nil {
-		return nil, err
-	}
-	return m.Marshal()
+	return export.Model(g, w, meta)
 }
 
 // checkImages is how many test images an export is checked on.
