@@ -140,7 +140,8 @@ func (x *exporter) node(i int, n ops.Node) error {
 		attrs["dilations"], attrs["group"] = onnx.IntsOf(n.Window.Dilation, n.Window.Dilation), onnx.IntOf(n.Groups)
 		out = x.add("Conv", n.Name, append(in, x.params(n)...), attrs)
 	case ops.BatchNorm:
-		out = x.add("BatchNormalization", n.Name, append(in, x.params(n)...), map[string]onnx.Attr{"epsilon": onnx.FloatOf(ops.BatchNormEpsilon)})
+		out = x.add("BatchNormalization", n.Name, append(in, x.params(n)...),
+			map[string]onnx.Attr{"epsilon": onnx.FloatOf(ops.BatchNormEpsilon)})
 	case ops.ReLU:
 		out = x.add("Relu", n.Name, in, nil)
 	case ops.MaxPool:
@@ -205,7 +206,8 @@ func (x *exporter) crop(n ops.Node, in string) string {
 	}{{"starts", c, c}, {"ends", s.H, s.W}, {"axes", 2, 3}} {
 		t.name = x.fresh(name + "." + t.name)
 		inputs = append(inputs, t.name)
-		x.tensors = append(x.tensors, onnx.Tensor{Name: t.name, Type: onnx.Int64, Dims: []int{2}, Ints: []int64{int64(t.rows), int64(t.column)}})
+		x.tensors = append(x.tensors,
+			onnx.Tensor{Name: t.name, Type: onnx.Int64, Dims: []int{2}, Ints: []int64{int64(t.rows), int64(t.column)}})
 	}
 	return x.add("Slice", name, inputs, nil)
 }
@@ -245,7 +247,8 @@ func (x *exporter) params(n ops.Node) []string {
 	names := make([]string, len(params))
 	for i, p := range params {
 		names[i] = p.Name
-		x.tensors = append(x.tensors, onnx.Tensor{Name: p.Name, Type: onnx.Float, Dims: p.Dims, Floats: x.weights[p.Name].Data})
+		x.tensors = append(x.tensors,
+			onnx.Tensor{Name: p.Name, Type: onnx.Float, Dims: p.Dims, Floats: x.weights[p.Name].Data})
 	}
 	return names
 }

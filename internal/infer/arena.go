@@ -45,7 +45,8 @@ func place(lives []life) (offsets []int, total int) {
 			best = end
 		}
 		offsets[b], total = best, max(total, best+size(b))
-		at, _ := slices.BinarySearchFunc(placed, offsets[b], func(p, offset int) int { return cmp.Compare(offsets[p], offset) })
+		at, _ := slices.BinarySearchFunc(placed, offsets[b],
+			func(p, offset int) int { return cmp.Compare(offsets[p], offset) })
 		placed = slices.Insert(placed, at, b)
 	}
 	return offsets, total

@@ -61,7 +61,8 @@ func (m *Model) check() error {
 		}
 	}
 	for key, value := range m.Metadata {
-		err := cmp.Or(checkText("metadata_props: key", key, MaxName), checkText("metadata_props: value of "+key, value, MaxText))
+		err := cmp.Or(checkText("metadata_props: key", key, MaxName),
+			checkText("metadata_props: value of "+key, value, MaxText))
 		if err != nil {
 			return err
 		}

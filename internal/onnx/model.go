@@ -49,7 +49,8 @@ const (
 	Int64 Type = 7 // shapes and axes
 )
 
-var typeNames = [...]string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
+var typeNames = [...]string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32",
+	"int64", "string", "bool",
 	"float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16"}
 
 // String is ONNX's name of the type.

@@ -306,7 +306,8 @@ func (f field) tensor(t *Tensor) error {
 	t.Type, t.Dims = Type(elem), make([]int, 0, MaxRank)
 	for _, d := range dims {
 		if d < 0 || d > math.MaxInt32 || len(t.Dims) == MaxRank {
-			return fmt.Errorf("dimensions %v: want at most %d, 0 to %d each", dims[:min(len(dims), MaxRank+1)], MaxRank, math.MaxInt32)
+			return fmt.Errorf("dimensions %v: want at most %d, 0 to %d each", dims[:min(len(dims), MaxRank+1)],
+				MaxRank, math.MaxInt32)
 		}
 		t.Dims = append(t.Dims, int(d))
 	}
