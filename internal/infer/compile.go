@@ -79,7 +79,7 @@ func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) 
 	return p, nil
 }
 
-// bound is a kernel that gets its memory when it is known where it lies.
+// bound is a kernel that gets its memory once the arena is planned.
 type bound struct {
 	kernels.Kernel
 	scratch int // elements
@@ -98,7 +98,7 @@ type compiler struct {
 	threads int
 }
 
-// kernel makes the kernel of a node; an input has none.
+// kernel returns the kernel of a node; an input has none.
 func (c *compiler) kernel(n ops.Node) (bound, error) {
 	if n.Kind == ops.Input {
 		return bound{}, nil
@@ -179,7 +179,7 @@ func (c *compiler) depthwise(n ops.Node) bound {
 	}}
 }
 
-// bias is a convolution's bias, its own or a folded one, or nil.
+// bias returns a convolution's bias, its own or a folded one, or nil.
 func (c *compiler) bias(n ops.Node) []float32 {
 	if n.Bias || len(n.Folded) > 0 {
 		return c.copyOf(n.Name + ".bias")
@@ -191,7 +191,7 @@ func (c *compiler) copyOf(name string) []float32 {
 	return append([]float32(nil), c.w[name].Data...)
 }
 
-// scaleShift is a batch norm's inference form: γ/√(var+ε) and β − mean·scale.
+// scaleShift returns a batch norm's inference form: γ/√(var+ε) and β − mean·scale.
 func (c *compiler) scaleShift(n ops.Node) (scale, shift []float32) {
 	scale, shift = make([]float32, n.Shape.C), make([]float32, n.Shape.C)
 	mean, variance := c.w[n.Name+".running_mean"].Data, c.w[n.Name+".running_var"].Data
