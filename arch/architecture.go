@@ -15,10 +15,10 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Format is the first line of defence of an architecture file.
+// Format names the version of the file that this package writes and reads.
 const Format = "edgenas-architecture/1"
 
-// maxFileBytes bounds what Read takes into memory.
+// maxFileBytes is the greatest size of a file that Read reads.
 const maxFileBytes = 1 << 20
 
 // Architecture is a network of a space.
@@ -27,7 +27,7 @@ type Architecture struct {
 	Choice Choice
 }
 
-// file is the JSON of an architecture.
+// file holds the JSON of an architecture.
 type file struct {
 	Format   string              `json:"format"`
 	Space    string              `json:"space"`
@@ -39,7 +39,8 @@ type file struct {
 // MarshalJSON writes the canonical form: dead edges are none.
 func (a Architecture) MarshalJSON() ([]byte, error) {
 	c := a.Space.Canonical(a.Choice)
-	f := file{Format: Format, Space: a.Space.Name(), Size: a.Space.Size(), Notation: a.Space.Notation(c), Choices: map[string][]string{}}
+	f := file{Format: Format, Space: a.Space.Name(), Size: a.Space.Size(), Notation: a.Space.Notation(c),
+		Choices: map[string][]string{}}
 	for i, alpha := range a.Space.Alphas() {
 		for _, col := range c[i] {
 			f.Choices[alpha.Name] = append(f.Choices[alpha.Name], alpha.Ops[col])
@@ -50,14 +51,21 @@ func (a Architecture) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON writes and refuses anything else.
 func (a *Architecture) UnmarshalJSON(data []byte) error {
+	var version struct { // looked at first: another version may have other fields
+		Format string `json:"format"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return fmt.Errorf("arch: architecture: %w", err)
+	}
+	if version.Format != Format {
+		return fmt.Errorf("arch: architecture: format is %.50q: this program reads %q: use a newer edgenas",
+			version.Format, Format)
+	}
 	var f file
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
 		return fmt.Errorf("arch: architecture: %w", err)
-	}
-	if f.Format != Format {
-		return fmt.Errorf("arch: architecture: format %.50q: want %q", f.Format, Format)
 	}
 	space, err := NewSpace(f.Space, f.Size)
 	if err != nil {
@@ -69,7 +77,8 @@ func (a *Architecture) UnmarshalJSON(data []byte) error {
 		for row, name := range f.Choices[alpha.Name] {
 			col := slices.Index(alpha.Ops, name)
 			if col < 0 {
-				return fmt.Errorf("arch: architecture: α %s, row %d: operation %.50q: want one of %q", alpha.Name, row, name, alpha.Ops)
+				return fmt.Errorf("arch: architecture: α %s, row %d: operation %.50q: want one of %q",
+					alpha.Name, row, name, alpha.Ops)
 			}
 			c[i] = append(c[i], col)
 		}
@@ -81,16 +90,17 @@ func (a *Architecture) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if got := space.Notation(c); f.Notation != got {
-		return fmt.Errorf("arch: architecture: notation %.200q does not agree with its choices, which are %s", f.Notation, got)
+		return fmt.Errorf("arch: architecture: notation %.200q does not agree with its choices, which are %s",
+			f.Notation, got)
 	}
 	a.Space, a.Choice = space, c
 	return nil
 }
 
-// Network is the architecture's network in training form.
+// Network returns the architecture's network in training form.
 func (a Architecture) Network(batch int) (*ops.Graph, error) { return a.Space.Network(a.Choice, batch) }
 
-// String is the space's name and the literature's notation.
+// String returns the space's name and the literature's notation.
 func (a Architecture) String() string { return a.Space.Name() + " " + a.Space.Notation(a.Choice) }
 
 // WriteFile writes the architecture to path, whole or not at all. [ReadFile]
@@ -106,7 +116,8 @@ func (a Architecture) WriteFile(path string) error {
 	return nil
 }
 
-// ReadFile reads an architecture file; it must be a network.
+// ReadFile reads an architecture file. It returns an error for a choice that
+// is not a network.
 func ReadFile(path string) (Architecture, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -116,7 +127,7 @@ func ReadFile(path string) (Architecture, error) {
 	return Read(f, path)
 }
 
-// Read reads an architecture from r; name stands in errors.
+// Read reads an architecture from r, as ReadFile does; errors begin with name.
 func Read(r io.Reader, name string) (Architecture, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {

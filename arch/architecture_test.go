@@ -64,7 +64,8 @@ func TestArchitectureFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "architecture.golden", string(text))
-	if want := "nb201 |nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"; a.String() != want {
+	want := "nb201 |nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+	if a.String() != want {
 		t.Errorf("String: %s: want %s", a, want)
 	}
 
@@ -102,7 +103,10 @@ func TestReadErrors(t *testing.T) {
 		{"another value", "[]", "a.json"},
 		{"null", "null", "format"},
 		{"no fields", "{}", "format"},
-		{"a newer format", replace(`architecture/1`, `architecture/2`), `format "edgenas-architecture/2": want "edgenas-architecture/1"`},
+		{"a newer format", replace(`architecture/1`, `architecture/2`), `"edgenas-architecture/2"`},
+		{"a newer format with a new field", replace(`architecture/1"`, `architecture/2","x":1`),
+			`format is "edgenas-architecture/2": this program reads "edgenas-architecture/1": use a newer edgenas`},
+		{"a format that is no text", replace(`"edgenas-architecture/1"`, `1`), "format"},
 		{"unknown field", replace(`{`, `{"x":1,`), `unknown field "x"`},
 		{"unknown space", replace(`"nb201"`, `"nb301"`), `"nb301"`},
 		{"no cells", replace(`"cells":5`, `"cells":0`), "cells 0"},
@@ -119,7 +123,8 @@ func TestReadErrors(t *testing.T) {
 		{"unknown α", replace(`"cell":[`, `"reduce":["none"],"cell":[`), "2 α"},
 		{"another α", replace(`"cell":[`, `"normal":[`), "0 rows"},
 		{"no choices", replace(`"choices"`, `"notes":1,"choices"`), "notes"},
-		{"notation of another network", replace(notation, strings.Replace(notation, "nor_conv_3x3", "none", 1)), "does not agree"},
+		{"notation of another network",
+			replace(notation, strings.Replace(notation, "nor_conv_3x3", "none", 1)), "does not agree"},
 		{"no notation", replace(notation, ""), "does not agree"},
 		{"dead", dead, ErrDead.Error()},
 		{"deep", strings.Repeat("[", 1<<19), "a.json"},
@@ -132,7 +137,8 @@ func TestReadErrors(t *testing.T) {
 				t.Fatalf("read %v", a)
 			}
 			text := err.Error()
-			if !strings.Contains(text, "a.json") || !strings.Contains(text, tt.want) || len(text) > 2000 || strings.Contains(text, "\n") {
+			if !strings.Contains(text, "a.json") || !strings.Contains(text, tt.want) || len(text) > 2000 ||
+				strings.Contains(text, "\n") {
 				t.Errorf("error %.2000q: want one line with a.json and %q", text, tt.want)
 			}
 		})

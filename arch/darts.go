@@ -24,7 +24,7 @@ var ErrEdges = errors.New("arch: a node keeps too few or too many edges")
 //
 // Supernet and derived network are those of the code published with Liu et
 // al., DARTS, 2019: in the supernet, batch norms inside cells are not affine,
-// and poolings have one behind them.
+// and poolings have one after them.
 type darts struct{ size Size }
 
 const (
@@ -41,7 +41,7 @@ const (
 
 var (
 	dartsAlphas = []string{dartsNormal: "normal", dartsReduce: "reduce"}
-	dartsOps    = []string{"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect",
+	dartsOps    = []string{ops.None, "max_pool_3x3", "avg_pool_3x3", ops.SkipConnect,
 		"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"}
 	dartsEdges = func() (edges []Edge) {
 		for to := dartsInputs; to < dartsNodes; to++ {
@@ -83,15 +83,10 @@ func (darts) Alphas() []Alpha {
 	return alphas
 }
 
-// incoming are the rows of the edges into node to.
-func incoming(to int) (rows []int) {
-	for row, e := range dartsEdges {
-		if e.To == to {
-			rows = append(rows, row)
-		}
-	}
-	return rows
-}
+var dartsIncoming = Cell{Edges: dartsEdges}.Incoming()
+
+// incoming returns the rows of the edges into node to.
+func incoming(to int) []int { return slices.Clone(dartsIncoming[to-dartsInputs]) }
 
 // dartsCell is a cell while it is recorded.
 type dartsCell struct {
@@ -132,7 +127,8 @@ func (c dartsCell) inputs(before, last ops.Value, halved bool) []ops.Value {
 // skeleton records everything but the inner nodes; node records one, given all
 // before it in the cell. With auxiliary, the last reduction cell gets an
 // auxiliary head if its map is large enough.
-func (s darts) skeleton(batch int, affine, auxiliary bool, node func(c dartsCell, to int, nodes []ops.Value) ops.Value) (*ops.Graph, error) {
+func (s darts) skeleton(batch int, affine, auxiliary bool,
+	node func(c dartsCell, to int, nodes []ops.Value) ops.Value) (*ops.Graph, error) {
 	b, x := ops.NewBuilder(s.size.input(batch))
 	stem := b.Scope("stem")
 	x = stem.BatchNorm("bn", stem.Conv("conv", x, 3*s.size.Channels, ops.Same(3, 1, 1), 1, false), true)
@@ -159,8 +155,8 @@ func (s darts) skeleton(batch int, affine, auxiliary bool, node func(c dartsCell
 	return b.FinishTraining(head.Linear("linear", head.GlobalAvgPool("pool", last), s.size.Classes), aux)
 }
 
-// auxiliaryPool is the kernel of the auxiliary head's pooling on maps of 6 to
-// 10 pixels: 8 for 32×32 images, 7 for 28×28.
+// auxiliaryPool is the kernel of the auxiliary head's pooling where the map has
+// 6 to 10 rows: 8 for images of 32 rows, 7 for 28.
 const auxiliaryPool = 5
 
 // auxiliaryHead classifies a map in the middle of the network: ReLU, average
@@ -200,7 +196,7 @@ func (s darts) Supernet(batch int) (*ops.Graph, error) {
 // are not none.
 func (s darts) Network(c Choice, batch int) (*ops.Graph, error) { return s.network(c, batch, false) }
 
-// Training adds the auxiliary head behind the last reduction cell, if that
+// Training adds the auxiliary head after the last reduction cell, if that
 // cell's map is larger than 5×5.
 func (s darts) Training(c Choice, batch int) (*ops.Graph, error) { return s.network(c, batch, true) }
 
@@ -225,16 +221,16 @@ func (s darts) network(c Choice, batch int, auxiliary bool) (*ops.Graph, error) 
 	})
 }
 
-// kept are the rows of the edges into node to that are not none.
+// kept returns the rows of the edges into node to that are not none.
 func kept(columns []int, to int) []int {
 	return slices.DeleteFunc(incoming(to), func(row int) bool { return dartsOps[columns[row]] == ops.None })
 }
 
-// Canonical is c: every inner node is an output, so no edge is dead.
+// Canonical returns a copy of c: every inner node is an output, so no edge is dead.
 func (darts) Canonical(c Choice) Choice { return c.Clone() }
 
-// Groups has one for each inner node of each kind of cell: which two edges it
-// keeps, and their operations.
+// Groups returns one group for each inner node of each kind of cell: which two
+// edges it keeps, and their operations.
 func (darts) Groups() (groups []Group) {
 	n := len(dartsOps)
 	for alpha := range dartsAlphas {
@@ -258,8 +254,8 @@ func (darts) Groups() (groups []Group) {
 }
 
 // Derive keeps, into each inner node, the two edges on which the greatest
-// weight of an operation other than none is greatest, and on each that
-// operation. Of equal ones the first counts.
+// weight of an operation other than none is greatest, and on each edge that
+// operation. The first of equal ones counts.
 // Source: Liu et al., DARTS, 2019, §2.4.
 func (darts) Derive(p [][]float64) Choice {
 	n, none := len(dartsOps), slices.Index(dartsOps, ops.None)

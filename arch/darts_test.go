@@ -44,10 +44,12 @@ func TestDARTSAlpha(t *testing.T) {
 		t.Fatalf("α %v: want normal and reduce", alphas)
 	}
 	for _, a := range alphas {
-		if got, want := strings.Join(a.Rows, " "), "2<-0 2<-1 3<-0 3<-1 3<-2 4<-0 4<-1 4<-2 4<-3 5<-0 5<-1 5<-2 5<-3 5<-4"; got != want {
+		if got, want := strings.Join(a.Rows, " "),
+			"2<-0 2<-1 3<-0 3<-1 3<-2 4<-0 4<-1 4<-2 4<-3 5<-0 5<-1 5<-2 5<-3 5<-4"; got != want {
 			t.Errorf("%s: rows %s: want %s", a.Name, got, want)
 		}
-		if got, want := strings.Join(a.Ops, " "), "none max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 sep_conv_5x5 dil_conv_3x3 dil_conv_5x5"; got != want {
+		if got, want := strings.Join(a.Ops, " "),
+			"none max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 sep_conv_5x5 dil_conv_3x3 dil_conv_5x5"; got != want {
 			t.Errorf("%s: columns %s: want %s", a.Name, got, want)
 		}
 	}
@@ -143,12 +145,14 @@ func TestDARTSNetworkErrors(t *testing.T) {
 		{"a row too few", edit(func(c Choice) Choice { c[1] = c[1][:13]; return c }), ""},
 		{"column beyond", edit(func(c Choice) Choice { c[0][3] = 8; return c }), ""},
 		{"one edge", edit(func(c Choice) Choice { c[0][1] = 0; return c }), "normal cell, node 2 keeps 1: want 2"},
-		{"three edges", edit(func(c Choice) Choice { c[1][9], c[1][10], c[1][11] = 3, 3, 3; return c }), "reduce cell, node 5 keeps 3: want 2"},
+		{"three edges", edit(func(c Choice) Choice { c[1][9], c[1][10], c[1][11] = 3, 3, 3; return c }),
+			"reduce cell, node 5 keeps 3: want 2"},
 		{"all none", Choice{make([]int, 14), make([]int, 14)}, "normal cell, node 2 keeps 0: want 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, build := range []func(Choice, int) (*ops.Graph, error){s.Network, s.Training} {
-				if g, err := build(tt.c, 1); err == nil || errors.Is(err, ErrEdges) != (tt.edges != "") || !strings.Contains(err.Error(), tt.edges) {
+				if g, err := build(tt.c, 1); err == nil || errors.Is(err, ErrEdges) != (tt.edges != "") ||
+					!strings.Contains(err.Error(), tt.edges) {
 					t.Errorf("graph %v, error %v: want %q", g, err, tt.edges)
 				}
 			}
@@ -291,7 +295,8 @@ func TestDARTSAuxiliaryHead(t *testing.T) {
 		}
 		for _, n := range g.Nodes {
 			if n.Name == "auxiliary.pool" {
-				if w := (ops.Window{Kernel: tt.kernel, Stride: tt.stride, Dilation: 1}); n.Window != w || n.Shape.H != 2 || g.Shape(n.In[0]).H != tt.image/4 {
+				if w := (ops.Window{Kernel: tt.kernel, Stride: tt.stride, Dilation: 1}); n.Window != w || n.Shape.H != 2 ||
+					g.Shape(n.In[0]).H != tt.image/4 {
 					t.Errorf("image %d: from %v to %v with %+v: want %+v", tt.image, g.Shape(n.In[0]), n.Shape, n.Window, w)
 				}
 			}
@@ -395,7 +400,8 @@ func TestDARTSArchitectureJSON(t *testing.T) {
 	}
 	cut := strings.Replace(string(data), `"dil_conv_3x3"`, `"none"`, 1)
 	cut = strings.Replace(cut, ", ('dil_conv_3x3', 2)", "", 1)
-	if _, err := Read(strings.NewReader(cut), "a.json"); !errors.Is(err, ErrEdges) || !strings.Contains(err.Error(), "a.json") {
+	if _, err := Read(strings.NewReader(cut), "a.json"); !errors.Is(err, ErrEdges) ||
+		!strings.Contains(err.Error(), "a.json") {
 		t.Errorf("an edge too few: error %v: want ErrEdges", err)
 	}
 }

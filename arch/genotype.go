@@ -15,7 +15,7 @@ import (
 // Notation writes has 521.
 const maxGenotype = 4096
 
-// Notation gives the genotype as the code published with DARTS prints it:
+// Notation returns the genotype as the code published with DARTS prints it:
 //
 //	Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))
 //

@@ -13,12 +13,21 @@ import (
 // The genotypes that were published with DARTS, as they stand there; and one
 // that has every operation at strides 1 and 2.
 const (
-	dartsV1 = "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], " +
-		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])"
-	dartsV2 = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
-		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
-	everyOperation = "Genotype(normal=[('sep_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 0), ('avg_pool_3x3', 2), ('skip_connect', 0), ('sep_conv_5x5', 1), ('dil_conv_3x3', 3), ('skip_connect', 4)], normal_concat=range(2, 6), " +
-		"reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
+	dartsV1 = "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), " +
+		"('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), " +
+		"('skip_connect', 2)], normal_concat=[2, 3, 4, 5], " +
+		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), " +
+		"('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])"
+	dartsV2 = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), " +
+		"('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), " +
+		"('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
+		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), " +
+		"('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
+	everyOperation = "Genotype(normal=[('sep_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 0), " +
+		"('avg_pool_3x3', 2), ('skip_connect', 0), ('sep_conv_5x5', 1), ('dil_conv_3x3', 3), " +
+		"('skip_connect', 4)], normal_concat=range(2, 6), " +
+		"reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), " +
+		"('avg_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
 )
 
 func TestGenotype(t *testing.T) {
@@ -29,9 +38,12 @@ func TestGenotype(t *testing.T) {
 	}{
 		{"V1", dartsV1, Choice{{4, 4, 3, 4, 0, 3, 4, 0, 0, 4, 0, 3, 0, 0}, {1, 1, 1, 0, 3, 1, 0, 3, 0, 2, 0, 3, 0, 0}}},
 		{"V2", dartsV2, Choice{{4, 4, 4, 4, 0, 3, 4, 0, 0, 3, 0, 6, 0, 0}, {1, 1, 0, 1, 3, 1, 0, 3, 0, 0, 1, 3, 0, 0}}},
-		{"every operation", everyOperation, Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
-		{"spaces and line ends", "\n" + strings.NewReplacer(",", " ,\n\t", "(", " ( ", "=", " = ").Replace(everyOperation) + "\r\n", Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
-		{"no spaces", strings.ReplaceAll(everyOperation, " ", ""), Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
+		{"every operation", everyOperation,
+			Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
+		{"spaces and line ends", "\n" + strings.NewReplacer(",", " ,\n\t", "(", " ( ", "=", " = ").Replace(everyOperation) +
+			"\r\n", Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
+		{"no spaces", strings.ReplaceAll(everyOperation, " ", ""),
+			Choice{{4, 7, 1, 0, 2, 3, 5, 0, 0, 0, 0, 0, 6, 3}, {1, 5, 3, 6, 0, 2, 7, 0, 0, 0, 4, 3, 0, 0}}},
 	} {
 		if got := parse(t, s, tt.text); !got.Equal(tt.want) {
 			t.Errorf("%s: %v: want %v", tt.name, got, tt.want)
@@ -40,8 +52,10 @@ func TestGenotype(t *testing.T) {
 	if got := s.Notation(parse(t, s, everyOperation)); got != everyOperation {
 		t.Errorf("notation %s: want %s", got, everyOperation)
 	}
-	want := "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), " +
-		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('skip_connect', 2), ('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
+	want := "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+		"('skip_connect', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), " +
+		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('max_pool_3x3', 1), ('skip_connect', 2), " +
+		"('max_pool_3x3', 0), ('skip_connect', 2), ('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
 	if got := s.Notation(parse(t, s, dartsV2)); got != want {
 		t.Errorf("notation %s: want %s", got, want)
 	}
@@ -90,7 +104,8 @@ func TestGenotypeErrors(t *testing.T) {
 			if err == nil || c != nil {
 				t.Fatalf("read %v, error %v", c, err)
 			}
-			if text := err.Error(); !strings.HasPrefix(text, "arch: genotype") || !strings.Contains(text, tt.want) || len(text) > 300 {
+			if text := err.Error(); !strings.HasPrefix(text, "arch: genotype") ||
+				!strings.Contains(text, tt.want) || len(text) > 300 {
 				t.Errorf("error %q: want …%s…", text, tt.want)
 			}
 		})
@@ -121,7 +136,8 @@ func FuzzGenotype(f *testing.F) {
 func TestGenotypeOfNoNetwork(t *testing.T) {
 	s := newDARTSSpace(t, small)
 	c := Choice{make([]int, 14), make([]int, 14)}
-	if got, want := s.Notation(c), "Genotype(normal=[], normal_concat=range(2, 6), reduce=[], reduce_concat=range(2, 6))"; got != want {
+	if got, want := s.Notation(c),
+		"Genotype(normal=[], normal_concat=range(2, 6), reduce=[], reduce_concat=range(2, 6))"; got != want {
 		t.Errorf("notation %s: want %s", got, want)
 	}
 	if _, err := s.Network(c, 1); !errors.Is(err, ErrEdges) {

@@ -4,7 +4,7 @@ package arch
 
 import "errors"
 
-// ErrDead says that no path leads from a cell's input to its output: such a
+// ErrDead says that no path leads from a cell's input to its output. Such a
 // choice is not a network, costs nothing, and is never feasible.
 var ErrDead = errors.New("arch: the cell's input does not reach its output")
 
@@ -20,7 +20,7 @@ func Live(edges []Edge, out int, present []bool) []bool {
 	return live
 }
 
-// LiveInto is Live without allocation, for at most 64 nodes.
+// LiveInto does what Live does without allocation, for at most 64 nodes.
 func LiveInto(live []bool, edges []Edge, out int, present []bool) {
 	reached, needed := uint64(1), uint64(1)<<out
 	for range edges { // edges may stand in any order: repeat until nothing is new

@@ -52,7 +52,7 @@ var (
 	mbconvOps    = [][]string{
 		mbconvFirst: {"mbconv_3x3_e3", "mbconv_3x3_e6", "mbconv_5x5_e3", "mbconv_5x5_e6", "mbconv_7x7_e3", "mbconv_7x7_e6"},
 		mbconvRest: {"mbconv_3x3_e3", "mbconv_3x3_e6", "mbconv_5x5_e3", "mbconv_5x5_e6", "mbconv_7x7_e3", "mbconv_7x7_e6",
-			"skip_connect"},
+			ops.SkipConnect},
 	}
 )
 
@@ -66,8 +66,8 @@ func newMBConv(s Size) (Space, error) {
 func (mbconv) Name() string { return "mbconv" }
 func (s mbconv) Size() Size { return s.size }
 
-// mbconvLayer is a searched block: the row of an α that decides it, and what
-// it makes of its input.
+// mbconvLayer is a searched block: the row of an α that decides it, and the
+// channels and the stride of its output.
 type mbconvLayer struct {
 	name             string
 	alpha, row       int
@@ -102,7 +102,7 @@ func (s mbconv) layers() []mbconvLayer {
 	return layers
 }
 
-// halvings is how often the network halves the image.
+// halvings returns how many times the network halves the image.
 func (s mbconv) halvings() int {
 	n := 0
 	for pixels := s.size.Image; pixels > mbconvLeast && n < mbconvHalvings; n++ {
@@ -111,8 +111,8 @@ func (s mbconv) halvings() int {
 	return n
 }
 
-// Alphas has the rows of each kind of block in their order; there is no α
-// without rows.
+// Alphas returns an α for each kind of block, with its rows in the order of
+// the chain; there is no α without rows.
 func (s mbconv) Alphas() []Alpha {
 	var alphas []Alpha
 	for _, l := range s.layers() {
@@ -136,7 +136,8 @@ func (s mbconv) Cells() []Cell {
 }
 
 // skeleton records everything but the searched blocks; block records one on x.
-func (s mbconv) skeleton(batch int, block func(b ops.Builder, l mbconvLayer, x ops.Value) ops.Value) (*ops.Graph, error) {
+func (s mbconv) skeleton(batch int,
+	block func(b ops.Builder, l mbconvLayer, x ops.Value) ops.Value) (*ops.Graph, error) {
 	b, x := ops.NewBuilder(s.size.input(batch))
 	stride := 1
 	if s.halvings() == mbconvHalvings {
@@ -146,7 +147,8 @@ func (s mbconv) skeleton(batch int, block func(b ops.Builder, l mbconvLayer, x o
 		return b.ReLU("relu", b.BatchNorm("bn", b.Conv("conv", x, c, w, 1, false), true))
 	}
 	x = relu(b.Scope("stem"), x, 2*s.size.Channels, ops.Same(3, stride, 1))
-	x = ops.InvertedResidual(b.Scope("stage0.block0"), x, 3, 1, ops.Config{Channels: s.size.Channels, Stride: 1, Affine: true})
+	first := ops.Config{Channels: s.size.Channels, Stride: 1, Affine: true}
+	x = ops.InvertedResidual(b.Scope("stage0.block0"), x, 3, 1, first)
 	for _, l := range s.layers() {
 		x = block(b.Scope(l.name), l, x)
 	}
@@ -181,14 +183,14 @@ func (s mbconv) Network(c Choice, batch int) (*ops.Graph, error) {
 	})
 }
 
-// Training is Network: nothing is added for training.
+// Training returns Network: nothing is added for training.
 func (s mbconv) Training(c Choice, batch int) (*ops.Graph, error) { return s.Network(c, batch) }
 
-// Canonical is c: every choice builds a network of its own.
+// Canonical returns a copy of c: every choice builds a network of its own.
 func (mbconv) Canonical(c Choice) Choice { return c.Clone() }
 
-// Groups has one for each block, from input to output: nothing is merged
-// across blocks, so what they cost adds up.
+// Groups returns one group for each block, from input to output: nothing is
+// merged across blocks, so their costs add up.
 func (s mbconv) Groups() (groups []Group) {
 	for _, l := range s.layers() {
 		g := Group{Alpha: l.alpha, Rows: []int{l.row}}

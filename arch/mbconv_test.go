@@ -50,7 +50,8 @@ func TestMBConvPublishedCounts(t *testing.T) {
 // two blocks a stage is halved by the third and the fifth stage, to 14 and 7.
 func TestMBConvCounts(t *testing.T) {
 	s := newMBConvSpace(t, Size{Cells: 2, Channels: 4, Image: 28, Colours: 1, Classes: 10})
-	c := parse(t, s, "mbconv_3x3_e3|skip_connect|mbconv_5x5_e6|skip_connect|mbconv_7x7_e3|mbconv_3x3_e6|mbconv_3x3_e3|skip_connect|mbconv_5x5_e3|skip_connect|mbconv_7x7_e6")
+	c := parse(t, s, "mbconv_3x3_e3|skip_connect|mbconv_5x5_e6|skip_connect|mbconv_7x7_e3|mbconv_3x3_e6|"+
+		"mbconv_3x3_e3|skip_connect|mbconv_5x5_e3|skip_connect|mbconv_7x7_e6")
 	g, err := s.Network(c, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +67,11 @@ func TestMBConvCounts(t *testing.T) {
 		middle*24*72 + least*(25*72+72*48) + // stage 5: 24 → 48, halves
 		least*(48*288+49*288+288*80) + // stage 6: 48 → 80
 		least*80*320 + 320*10 // head
-	weights := 9*8 + 9*8 + 8*4 + (4*12 + 9*12 + 12*8) + (8*48 + 25*48 + 48*10) + (10*30 + 49*30 + 30*20) + (20*120 + 9*120 + 120*20) +
+	weights := 9*8 + 9*8 + 8*4 + (4*12 + 9*12 + 12*8) + (8*48 + 25*48 + 48*10) + (10*30 + 49*30 + 30*20) +
+		(20*120 + 9*120 + 120*20) +
 		(20*60 + 9*60 + 60*24) + (24*72 + 25*72 + 72*48) + (48*288 + 49*288 + 288*80) + 80*320 + 320*10
-	channels := 8 + (8 + 4) + (12 + 12 + 8) + (48 + 48 + 10) + (30 + 30 + 20) + (120 + 120 + 20) + (60 + 60 + 24) + (72 + 72 + 48) + (288 + 288 + 80) + 320
+	channels := 8 + (8 + 4) + (12 + 12 + 8) + (48 + 48 + 10) + (30 + 30 + 20) + (120 + 120 + 20) + (60 + 60 + 24) +
+		(72 + 72 + 48) + (288 + 288 + 80) + 320
 	if got := g.Count(); got.MACs != int64(macs) || got.Params != int64(weights+2*channels+10) {
 		t.Errorf("%d MACs, %d parameters: want %d and %d", got.MACs, got.Params, macs, weights+2*channels+10)
 	}
@@ -76,7 +79,8 @@ func TestMBConvCounts(t *testing.T) {
 
 func TestMBConvNetwork(t *testing.T) {
 	s := newMBConvSpace(t, Size{Cells: 2, Channels: 4, Image: 28, Colours: 1, Classes: 10})
-	c := parse(t, s, "mbconv_3x3_e3|skip_connect|mbconv_5x5_e6|mbconv_5x5_e3|mbconv_7x7_e3|mbconv_3x3_e6|mbconv_3x3_e3|skip_connect|mbconv_5x5_e3|mbconv_7x7_e6|mbconv_7x7_e6")
+	c := parse(t, s, "mbconv_3x3_e3|skip_connect|mbconv_5x5_e6|mbconv_5x5_e3|mbconv_7x7_e3|mbconv_3x3_e6|"+
+		"mbconv_3x3_e3|skip_connect|mbconv_5x5_e3|mbconv_7x7_e6|mbconv_7x7_e6")
 	g, err := s.Network(c, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +146,9 @@ func TestMBConvHalvings(t *testing.T) {
 		}
 		var got []string
 		for _, n := range g.Nodes {
-			if n.Name == "stem.relu" || strings.HasSuffix(n.Name, "project.bn") && strings.Contains(n.Name, ".block0.") && !strings.HasPrefix(n.Name, "stage0") {
+			if n.Name == "stem.relu" ||
+				strings.HasSuffix(n.Name, "project.bn") && strings.Contains(n.Name, ".block0.") &&
+					!strings.HasPrefix(n.Name, "stage0") {
 				got = append(got, fmt.Sprint(n.Shape.H))
 			}
 		}
@@ -244,7 +250,8 @@ func TestMBConvNetworks(t *testing.T) {
 			t.Errorf("%s: trained as another network, %v", s.Notation(c), err)
 		}
 	}
-	for _, c := range []Choice{nil, First(s)[:1], {First(s)[0], First(s)[1][1:]}, {First(s)[1][:6], slices.Repeat([]int{7}, 10)}} {
+	for _, c := range []Choice{nil, First(s)[:1], {First(s)[0], First(s)[1][1:]},
+		{First(s)[1][:6], slices.Repeat([]int{7}, 10)}} {
 		if g, err := s.Network(c, 1); err == nil {
 			t.Errorf("choice %v became a network of %d nodes", c, len(g.Nodes))
 		}
@@ -352,7 +359,8 @@ func TestMBConvParse(t *testing.T) {
 		{"a block too few", good[strings.Index(good, "|")+1:], "10 blocks: want 11"},
 		{"a block too many", good + " | skip_connect", "12 blocks: want 11"},
 		{"another space", "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|", "blocks: want 11"},
-		{"unknown operation", strings.Repeat("mbconv_9x9_e3|", 10) + "mbconv_3x3_e3", `stage1.block0: operation "mbconv_9x9_e3": want one of`},
+		{"unknown operation", strings.Repeat("mbconv_9x9_e3|", 10) + "mbconv_3x3_e3",
+			`stage1.block0: operation "mbconv_9x9_e3": want one of`},
 		{"no name", strings.Repeat("|", 10), `operation "": want one of`},
 		{"capitals", strings.ToUpper(good), "want one of"},
 		{"a first block left out", skip, `stage1.block0: operation "skip_connect"`},
@@ -364,7 +372,8 @@ func TestMBConvParse(t *testing.T) {
 			if err == nil || c != nil {
 				t.Fatalf("read %v, error %v", c, err)
 			}
-			if text := err.Error(); !strings.HasPrefix(text, "arch: mbconv") || !strings.Contains(text, tt.want) || len(text) > 500 {
+			if text := err.Error(); !strings.HasPrefix(text, "arch: mbconv") ||
+				!strings.Contains(text, tt.want) || len(text) > 500 {
 				t.Errorf("error %q: want …%s…", text, tt.want)
 			}
 		})

@@ -20,7 +20,7 @@ const nb201Out = 3 // the cell's output node
 
 var (
 	nb201Edges = []Edge{{0, 1}, {0, 2}, {1, 2}, {0, 3}, {1, 3}, {2, 3}}
-	nb201Ops   = []string{"none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"}
+	nb201Ops   = []string{ops.None, ops.SkipConnect, "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"}
 )
 
 func newNB201(s Size) (Space, error) {
@@ -128,7 +128,7 @@ func (s nb201) Network(c Choice, batch int) (*ops.Graph, error) {
 	})
 }
 
-// Training is Network: nothing is added for training.
+// Training returns Network: nothing is added for training.
 func (s nb201) Training(c Choice, batch int) (*ops.Graph, error) { return s.Network(c, batch) }
 
 func (nb201) live(c Choice) []bool {
@@ -149,8 +149,8 @@ func (s nb201) Canonical(c Choice) Choice {
 	return d
 }
 
-// Groups has the whole cell in one: what an edge costs depends on which
-// others are alive.
+// Groups returns the whole cell as one group: what an edge costs depends on
+// which others are alive.
 func (nb201) Groups() []Group {
 	g := Group{Rows: []int{0, 1, 2, 3, 4, 5}}
 	n := len(nb201Ops)
@@ -175,7 +175,7 @@ func (nb201) Derive(p [][]float64) Choice {
 	return c
 }
 
-// Notation gives NAS-Bench-201's string: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|,
+// Notation returns NAS-Bench-201's string: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|,
 // a group for each node, an operation for each earlier node.
 func (nb201) Notation(c Choice) string {
 	var b strings.Builder
@@ -202,7 +202,8 @@ func (s nb201) Parse(text string) (Choice, error) {
 		}
 	}
 	if s.Notation(c) != text { // also catches every malformed text
-		return nil, fmt.Errorf("arch: nb201 %.200q: want |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op one of %q", text, nb201Ops)
+		return nil, fmt.Errorf("arch: nb201 %.200q: want |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op one of %q",
+			text, nb201Ops)
 	}
 	return c, nil
 }

@@ -15,7 +15,7 @@ type Size struct {
 	Cells    int `json:"cells"`    // nb201: cells a stage; darts: cells in all; mbconv: blocks a stage
 	Channels int `json:"channels"` // of the first stage
 	Image    int `json:"image"`    // rows and columns of a square image
-	Colours  int `json:"colours"`  // channels of an image: 1 or 3
+	Colours  int `json:"colours"`  // channels of an image: 1 to 16; the data sets have 1 or 3
 	Classes  int `json:"classes"`
 }
 
@@ -35,7 +35,7 @@ func (s Size) check(minCells, minImage int) error {
 	return nil
 }
 
-// input is the shape of a batch of images.
+// input returns the shape of a batch of images.
 func (s Size) input(batch int) ops.Shape {
 	return ops.Shape{N: batch, C: s.Colours, H: s.Image, W: s.Image}
 }
@@ -51,7 +51,7 @@ type Alpha struct {
 // Choice holds, for each α, the column chosen in each row.
 type Choice [][]int
 
-// Clone is a deep copy.
+// Clone returns a deep copy.
 func (c Choice) Clone() Choice {
 	d := make(Choice, len(c))
 	for i := range c {
@@ -60,7 +60,7 @@ func (c Choice) Clone() Choice {
 	return d
 }
 
-// Equal says whether two choices are the same.
+// Equal reports whether two choices are the same.
 func (c Choice) Equal(d Choice) bool {
 	return slices.EqualFunc(c, d, func(a, b []int) bool { return slices.Equal(a, b) })
 }
@@ -79,7 +79,7 @@ func (g Group) Set(c Choice, o int) {
 	}
 }
 
-// Cell is the graph whose edges the rows of an α stand for.
+// Cell is the graph of which each row of an α decides an edge.
 type Cell struct {
 	Edges  []Edge // of each row
 	Inputs int    // nodes 0 to Inputs−1 are the cell's inputs
@@ -90,7 +90,22 @@ type Cell struct {
 	Keep int
 }
 
-// First is the choice of each group's first option.
+// Incoming lists the rows of the edges into each node, node by node.
+func (c Cell) Incoming() [][]int {
+	var nodes [][]int
+	at := map[int]int{} // node → index
+	for row, e := range c.Edges {
+		n, known := at[e.To]
+		if !known {
+			n, at[e.To] = len(nodes), len(nodes)
+			nodes = append(nodes, nil)
+		}
+		nodes[n] = append(nodes[n], row)
+	}
+	return nodes
+}
+
+// First returns the choice of each group's first option.
 func First(s Space) Choice {
 	c := make(Choice, len(s.Alphas()))
 	for i, a := range s.Alphas() {
@@ -126,39 +141,41 @@ func All(s Space) iter.Seq[Choice] {
 	}
 }
 
-// Space is a search space of one size. Methods that take a choice return an
-// error for one that does not fit the space's α.
+// Space is a search space of one size. Network and Training return an error for
+// a choice that does not have one column for each row of the space's α.
+// Canonical and Notation take only a choice that does, such as First, All,
+// Parse, Derive and Read return, and may panic for any other.
 type Space interface {
-	// Name is the space's name in the literature.
+	// Name returns the space's name in the literature.
 	Name() string
-	// Size is what the space was made with.
+	// Size returns what the space was made with.
 	Size() Size
 	// Alphas describes the search's variables.
 	Alphas() []Alpha
-	// Supernet is the network of all choices at once, for training: each
+	// Supernet returns the network of all choices at once, for training: each
 	// decision is a term of a Mix, batch norms inside cells are not affine.
 	Supernet(batch int) (*ops.Graph, error)
-	// Network is the network of one choice in training form, without dead
-	// edges. A choice whose input does not reach its output is ErrDead, one
-	// whose nodes keep another number of edges than they must is ErrEdges.
+	// Network returns the network of one choice in training form, without dead
+	// edges. It returns ErrDead if the cell's input does not reach its output,
+	// and ErrEdges if a node keeps too few or too many edges.
 	Network(c Choice, batch int) (*ops.Graph, error)
-	// Canonical is c with its dead edges removed: choices that build the same
-	// network compare equal.
+	// Canonical returns c with its dead edges removed: choices that build the
+	// same network compare equal.
 	Canonical(c Choice) Choice
-	// Training is Network with what only training from scratch needs beside
-	// it, such as an auxiliary head (see [ops.Graph]). Network's parameters
-	// have the same names in both.
+	// Training returns Network with what only training from scratch needs
+	// beside it, such as an auxiliary head (see [ops.Graph]). The parameters of
+	// Network have the same names in both.
 	Training(c Choice, batch int) (*ops.Graph, error)
 	// Groups lists the parts that a choice is made of: one option of each.
-	// What the options of different groups cost adds up, but for what runtimes
-	// merge across them.
+	// The costs of options of different groups add up, except where runtimes
+	// merge operations across groups.
 	Groups() []Group
-	// Cells gives, for each α, the cell whose edges its rows stand for.
+	// Cells returns, for each α, the cell whose edges its rows decide.
 	Cells() []Cell
-	// Derive is the literature's discretisation of the mixture weights p (α,
-	// row·columns+column), whatever it costs. It may be ErrDead.
+	// Derive returns the literature's discretisation of the mixture weights p
+	// (α, row·columns+column), whatever it costs. Network may return ErrDead for it.
 	Derive(p [][]float64) Choice
-	// Notation writes a choice as the literature does, and Parse reads it.
+	// Notation writes a choice as the literature does; Parse reads it.
 	Notation(c Choice) string
 	Parse(text string) (Choice, error)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Tolerance is how far the logits of an exported model may be from those of
-// the network that it was made of.
+// Tolerance is the greatest difference between the logits of an exported model
+// and those of its network.
 const Tolerance = 1e-4
 
-// ErrMismatch says that a model computes something else.
+// ErrMismatch says that a model does not compute what its network does.
 var ErrMismatch = errors.New("logits differ")
 
 // Runtime computes a network in training form for a batch of images: x is
@@ -24,9 +24,8 @@ type Runtime interface {
 }
 
 // Check reads a model back through onnx-go (see [ReadBack]), runs it on the
-// images x and returns the largest absolute difference to the logits that are
-// wanted. Beyond [Tolerance], or where a logit is not finite, the error is
-// ErrMismatch.
+// images x and returns the largest absolute difference from the wanted logits.
+// It returns ErrMismatch if that is above [Tolerance] or not a number.
 func Check(data []byte, r Runtime, batch int, x, want []float32) (diff float64, err error) {
 	g, w, err := ReadBack(data, batch)
 	if err != nil {

@@ -68,7 +68,8 @@ func apply(n onnx.Node, in []array) (array, error) {
 		per := len(x.data) / (x.dims[0] * x.dims[1])
 		for i, v := range x.data {
 			c := i / per % x.dims[1]
-			y.data[i] = in[1].data[c]*(v-in[3].data[c])/math.Sqrt(in[4].data[c]+float64(n.Attrs["epsilon"].Float)) + in[2].data[c]
+			deviation := math.Sqrt(in[4].data[c] + float64(n.Attrs["epsilon"].Float))
+			y.data[i] = in[1].data[c]*(v-in[3].data[c])/deviation + in[2].data[c]
 		}
 		return y, nil
 	case "Relu":

@@ -38,7 +38,7 @@ func (reference) Run(g *ops.Graph, w ops.Weights, x []float32) ([]float32, error
 	return logits, nil
 }
 
-// writable says whether a network has something to write.
+// writable reports whether a network has something to write.
 func writable(g *ops.Graph) bool {
 	fused := ops.Fuse(g)
 	for _, n := range fused.Nodes {
@@ -51,11 +51,11 @@ func writable(g *ops.Graph) bool {
 
 func marshal(t testing.TB, g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, []byte) {
 	t.Helper()
-	m, err := Model(g, w, meta)
+	m, err := model(g, w, meta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.Marshal()
+	data, err := Model(g, w, meta)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,9 @@ pre0.concat Concat(pre0.even pre0.odd) logits`
 		t.Errorf("nodes\n%s\nwant\n%s", got, want)
 	}
 	for _, tensor := range m.Initializers {
-		if want, ok := map[string]string{"starts": "[1 1]", "ends": "[6 8]", "axes": "[2 3]"}[strings.TrimPrefix(tensor.Name, "pre0.odd.slice.")]; ok && fmt.Sprint(tensor.Ints) != want {
+		name := strings.TrimPrefix(tensor.Name, "pre0.odd.slice.")
+		want, ok := map[string]string{"starts": "[1 1]", "ends": "[6 8]", "axes": "[2 3]"}[name]
+		if ok && fmt.Sprint(tensor.Ints) != want {
 			t.Errorf("%s is %v: want %s", tensor.Name, tensor.Ints, want)
 		}
 	}
@@ -293,7 +295,9 @@ func TestModelRefuses(t *testing.T) {
 		{"features as an image", build(func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Conv("conv", b.Linear("fc", x, 2), 2, ops.Same(1, 1, 1), 1, false)
 		}), nil, "conv: conv that reads features"},
-		{"features and an image", build(func(b ops.Builder, x ops.Value) ops.Value { return b.Add("sum", x, b.Linear("fc", x, 2)) }), nil, "sum: add that reads features"},
+		{"features and an image", build(func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Add("sum", x, b.Linear("fc", x, 2))
+		}), nil, "sum: add that reads features"},
 		{"a name that is taken", build(func(b ops.Builder, x ops.Value) ops.Value {
 			return b.ReLU("relu", b.ReLU("fc.weight", b.Linear("fc", x, 2)))
 		}), nil, `"fc.weight"`},
@@ -304,7 +308,8 @@ func TestModelRefuses(t *testing.T) {
 			if tt.edit != nil {
 				tt.edit(w)
 			}
-			if _, err := Model(tt.g, w, nil); err == nil || !strings.HasPrefix(err.Error(), "export: ") || !strings.Contains(err.Error(), tt.want) {
+			if _, err := Model(tt.g, w, nil); err == nil || !strings.HasPrefix(err.Error(), "export: ") ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want …%s…", err, tt.want)
 			}
 		})
@@ -354,12 +359,16 @@ func TestReadBackForms(t *testing.T) {
 		},
 		Outputs: []onnx.Value{{Name: "y", Type: onnx.Float, Dims: []onnx.Dim{{Size: 1}, {Size: 1}}}},
 		Nodes: []onnx.Node{
-			{OpType: "Constant", Outputs: []string{"w"}, Attrs: map[string]onnx.Attr{"value": {Kind: onnx.TensorAttr, Tensor: &weight}}},
-			{OpType: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"c"}, Attrs: map[string]onnx.Attr{"auto_pad": {Kind: onnx.StringAttr, String: "SAME_UPPER"}}},
-			{OpType: "BatchNormalization", Inputs: []string{"c", "two", "two", "two", "two"}, Outputs: []string{"b"}, Attrs: map[string]onnx.Attr{"epsilon": onnx.FloatOf(1e-3)}},
+			{OpType: "Constant", Outputs: []string{"w"},
+				Attrs: map[string]onnx.Attr{"value": {Kind: onnx.TensorAttr, Tensor: &weight}}},
+			{OpType: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"c"},
+				Attrs: map[string]onnx.Attr{"auto_pad": {Kind: onnx.StringAttr, String: "SAME_UPPER"}}},
+			{OpType: "BatchNormalization", Inputs: []string{"c", "two", "two", "two", "two"}, Outputs: []string{"b"},
+				Attrs: map[string]onnx.Attr{"epsilon": onnx.FloatOf(1e-3)}},
 			{OpType: "Add", Inputs: []string{"b", "b"}, Outputs: []string{"a"}},
 			{OpType: "Dropout", Inputs: []string{"a"}, Outputs: []string{"d", "mask"}},
-			{OpType: "ReduceMean", Inputs: []string{"d"}, Outputs: []string{"p"}, Attrs: map[string]onnx.Attr{"axes": onnx.IntsOf(2, 3)}},
+			{OpType: "ReduceMean", Inputs: []string{"d"}, Outputs: []string{"p"},
+				Attrs: map[string]onnx.Attr{"axes": onnx.IntsOf(2, 3)}},
 			{OpType: "Reshape", Inputs: []string{"p", "shape"}, Outputs: []string{"f"}},
 			{OpType: "MatMul", Inputs: []string{"f", "column"}, Outputs: []string{"y"}},
 		},

@@ -21,20 +21,35 @@ const (
 	Prefix = "edgenas."
 )
 
-// Meta is what a model says about itself: for example labels, normalisation,
+// Meta holds what a model says about itself: for example labels, normalisation,
 // architecture, digest of the profile, predicted and measured latency. In the
-// model its keys have [Prefix] before them.
+// model its keys begin with [Prefix].
 type Meta map[string]string
 
-// Model writes network g, in training form, with weights w. Each node of
-// [ops.Fuse] of g becomes one ONNX node of the same name, with its sum, its
-// ReLU and its cropping in nodes of their own ("….add", "….relu", "….slice");
-// parameters keep their names.
-// A ReLU that several convolutions read is written once. It returns an error
-// if w does not fit g or holds values that are not finite, for a network whose
-// output is constant or its input, and where the features of a linear layer are
-// read as an image again. It panics, as ops.Fuse does, on a supernet.
-func Model(g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, error) {
+// Model returns the bytes of an ONNX file with network g, in training form, and
+// weights w. Equal networks give equal bytes.
+//
+// Each node of [ops.Fuse] of g becomes one ONNX node of the same name, with its
+// sum, its ReLU and its cropping in nodes of their own ("….add", "….relu",
+// "….slice"); parameters keep their names. A ReLU that several convolutions
+// read is written once. Model returns an error if w does not fit g or holds
+// values that are not finite, for a network whose output is constant or its
+// input, and where the features of a linear layer are read as an image again.
+// It panics, as ops.Fuse does, on a supernet.
+func Model(g *ops.Graph, w ops.Weights, meta Meta) ([]byte, error) {
+	m, err := model(g, w, meta)
+	if err != nil {
+		return nil, err
+	}
+	data, err := m.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	return data, nil
+}
+
+// model translates the network.
+func model(g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, error) {
 	fused := ops.Fuse(g)
 	weights, err := fused.FoldWeights(w)
 	if err == nil {
@@ -43,7 +58,8 @@ func Model(g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	x := exporter{graph: fused, weights: weights, used: map[string]bool{Input: true, Output: true}, rectified: map[string]string{}}
+	x := exporter{graph: fused, weights: weights, used: map[string]bool{Input: true, Output: true},
+		rectified: map[string]string{}}
 	for _, n := range fused.Nodes {
 		x.used[n.Name] = true
 	}
@@ -65,13 +81,10 @@ func Model(g *ops.Graph, w ops.Weights, meta Meta) (*onnx.Model, error) {
 	for key, value := range meta {
 		m.Metadata[Prefix+key] = value
 	}
-	if err := m.Check(); err != nil {
-		return nil, fmt.Errorf("export: %w", err)
-	}
 	return m, nil
 }
 
-// dims are N,C,H,W, or N,C if flat, with N free.
+// dims returns N,C,H,W, or N,C if flat, with N free.
 func dims(s ops.Shape, flat bool) []onnx.Dim {
 	d := []onnx.Dim{{Name: "N"}, {Size: s.C}, {Size: s.H}, {Size: s.W}}
 	if flat {
@@ -127,7 +140,8 @@ func (x *exporter) node(i int, n ops.Node) error {
 		attrs["dilations"], attrs["group"] = onnx.IntsOf(n.Window.Dilation, n.Window.Dilation), onnx.IntOf(n.Groups)
 		out = x.add("Conv", n.Name, append(in, x.params(n)...), attrs)
 	case ops.BatchNorm:
-		out = x.add("BatchNormalization", n.Name, append(in, x.params(n)...), map[string]onnx.Attr{"epsilon": onnx.FloatOf(ops.BatchNormEpsilon)})
+		out = x.add("BatchNormalization", n.Name, append(in, x.params(n)...),
+			map[string]onnx.Attr{"epsilon": onnx.FloatOf(ops.BatchNormEpsilon)})
 	case ops.ReLU:
 		out = x.add("Relu", n.Name, in, nil)
 	case ops.MaxPool:
@@ -166,8 +180,8 @@ func (x *exporter) node(i int, n ops.Node) error {
 	return nil
 }
 
-// isFlat says whether n's output is N,C: what a linear layer gives and what is
-// computed from that element by element.
+// isFlat reports whether n's output is N,C: that of a linear layer, or computed
+// from one element by element.
 func (x *exporter) isFlat(n ops.Node) (bool, error) {
 	if n.Kind == ops.Linear || n.Kind == ops.Input {
 		return n.Kind == ops.Linear, nil
@@ -192,7 +206,8 @@ func (x *exporter) crop(n ops.Node, in string) string {
 	}{{"starts", c, c}, {"ends", s.H, s.W}, {"axes", 2, 3}} {
 		t.name = x.fresh(name + "." + t.name)
 		inputs = append(inputs, t.name)
-		x.tensors = append(x.tensors, onnx.Tensor{Name: t.name, Type: onnx.Int64, Dims: []int{2}, Ints: []int64{int64(t.rows), int64(t.column)}})
+		x.tensors = append(x.tensors,
+			onnx.Tensor{Name: t.name, Type: onnx.Int64, Dims: []int{2}, Ints: []int64{int64(t.rows), int64(t.column)}})
 	}
 	return x.add("Slice", name, inputs, nil)
 }
@@ -208,7 +223,7 @@ func (x *exporter) add(op, name string, in []string, attrs map[string]onnx.Attr)
 	return out
 }
 
-// fresh is name, with underscores if it is used already.
+// fresh returns name, with underscores if it is used already.
 func (x *exporter) fresh(name string) string {
 	for x.used[name] {
 		name += "_"
@@ -217,8 +232,8 @@ func (x *exporter) fresh(name string) string {
 	return name
 }
 
-// params stores the parameters of n and returns their names. ONNX knows no
-// batch norm without scale and shift: they become 1 and 0.
+// params stores the parameters of n and returns their names. A batch norm of
+// ONNX always has scale and shift: where n has none, they are 1 and 0.
 func (x *exporter) params(n ops.Node) []string {
 	params := x.graph.Params(n)
 	if n.Kind == ops.BatchNorm && !n.Affine {
@@ -232,12 +247,13 @@ func (x *exporter) params(n ops.Node) []string {
 	names := make([]string, len(params))
 	for i, p := range params {
 		names[i] = p.Name
-		x.tensors = append(x.tensors, onnx.Tensor{Name: p.Name, Type: onnx.Float, Dims: p.Dims, Floats: x.weights[p.Name].Data})
+		x.tensors = append(x.tensors,
+			onnx.Tensor{Name: p.Name, Type: onnx.Float, Dims: p.Dims, Floats: x.weights[p.Name].Data})
 	}
 	return names
 }
 
-// window is a square kernel, padded equally on all sides.
+// window returns the attributes of a square kernel, padded equally on all sides.
 func window(w ops.Window) map[string]onnx.Attr {
 	return map[string]onnx.Attr{
 		"kernel_shape": onnx.IntsOf(w.Kernel, w.Kernel),

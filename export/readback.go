@@ -14,10 +14,10 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// ReadBack decodes a model with onnx-go and translates what that found into a
-// graph for batch images, with its weights. Onnx-go takes whatever memory a
-// file asks for and panics on what it does not expect, so it only gets bytes
-// that package onnx has accepted, and a panic becomes an error.
+// ReadBack decodes a model with onnx-go and translates the result into a graph
+// for batch images, with its weights. Onnx-go allocates whatever a file asks for
+// and panics on what it does not expect: it gets only bytes that this project's
+// own reader has accepted, and a panic becomes an error.
 func ReadBack(data []byte, batch int) (g *ops.Graph, w ops.Weights, err error) {
 	accepted, err := onnx.Unmarshal(data)
 	if err != nil {
@@ -97,6 +97,7 @@ func (c *collector) ApplyOperation(op onnxgo.Operation, outputs ...graph.Node) e
 	return nil
 }
 
+// attr converts an attribute.
 func attr(v any) (onnx.Attr, error) {
 	switch v := v.(type) {
 	case float32:
@@ -116,6 +117,7 @@ func attr(v any) (onnx.Attr, error) {
 	return onnx.Attr{}, fmt.Errorf("is a %T", v)
 }
 
+// stored converts a tensor.
 func stored(name string, t tensor.Tensor) (onnx.Tensor, error) {
 	s := onnx.Tensor{Name: name, Dims: append([]int{}, t.Shape()...)}
 	switch data := t.Data().(type) {
@@ -129,8 +131,8 @@ func stored(name string, t tensor.Tensor) (onnx.Tensor, error) {
 	return s, nil
 }
 
-// model puts together what was collected. Values that no node computes and
-// that are no inputs are initializers.
+// model returns what was collected as a model. Values that are neither inputs
+// nor computed by a node are initializers.
 func (c *collector) model(inputs, outputs []int64) (*onnx.Model, error) {
 	m := &onnx.Model{IRVersion: onnx.IRVersion, Nodes: c.nodes}
 	known := map[string]bool{}

@@ -358,14 +358,17 @@ func (s *session) timing(it *item) profiles.Timing {
 		return profiles.Timing{Status: profiles.Failed, Reason: it.failure}
 	}
 	rounds := s.good(it.rounds)
+	var throttled int
 	var warnings []string
 	if exhausted := len(it.rounds) >= moreRounds*s.options.Rounds; len(rounds) == 0 || exhausted && len(rounds) < s.options.Rounds {
-		rounds, warnings = it.rounds, s.doubts(it.rounds)
+		rounds = it.rounds
+		throttled, warnings = s.doubts(it.rounds)
 	}
 	if run := it.one; s.mode.Period > 0 && run > 0 && run < readable(s.tick) {
 		warnings = append(warnings, fmt.Sprintf("coarse: an inference of %v is %d steps of the clock", run, run/s.tick))
 	}
 	t := summarize(rounds, s.steady())
+	t.ThrottledRounds = throttled
 	t.Warnings = append(warnings, t.Warnings...)
 	return t
 }

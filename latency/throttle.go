@@ -132,21 +132,24 @@ func (s *session) count(rounds []conditions) (throttled, moved int) {
 	return throttled, moved
 }
 
-// doubts say why an item has too few good rounds.
-func (s *session) doubts(rounds []round) []string {
+// doubts says why an item has too few good rounds, and in how many of them the
+// device was throttled.
+func (s *session) doubts(rounds []round) (throttled int, warnings []string) {
 	all := make([]conditions, len(rounds))
 	for i, r := range rounds {
 		all[i] = r.conditions
 	}
 	throttled, moved := s.count(all)
-	var w []string
 	if throttled > 0 {
-		w = append(w, fmt.Sprintf("%s: the device was slowed down in %d of %d rounds", profiles.Throttled, throttled, len(rounds)))
+		warnings = append(warnings, fmt.Sprintf("%s: the device was slowed down in %d of %d rounds",
+			profiles.Throttled, throttled, len(rounds)))
 	}
 	if moved > 0 {
-		w = append(w, fmt.Sprintf("the machine's speed changed: the sentinel moved by more than %.0f %% in %d of %d rounds", 100*s.tolerance(), moved, len(rounds)))
+		warnings = append(warnings, fmt.Sprintf(
+			"the machine's speed changed: the sentinel moved by more than %.0f %% in %d of %d rounds",
+			100*s.tolerance(), moved, len(rounds)))
 	}
-	return w
+	return throttled, warnings
 }
 
 // sessionDoubts warn of the same in the whole session, and of a difference

@@ -87,8 +87,8 @@ func TestThrottled(t *testing.T) {
 				if got := e.MedianS/(tc.times*expected(k)) - 1; math.Abs(got) > 0.01 {
 					t.Errorf("%s is off by %+.1f %%", k, 100*got)
 				}
-				if e.Throttled() != tc.entries {
-					t.Errorf("%s: warnings %q", k, e.Warnings)
+				if e.Throttled() != tc.entries || (e.ThrottledRounds > 0) != tc.entries {
+					t.Errorf("%s: %d throttled rounds, warnings %q", k, e.ThrottledRounds, e.Warnings)
 				}
 				if len(e.SamplesS) > moreRounds*DefaultRounds || !tc.entries && len(e.SamplesS) != DefaultRounds {
 					t.Errorf("%s: %d rounds", k, len(e.SamplesS))

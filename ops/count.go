@@ -2,14 +2,14 @@
 
 package ops
 
-// Count is what a network costs apart from time.
+// Count holds what a network costs apart from time.
 type Count struct {
 	MACs      int64 // multiply-accumulates of convolutions and linear layers, for all images of the batch
 	Params    int64 // learned values
-	PeakBytes int64 // float32 activations alive at once, at most, run in order without in-place tricks
+	PeakBytes int64 // most bytes of float32 activations alive at once, nodes run in order, none in place
 }
 
-// Count counts the network.
+// Count returns what the network costs.
 func (g *Graph) Count() Count {
 	var c Count
 	last := make([]int, len(g.Nodes)) // last reader

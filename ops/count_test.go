@@ -3,6 +3,7 @@
 package ops_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/edgenas/edgenas/ops"
@@ -67,6 +68,21 @@ func TestCountFused(t *testing.T) {
 		got, want := ops.Fuse(c.Graph).Count(), c.Graph.Count()
 		if got.MACs != want.MACs {
 			t.Errorf("%s: %d MACs when fused: want %d", c.Name, got.MACs, want.MACs)
+		}
+	}
+}
+
+func TestElements(t *testing.T) {
+	for _, tt := range []struct {
+		dims []int
+		want int // -1: an error
+	}{
+		{nil, 1}, {[]int{2, 3, 4}, 24}, {[]int{5, 5}, 25}, {[]int{26}, -1}, {[]int{math.MaxInt, math.MaxInt, 2}, -1},
+		{[]int{math.MaxInt, 0}, 0}, {[]int{0, -1}, -1}, {[]int{-2, -2}, -1},
+	} {
+		n, err := ops.Elements(tt.dims, 25)
+		if (err != nil) != (tt.want < 0) || err == nil && n != tt.want {
+			t.Errorf("%v: %d, %v: want %d", tt.dims, n, err, tt.want)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ops describes operations once, so that what is measured is what is
-// trained is what is shipped.
+// Package ops describes operations, once for all uses: what is measured is what
+// is trained is what is shipped.
 //
 // An operation (nor_conv_3x3, skip_connect, …) is an [Op]: its Build records a
 // few primitives (convolution, batch norm, ReLU, pooling, sum, …) on a

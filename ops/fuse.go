@@ -2,26 +2,21 @@
 
 package ops
 
-import (
-	"fmt"
-	"math"
-)
-
 // Fuse rewrites a trained network as runtimes execute it. Each node of the
 // result is one step of the native runtime, has one [Key] in a latency table,
 // and is one node of an exported model (with its ReLU and its sum beside it):
 //
 //   - what only training reads (Aux) is dropped;
-//   - batch norms after a convolution that nothing else reads, or after a
-//     concatenation of such, are folded into the convolutions' weights (see
-//     FoldWeights);
+//   - a batch norm that is the only reader of a convolution, or of a
+//     concatenation of such convolutions, is folded into their weights (see
+//     [Graph.FoldWeights]);
 //   - a ReLU that only convolutions read is merged into them: they rectify
-//     while they read. Another one is merged into the node before it, if it is
-//     that node's only reader;
-//   - a sum is merged into the convolutions and poolings that it alone reads:
-//     each adds what came before to its own output. Only inputs that are no
-//     such node (skip connections) are left to a sum of their own, if there
-//     are two or more;
+//     while they read. Any other ReLU is merged into the node before it, if it
+//     is that node's only reader;
+//   - a sum is merged into those of its inputs that are convolutions and
+//     poolings without another reader: each adds what came before to its own
+//     output. The other inputs (skip connections) keep a sum of their own, if
+//     there are two or more;
 //   - zeros vanish from sums.
 //
 // A graph with a Mix is a supernet, which no runtime executes: Fuse panics.
@@ -44,8 +39,8 @@ type fuser struct {
 	done    map[Value]Value
 }
 
-// readers lists the nodes that read each node; the graph's output counts as
-// a reader that is no node (-1).
+// readers lists the nodes that read each node. The graph's output counts as a
+// reader without a node (-1).
 func (g *Graph) readers() [][]Value {
 	r := make([][]Value, len(g.Nodes))
 	for i, n := range g.Nodes {
@@ -57,8 +52,8 @@ func (g *Graph) readers() [][]Value {
 	return r
 }
 
-// withoutTrivialSums drops zeros from sums, sums of one input, and what only
-// Aux needs.
+// withoutTrivialSums returns the graph without zeros in sums, sums of one
+// input, and what only Aux needs.
 func (g *Graph) withoutTrivialSums() *Graph {
 	h := &Graph{Nodes: append([]Node(nil), g.Nodes...)}
 	same := make([]Value, len(g.Nodes))
@@ -131,7 +126,7 @@ func (f *fuser) plain(n Node) Value {
 	return f.append(n)
 }
 
-// rectifiesConvs says whether v is a ReLU that only convolutions read.
+// rectifiesConvs reports whether v is a ReLU that only convolutions read.
 func (f *fuser) rectifiesConvs(v Value) bool {
 	if f.old.Nodes[v].Kind != ReLU {
 		return false
@@ -144,8 +139,8 @@ func (f *fuser) rectifiesConvs(v Value) bool {
 	return true
 }
 
-// takesReLU says whether v can rectify its own output: it is read once and its
-// kind can.
+// takesReLU reports whether v can rectify its own output: it has one reader and
+// is of a kind that can.
 func (f *fuser) takesReLU(v Value) bool {
 	if len(f.readers[v]) != 1 {
 		return false
@@ -163,27 +158,29 @@ func (f *fuser) takesReLU(v Value) bool {
 }
 
 func (f *fuser) relu(n Node) Value {
-	at := f.emit(n.In[0])
-	if f.takesReLU(n.In[0]) {
-		f.graph.Nodes[at].ReLUOut = true
-		return at
-	}
-	n.In = []Value{at}
-	return f.append(n)
+	return f.intoInput(n, f.takesReLU, func(at Value) { f.graph.Nodes[at].ReLUOut = true })
 }
 
 func (f *fuser) batchNorm(n Node) Value {
+	bn := Folded{Name: n.Name, Affine: n.Affine, Channels: n.Shape.C}
+	return f.intoInput(n, f.takesNorm, func(at Value) { f.fold(at, bn) })
+}
+
+// intoInput emits the input of n and makes n a part of it where that takes n;
+// otherwise n is a node of its own.
+func (f *fuser) intoInput(n Node, takes func(v Value) bool, merge func(at Value)) Value {
 	at := f.emit(n.In[0])
-	if f.takesNorm(n.In[0]) {
-		f.fold(at, Folded{Name: n.Name, Affine: n.Affine, Channels: n.Shape.C})
+	if takes(n.In[0]) {
+		merge(at)
 		return at
 	}
 	n.In = []Value{at}
 	return f.append(n)
 }
 
-// takesNorm says whether a batch norm that reads v goes into the convolution
-// or the concatenated convolutions that v is, maybe behind another that does.
+// takesNorm reports whether a batch norm that reads v is folded into v: into a
+// convolution or concatenated convolutions, perhaps after another batch norm
+// that is folded into them.
 func (f *fuser) takesNorm(v Value) bool {
 	if len(f.readers[v]) != 1 {
 		return false
@@ -204,7 +201,8 @@ func (f *fuser) takesNorm(v Value) bool {
 	return false
 }
 
-// fold puts a batch norm into the fused graph's convolution or concatenation at.
+// fold adds a batch norm to the convolution, or to the convolutions of the
+// concatenation, at this place of the fused graph.
 func (f *fuser) fold(at Value, bn Folded) {
 	n := &f.graph.Nodes[at]
 	if n.Kind == Conv {
@@ -217,7 +215,8 @@ func (f *fuser) fold(at Value, bn Folded) {
 	}
 }
 
-// folded is the node that v becomes part of: before the batch norms that fold.
+// folded returns the node of which v becomes a part: the one before the batch
+// norms that are folded.
 func (f *fuser) folded(v Value) Node {
 	n := f.old.Nodes[v]
 	for n.Kind == BatchNorm && f.takesNorm(n.In[0]) {
@@ -226,7 +225,7 @@ func (f *fuser) folded(v Value) Node {
 	return n
 }
 
-// merges says whether a sum that is v's only reader becomes part of v.
+// merges reports whether a sum that is v's only reader becomes part of v.
 func (f *fuser) merges(v Value) bool {
 	if len(f.readers[v]) != 1 {
 		return false
@@ -238,7 +237,7 @@ func (f *fuser) merges(v Value) bool {
 	return false
 }
 
-// lastMerged is the last input of sum n that the sum is merged into, or -1.
+// lastMerged returns the last input of sum n into which the sum is merged, or -1.
 func (f *fuser) lastMerged(n Node) Value {
 	for i := len(n.In) - 1; i >= 0; i-- {
 		if f.merges(n.In[i]) {
@@ -276,116 +275,4 @@ func (f *fuser) add(n Node) Value {
 		sum = at
 	}
 	return sum
-}
-
-// FoldWeights gives the weights of a fused graph from those of the graph it
-// was made of: where a batch norm was folded,
-//
-//	weight' = weight·γ/√(var+ε),  bias' = β + (bias − mean)·γ/√(var+ε)
-//
-// per output channel. Other tensors are shared with w. It returns an error if
-// w lacks one or has one of another size.
-func (g *Graph) FoldWeights(w Weights) (Weights, error) {
-	out := Weights{}
-	get := func(name string, size int) ([]float32, error) {
-		t, ok := w[name]
-		switch {
-		case !ok:
-			return nil, fmt.Errorf("ops: weights: %s is missing", name)
-		case len(t.Data) != size:
-			return nil, fmt.Errorf("ops: weights: %s has %d elements: want %d", name, len(t.Data), size)
-		}
-		return t.Data, nil
-	}
-	for _, n := range g.Nodes {
-		if len(n.Folded) == 0 {
-			for _, p := range g.Params(n) {
-				data, err := get(p.Name, elements(p.Dims))
-				if err != nil {
-					return nil, err
-				}
-				out[p.Name] = Tensor{Dims: p.Dims, Data: data}
-			}
-			continue
-		}
-		params := g.Params(n) // weight and bias
-		weight, err := get(params[0].Name, elements(params[0].Dims))
-		if err != nil {
-			return nil, err
-		}
-		scale, shift := make([]float64, n.Shape.C), make([]float64, n.Shape.C)
-		for o := range scale {
-			scale[o] = 1
-		}
-		if n.Bias {
-			bias, err := get(params[1].Name, n.Shape.C)
-			if err != nil {
-				return nil, err
-			}
-			for o, v := range bias {
-				shift[o] = float64(v)
-			}
-		}
-		for _, bn := range n.Folded {
-			if err := fold(scale, shift, bn, get); err != nil {
-				return nil, err
-			}
-		}
-		folded, bias := make([]float32, len(weight)), make([]float32, n.Shape.C)
-		for i, v := range weight {
-			folded[i] = float32(float64(v) * scale[i*n.Shape.C/len(weight)])
-		}
-		for o, v := range shift {
-			bias[o] = float32(v)
-		}
-		out[params[0].Name] = Tensor{Dims: params[0].Dims, Data: folded}
-		out[params[1].Name] = Tensor{Dims: params[1].Dims, Data: bias}
-	}
-	return out, nil
-}
-
-// fold puts batch norm bn behind the affine map y = scale·x + shift.
-func fold(scale, shift []float64, bn Folded, get func(string, int) ([]float32, error)) error {
-	own := func(param string) ([]float32, error) {
-		data, err := get(bn.Name+param, bn.Channels)
-		if err != nil {
-			return nil, err
-		}
-		return data[bn.First:][:len(scale)], nil
-	}
-	mean, err := own(".running_mean")
-	if err != nil {
-		return err
-	}
-	variance, err := own(".running_var")
-	if err != nil {
-		return err
-	}
-	for o := range scale {
-		f := 1 / math.Sqrt(float64(variance[o])+BatchNormEpsilon)
-		scale[o], shift[o] = scale[o]*f, (shift[o]-float64(mean[o]))*f
-	}
-	if !bn.Affine {
-		return nil
-	}
-	gamma, err := own(".weight")
-	if err != nil {
-		return err
-	}
-	beta, err := own(".bias")
-	if err != nil {
-		return err
-	}
-	for o, g := range gamma {
-		scale[o], shift[o] = scale[o]*float64(g), shift[o]*float64(g)+float64(beta[o])
-	}
-	return nil
-}
-
-func elements(dims []int) int {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	return n
 }

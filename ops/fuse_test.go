@@ -49,12 +49,14 @@ func TestFuse(t *testing.T) {
 					}
 				case ops.Concat:
 					for _, v := range n.In {
-						if bn := f.Nodes[v]; bn.Kind == ops.BatchNorm && f.Nodes[bn.In[0]].Kind == ops.Conv && readers[bn.In[0]] == 1 && !f.Nodes[bn.In[0]].Accumulate {
+						if bn := f.Nodes[v]; bn.Kind == ops.BatchNorm && f.Nodes[bn.In[0]].Kind == ops.Conv && readers[bn.In[0]] == 1 &&
+							!f.Nodes[bn.In[0]].Accumulate {
 							t.Errorf("%s: not folded", bn.Name)
 						}
 					}
 				case ops.BatchNorm:
-					if in := n.In[0]; f.Nodes[in].Kind == ops.Conv && readers[in] == 1 && !f.Nodes[in].ReLUOut && !f.Nodes[in].Accumulate {
+					if in := n.In[0]; f.Nodes[in].Kind == ops.Conv && readers[in] == 1 && !f.Nodes[in].ReLUOut &&
+						!f.Nodes[in].Accumulate {
 						t.Errorf("%s: not folded into %s", n.Name, f.Nodes[in].Name)
 					}
 				case ops.ReLU:

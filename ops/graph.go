@@ -28,9 +28,10 @@ const (
 	Concat                    // the channels of all inputs, one map after the other
 )
 
-var kindNames = [...]string{"input", "conv", "batchnorm", "relu", "maxpool", "avgpool", "add", "zero", "globalavgpool", "linear", "mix", "concat"}
+var kindNames = [...]string{"input", "conv", "batchnorm", "relu", "maxpool", "avgpool", "add", "zero",
+	"globalavgpool", "linear", "mix", "concat"}
 
-// String is the name used in keys and errors.
+// String returns the name used in keys and errors.
 func (k Kind) String() string { return kindNames[k] }
 
 // BatchNormEpsilon is added to the variance, as in PyTorch.
@@ -39,7 +40,7 @@ const BatchNormEpsilon = 1e-5
 // Value names the output of a node of the graph that recorded it: its index.
 type Value int
 
-// Gate says by which element of an α's mixture weights a Mix input is weighted.
+// Gate names the element of an α's mixture weights that weights an input of a Mix.
 type Gate struct{ Row, Col int }
 
 // Node is one recorded primitive.
@@ -66,19 +67,19 @@ type Node struct {
 type Folded struct {
 	Name     string // of the batch norm's node
 	Affine   bool   // it had a learned scale and shift
-	Channels int    // of the batch norm; more than the convolution's where it stood behind a Concat
-	First    int    // which of them is the convolution's first
+	Channels int    // of the batch norm; more than the convolution's where it came after a Concat
+	First    int    // the batch norm's channel that is the convolution's first
 }
 
 // Graph is a recorded network: nodes in an order in which they can be run, the
-// first of them the input. Once finished it is not changed.
+// first of them the input. A finished graph is not changed.
 type Graph struct {
 	Nodes []Node
 	Out   Value
 	Aux   Value // an output that only training reads, beside Out; 0: none
 }
 
-// Shape is the shape of v.
+// Shape returns the shape of v.
 func (g *Graph) Shape(v Value) Shape { return g.Nodes[v].Shape }
 
 // Consumers counts, for each node, how many inputs of later nodes read it; each
@@ -97,7 +98,7 @@ func (g *Graph) Consumers() []int {
 	return n
 }
 
-// WithBatch is the same network for n images at a time.
+// WithBatch returns the same network for n images at a time.
 func (g *Graph) WithBatch(n int) *Graph {
 	h := &Graph{Nodes: append([]Node(nil), g.Nodes...), Out: g.Out, Aux: g.Aux}
 	for i := range h.Nodes {
@@ -129,21 +130,21 @@ func NewBuilder(s Shape) (Builder, Value) {
 	return b, b.record(Node{Kind: Input, Name: "input", Shape: s}, true, "")
 }
 
-// Scope is a builder that puts name and a dot before the names of its nodes.
+// Scope returns a builder that puts name and a dot before the names of its nodes.
 func (b Builder) Scope(name string) Builder {
 	b.scope += name + "."
 	return b
 }
 
-// Shape is the shape of v.
+// Shape returns the shape of v.
 func (b Builder) Shape(v Value) Shape { return b.rec.graph.Nodes[v].Shape }
 
 // Finish ends the recording with out as the network's output. Nodes that out
 // does not need are dropped, so a dead branch is never built, counted or run.
 func (b Builder) Finish(out Value) (*Graph, error) { return b.FinishTraining(out, 0) }
 
-// FinishTraining is Finish with a second output that only training reads, such
-// as the logits of an auxiliary head (see [Graph]).
+// FinishTraining does what Finish does, with a second output that only training
+// reads, such as the logits of an auxiliary head (see [Graph]).
 func (b Builder) FinishTraining(out, aux Value) (*Graph, error) {
 	if b.rec.err != nil {
 		return nil, b.rec.err
@@ -152,7 +153,7 @@ func (b Builder) FinishTraining(out, aux Value) (*Graph, error) {
 	return g.prune(), nil
 }
 
-// prune keeps the input and what the outputs depend on, in order.
+// prune returns the input and what the outputs depend on, in order.
 func (g *Graph) prune() *Graph {
 	live := make([]bool, len(g.Nodes))
 	live[0], live[g.Out], live[g.Aux] = true, true, true // no Aux is the input
@@ -179,7 +180,7 @@ func (g *Graph) prune() *Graph {
 	return h
 }
 
-// record appends n unless ok is false, which makes a ShapeError.
+// record appends n. If ok is false, it keeps a ShapeError instead.
 func (b Builder) record(n Node, ok bool, want string) Value {
 	r := b.rec
 	n.Name = b.scope + n.Name
@@ -213,7 +214,8 @@ func (b Builder) Conv(name string, x Value, out int, w Window, groups int, bias 
 	if ok {
 		n.Shape = Shape{s.N, out, w.Out(s.H), w.Out(s.W)}
 	}
-	return b.record(n, ok, fmt.Sprintf("an image that a %+v window fits and channels divisible by %d groups, to %d channels", w, groups, out))
+	return b.record(n, ok, fmt.Sprintf(
+		"an image that a %+v window fits and channels divisible by %d groups, to %d channels", w, groups, out))
 }
 
 // BatchNorm records a batch normalisation; the shape stays. Affine says
@@ -316,7 +318,7 @@ type Param struct {
 	Learn bool   // false: running statistics
 }
 
-// Len is the number of elements.
+// Len returns the number of elements.
 func (p Param) Len() int {
 	n := 1
 	for _, d := range p.Dims {
@@ -354,6 +356,27 @@ func (g *Graph) Params(n Node) []Param {
 type Tensor struct {
 	Dims []int
 	Data []float32
+}
+
+// Elements returns the number of elements of a tensor. The dimensions may come
+// from a file: a negative one, or more than limit elements, is an error.
+func Elements(dims []int, limit int) (int, error) {
+	for _, d := range dims {
+		if d < 0 {
+			return 0, fmt.Errorf("dimensions %v: one is negative", dims)
+		}
+	}
+	if slices.Contains(dims, 0) {
+		return 0, nil
+	}
+	n := 1
+	for _, d := range dims {
+		if n > limit/d {
+			return 0, fmt.Errorf("dimensions %v: want at most %d elements", dims, limit)
+		}
+		n *= d
+	}
+	return n, nil
 }
 
 // Weights maps parameter names to values, laid out as PyTorch and ONNX do

@@ -87,7 +87,8 @@ func TestShapes(t *testing.T) {
 		{"maxpool padded by more than half", image, pool(window(3, 1, 2, 1)), impossible},
 		{"maxpool dilated", image, pool(window(3, 1, 1, 2)), impossible},
 		{"maxpool larger than the image", image, pool(window(6, 1, 0, 1)), impossible},
-		{"avgpool half", image, func(b ops.Builder, x ops.Value) ops.Value { return b.AvgPool("y", x, window(2, 2, 0, 1)) }, shape{2, 6, 4, 2}},
+		{"avgpool half", image, func(b ops.Builder, x ops.Value) ops.Value { return b.AvgPool("y", x, window(2, 2, 0, 1)) },
+			shape{2, 6, 4, 2}},
 		{"add", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Add("y", x, x, x) }, image},
 		{"add nothing", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Add("y") }, impossible},
 		{"add of two shapes", image, func(b ops.Builder, x ops.Value) ops.Value {
@@ -104,7 +105,8 @@ func TestShapes(t *testing.T) {
 		{"zero", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Zero("y", x, 1) }, image},
 		{"zero stride 2", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Zero("y", x, 2) }, shape{2, 6, 4, 3}},
 		{"zero no stride", image, func(b ops.Builder, x ops.Value) ops.Value { return b.Zero("y", x, 0) }, impossible},
-		{"globalavgpool", image, func(b ops.Builder, x ops.Value) ops.Value { return b.GlobalAvgPool("y", x) }, shape{2, 6, 1, 1}},
+		{"globalavgpool", image, func(b ops.Builder, x ops.Value) ops.Value { return b.GlobalAvgPool("y", x) },
+			shape{2, 6, 1, 1}},
 		{"linear", shape{2, 6, 1, 1}, linear(10), shape{2, 10, 1, 1}},
 		{"linear on an image", image, linear(10), impossible},
 		{"linear no outputs", shape{2, 6, 1, 1}, linear(0), impossible},
@@ -226,7 +228,8 @@ func trained(t *testing.T) *ops.Graph {
 	x = b.ReLU("shared", x)
 	y := b.BatchNorm("side", b.Conv("aux", x, 2, ops.Same(1, 1, 1), 1, false), true)
 	b.ReLU("dead", y)
-	g, err := b.FinishTraining(b.Linear("head", b.GlobalAvgPool("pool", x), 4), b.Linear("auxhead", b.GlobalAvgPool("auxpool", y), 4))
+	g, err := b.FinishTraining(b.Linear("head", b.GlobalAvgPool("pool", x), 4),
+		b.Linear("auxhead", b.GlobalAvgPool("auxpool", y), 4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +244,8 @@ func TestAux(t *testing.T) {
 		return names
 	}
 	g := trained(t)
-	if got, want := names(g), []string{"input", "shared", "aux", "side", "pool", "head", "auxpool", "auxhead"}; !reflect.DeepEqual(got, want) || g.Out != 5 || g.Aux != 7 {
+	if got, want := names(g), []string{"input", "shared", "aux", "side", "pool", "head", "auxpool",
+		"auxhead"}; !reflect.DeepEqual(got, want) || g.Out != 5 || g.Aux != 7 {
 		t.Errorf("nodes %q, out %d, aux %d: want %q, 5 and 7", got, g.Out, g.Aux, want)
 	}
 	if got, want := g.Consumers(), []int{1, 2, 1, 1, 1, 1, 1, 1}; !reflect.DeepEqual(got, want) {
@@ -252,10 +256,12 @@ func TestAux(t *testing.T) {
 		t.Errorf("with batch 5: aux %d of %v", h.Aux, h.Shape(h.Aux))
 	}
 	f := ops.Fuse(g)
-	if got, want := names(f), []string{"input", "shared", "pool", "head"}; !reflect.DeepEqual(got, want) || f.Out != 3 || f.Aux != 0 {
+	if got, want := names(f), []string{"input", "shared", "pool", "head"}; !reflect.DeepEqual(got, want) ||
+		f.Out != 3 || f.Aux != 0 {
 		t.Errorf("fused: nodes %q, out %d, aux %d: want %q, 3 and none", got, f.Out, f.Aux, want)
 	}
-	if got, want := g.Count(), (ops.Count{MACs: 2*3*64 + 12 + 8, Params: 6 + 4 + 16 + 12, PeakBytes: 4 * (192 + 128 + 128)}); got != want {
+	if got, want := g.Count(), (ops.Count{MACs: 2*3*64 + 12 + 8, Params: 6 + 4 + 16 +
+		12, PeakBytes: 4 * (192 + 128 + 128)}); got != want {
 		t.Errorf("count %+v: want %+v", got, want)
 	}
 	b, x := ops.NewBuilder(ops.Shape{1, 3, 8, 8})
@@ -264,7 +270,8 @@ func TestAux(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := g.Count(), (ops.Count{PeakBytes: 4 * 3 * 192}); got != want { // the first output is alive until the end
+	// the first output is alive until the end
+	if got, want := g.Count(), (ops.Count{PeakBytes: 4 * 3 * 192}); got != want {
 		t.Errorf("count %+v: want %+v", got, want)
 	}
 }
@@ -338,7 +345,8 @@ func TestWeightsCheck(t *testing.T) {
 		{"missing", func(w ops.Weights) { delete(w, "bn.running_var") }, "bn.running_var is missing"},
 		{"other extent", func(w ops.Weights) { w["bn.bias"] = tensor(5, 5) }, "bn.bias has dimensions [5]: want [4]"},
 		{"other rank", func(w ops.Weights) { w["conv.weight"] = tensor(216, 216) }, "conv.weight has dimensions [216]"},
-		{"fewer elements than its dimensions", func(w ops.Weights) { w["bn.bias"] = tensor(3, 4) }, "bn.bias has 3 elements: want 4"},
+		{"fewer elements than its dimensions", func(w ops.Weights) { w["bn.bias"] = tensor(3, 4) },
+			"bn.bias has 3 elements: want 4"},
 		{"not a number", func(w ops.Weights) { w["bn.bias"] = bad(math.NaN()) }, "bn.bias: element 2 is NaN"},
 		{"infinite", func(w ops.Weights) { w["bn.weight"] = bad(math.Inf(-1)) }, "bn.weight: element 2 is -Inf"},
 	} {

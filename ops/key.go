@@ -3,7 +3,6 @@
 package ops
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ type Key struct {
 	ReLUOut      bool
 }
 
-// Key is the key of node n. Inputs have none: ok is false.
+// Key returns the key of node n. Inputs have none: ok is false.
 func (g *Graph) Key(n Node) (k Key, ok bool) {
 	if n.Kind == Input {
 		return Key{}, false
@@ -60,7 +59,7 @@ func Keys(g *Graph) map[Key]int {
 	return m
 }
 
-// flags in the order in which they stand in a key.
+// flags lists the flags in the order in which they stand in a key.
 func (k *Key) flags() []struct {
 	name string
 	on   *bool
@@ -71,7 +70,8 @@ func (k *Key) flags() []struct {
 	}{{"relu_in", &k.ReLUIn}, {"bias", &k.Bias}, {"add", &k.Accumulate}, {"relu_out", &k.ReLUOut}}
 }
 
-// numbers in the order in which they stand in a key; those that are 0 are left out.
+// numbers lists the numbers in the order in which they stand in a key. A key
+// leaves out those that are 0.
 func (k *Key) numbers() []struct {
 	name string
 	n    *int
@@ -79,11 +79,14 @@ func (k *Key) numbers() []struct {
 	return []struct {
 		name string
 		n    *int
-	}{{"k", &k.Window.Kernel}, {"s", &k.Window.Stride}, {"p", &k.Window.Pad}, {"d", &k.Window.Dilation}, {"crop", &k.Window.Crop},
-		{"g", &k.Groups}, {"inputs", &k.Inputs}, {"cin", &k.In}, {"cout", &k.Out}, {"h", &k.H}, {"w", &k.W}, {"n", &k.N}}
+	}{
+		{"k", &k.Window.Kernel}, {"s", &k.Window.Stride}, {"p", &k.Window.Pad}, {"d", &k.Window.Dilation},
+		{"crop", &k.Window.Crop}, {"g", &k.Groups}, {"inputs", &k.Inputs}, {"cin", &k.In}, {"cout", &k.Out}, {"h", &k.H},
+		{"w", &k.W}, {"n", &k.N},
+	}
 }
 
-// String is the key's canonical text.
+// String returns the key's canonical text.
 func (k Key) String() string {
 	var b strings.Builder
 	b.WriteString(k.Kind.String())
@@ -103,8 +106,8 @@ func (k Key) String() string {
 	return b.String()
 }
 
-// ParseKey reads the text that String writes. Text that String would not
-// write is an error.
+// ParseKey reads the text that String writes. It returns an error for any other
+// text.
 func ParseKey(text string) (Key, error) {
 	var k Key
 	bad := func(why string) (Key, error) { return Key{}, fmt.Errorf("ops: key %q: %s", text, why) }
@@ -147,97 +150,4 @@ func ParseKey(text string) (Key, error) {
 		return bad("not in canonical form, which would be " + k.String())
 	}
 	return k, nil
-}
-
-// ErrNoChain says that a primitive's output cannot be its next input.
-var ErrNoChain = errors.New("output and input differ in shape")
-
-// maxChain bounds the elements of each tensor of a chain: 1 GiB.
-const maxChain = 1 << 28
-
-// Chain is a fused graph with this primitive copies times in a row, each with
-// its own weights: the time of a chain over the number of copies is the cost
-// of the operation inside a network, with its weights no warmer than there.
-// A primitive that changes the shape has no chain (ErrNoChain) beyond one
-// copy. A second input, where the primitive adds or sums, is an input node of
-// its own, the same for all copies; a concatenation has one for each input,
-// which share the channels that the first leaves as equally as can be. Keys
-// may come from files: one that no node has, or of more than 1 GiB, is an error.
-func (k Key) Chain(copies int) (*Graph, error) {
-	in, w := Shape{k.N, k.In, k.H, k.W}, k.Window
-	if max(w.Kernel, w.Stride, w.Pad, w.Dilation, w.Crop, k.Inputs) > 1<<10 {
-		return nil, fmt.Errorf("ops: key %s: window or inputs beyond %d", k, 1<<10)
-	}
-	n := Node{Kind: k.Kind, In: []Value{0}, Shape: in}
-	ok := true
-	switch k.Kind {
-	case Conv:
-		ok = w.convolves(k.Groups) && k.In%k.Groups == 0 && k.Out%k.Groups == 0
-		n.Shape.C, n.Window, n.Groups, n.Bias = k.Out, w, k.Groups, k.Bias
-		n.ReLUIn, n.ReLUOut, n.Accumulate = k.ReLUIn, k.ReLUOut, k.Accumulate
-	case MaxPool, AvgPool:
-		ok = w.pools()
-		n.Window, n.Accumulate = w, k.Accumulate
-	case BatchNorm:
-		n.Affine, n.ReLUOut = true, k.ReLUOut
-	case Add:
-		n.ReLUOut = k.ReLUOut
-	case GlobalAvgPool:
-		n.Shape = Shape{k.N, k.In, 1, 1}
-	case Linear:
-		ok = k.H == 1 && k.W == 1
-		n.Shape.C = k.Out
-	case Concat:
-		ok = k.Inputs > 0 && k.Out >= k.In+k.Inputs-1 && (k.Inputs > 1 || k.Out == k.In)
-		n.Shape.C = k.Out
-	case Input, Mix:
-		ok = false
-	}
-	if ok && n.Window != (Window{}) {
-		n.Shape.H, n.Shape.W = w.Out(k.H), w.Out(k.W)
-	}
-	for _, dims := range [][]int{{k.N, k.In, k.H, k.W}, {n.Shape.N, n.Shape.C, n.Shape.H, n.Shape.W}, {k.In, k.Out, max(1, w.Kernel), max(1, w.Kernel)}} {
-		size := int64(1)
-		for _, d := range dims {
-			if size *= int64(d); size > maxChain {
-				return nil, fmt.Errorf("ops: key %s: a tensor of more than %d elements", k, maxChain)
-			}
-		}
-		ok = ok && size > 0
-	}
-	if !ok {
-		return nil, fmt.Errorf("ops: key %s: no such primitive", k)
-	}
-	if copies > 1 && n.Shape != in {
-		return nil, fmt.Errorf("ops: key %s: chain of %d: %w", k, copies, ErrNoChain)
-	}
-	g := &Graph{Nodes: []Node{{Kind: Input, Name: "input", Shape: in}}}
-	if n.Accumulate || n.Kind == Add && k.Inputs > 1 {
-		g.Nodes = append(g.Nodes, Node{Kind: Input, Name: "second", Shape: n.Shape})
-	}
-	if n.Kind == Concat {
-		rest := k.Out - k.In
-		for i := k.Inputs - 1; i > 0; i-- { // inputs still to come
-			s := Shape{k.N, rest / i, k.H, k.W}
-			n.In = append(n.In, Value(len(g.Nodes)))
-			g.Nodes = append(g.Nodes, Node{Kind: Input, Name: fmt.Sprintf("input%d", len(g.Nodes)), Shape: s})
-			rest -= s.C
-		}
-	}
-	for i := range copies {
-		n := n
-		n.Name, n.In = fmt.Sprintf("copy%d", i), append([]Value{g.Out}, n.In[1:]...)
-		if n.Accumulate {
-			n.In = append(n.In, 1)
-		}
-		for n.Kind == Add && len(n.In) < k.Inputs {
-			n.In = append(n.In, 1)
-		}
-		g.Nodes = append(g.Nodes, n)
-		g.Out = Value(len(g.Nodes) - 1)
-	}
-	if got, _ := g.Key(g.Nodes[g.Out]); got != k { // it has fields that its kind does not
-		return nil, fmt.Errorf("ops: key %s: no such primitive: want %s", k, got)
-	}
-	return g, nil
 }

@@ -20,7 +20,8 @@ func TestKeyString(t *testing.T) {
 	y = b.ReLU("last", b.BatchNorm("norm", y, true))
 	y = b.MaxPool("half", y, ops.Window{Kernel: 2, Stride: 2, Dilation: 1})
 	y = b.Conv("separable", y, 16, ops.Same(5, 2, 2), 16, true)
-	y = ops.FactorizedReduce(b.Scope("reduce"), b.MaxPool("even", y, ops.Window{Kernel: 2, Stride: 1, Dilation: 1}), ops.Config{Channels: 12, Stride: 2, Affine: true})
+	y = ops.FactorizedReduce(b.Scope("reduce"), b.MaxPool("even", y, ops.Window{Kernel: 2, Stride: 1, Dilation: 1}),
+		ops.Config{Channels: 12, Stride: 2, Affine: true})
 	g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("mean", b.ReLU("relu2", y)), 10))
 	if err != nil {
 		t.Fatal(err)

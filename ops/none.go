@@ -9,7 +9,7 @@ type none struct{}
 
 func (none) Name() string { return None }
 
-// None is the name of the operation that removes an edge.
+// None names the operation that removes an edge.
 const None = "none"
 
 func (none) Build(b Builder, x Value, c Config) Value { return b.Zero("zero", x, c.Stride) }

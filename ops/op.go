@@ -4,23 +4,23 @@ package ops
 
 // Op is a candidate operation of a search space.
 type Op interface {
-	// Name is the operation's name in the literature; it stands in
-	// architectures and is never changed.
+	// Name returns the operation's name in the literature. Architecture files
+	// hold it, so it never changes.
 	Name() string
 	// Build records the operation on x and returns its output.
 	Build(b Builder, x Value, c Config) Value
 }
 
-// Config is what an edge demands of its operation.
+// Config says what an edge demands of its operation.
 type Config struct {
 	Channels int  // of the output
 	Stride   int  // 1 or 2
 	Affine   bool // batch norms learn scale and shift: false in a supernet
 }
 
-// Catalog lists every operation. Its order is the order of α's columns and of
+// Catalogue lists every operation. Its order is the order of α's columns and of
 // files on disk: append only.
-var Catalog = []Op{
+var Catalogue = []Op{
 	none{},
 	skipConnect{},
 	norConv{kernel: 1},
@@ -39,9 +39,9 @@ var Catalog = []Op{
 	mbConv{kernel: 7, expansion: 6},
 }
 
-// ByName finds an operation of the catalog, or nil.
+// ByName returns the operation of the catalogue with this name, or nil.
 func ByName(name string) Op {
-	for _, op := range Catalog {
+	for _, op := range Catalogue {
 		if op.Name() == name {
 			return op
 		}

@@ -19,7 +19,7 @@ func TestCatalogOrder(t *testing.T) {
 		"max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
 		"mbconv_3x3_e3", "mbconv_3x3_e6", "mbconv_5x5_e3", "mbconv_5x5_e6", "mbconv_7x7_e3", "mbconv_7x7_e6"}
 	var got []string
-	for _, op := range ops.Catalog {
+	for _, op := range ops.Catalogue {
 		got = append(got, op.Name())
 	}
 	if !slices.Equal(got, want) {
@@ -28,7 +28,7 @@ func TestCatalogOrder(t *testing.T) {
 }
 
 func TestByName(t *testing.T) {
-	for _, op := range ops.Catalog {
+	for _, op := range ops.Catalogue {
 		if got := ops.ByName(op.Name()); got != op {
 			t.Errorf("%s: found %v", op.Name(), got)
 		}
@@ -40,10 +40,10 @@ func TestByName(t *testing.T) {
 
 // An operation gives the shape that its edge demands.
 func TestOperationShapes(t *testing.T) {
-	for _, op := range ops.Catalog {
+	for _, op := range ops.Catalogue {
 		for _, stride := range []int{1, 2} {
 			in := ops.Shape{N: 2, C: 8, H: 7, W: 6}
-			if op.Name() == "skip_connect" {
+			if op.Name() == ops.SkipConnect {
 				in.H = 10 // see TestFactorizedReduceWantsEvenExtents
 			}
 			b, x := ops.NewBuilder(in)
@@ -63,17 +63,20 @@ func TestOperationShapes(t *testing.T) {
 // derived network.
 func TestOperations(t *testing.T) {
 	separable := func(prefix, reads, window string) string {
-		return fmt.Sprintf("%srelu=relu(%s) %sdepthwise=conv(%srelu)%sg6 %spointwise=conv(%sdepthwise)k1s1p0d1g1 %sbn=batchnorm(%spointwise)",
+		return fmt.Sprintf("%srelu=relu(%s) %sdepthwise=conv(%srelu)%sg6 "+
+			"%spointwise=conv(%sdepthwise)k1s1p0d1g1 %sbn=batchnorm(%spointwise)",
 			prefix, reads, prefix, prefix, window, prefix, prefix, prefix, prefix)
 	}
 	inverted := func(window string, hidden int) string {
 		return "expand.conv=conv(input)k1s1p0d1g1 expand.bn=batchnorm(expand.conv) expand.relu=relu(expand.bn) " +
-			fmt.Sprintf("depthwise.conv=conv(expand.relu)%sg%d depthwise.bn=batchnorm(depthwise.conv) depthwise.relu=relu(depthwise.bn) ", window, hidden) +
+			fmt.Sprintf("depthwise.conv=conv(expand.relu)%sg%d depthwise.bn=batchnorm(depthwise.conv) "+
+				"depthwise.relu=relu(depthwise.bn) ", window, hidden) +
 			"project.conv=conv(depthwise.relu)k1s1p0d1g1 project.bn=batchnorm(project.conv)"
 	}
 	for _, tt := range []struct{ op, want string }{
 		{"none", "zero=zero(input)"},
-		{"skip_connect", "relu=relu(input) even=conv(relu)k1s2p0d1g1 odd=conv(relu)k1s2p0d1c1g1 concat=concat(even,odd) bn=batchnorm(concat)"},
+		{"skip_connect", "relu=relu(input) even=conv(relu)k1s2p0d1g1 " +
+			"odd=conv(relu)k1s2p0d1c1g1 concat=concat(even,odd) bn=batchnorm(concat)"},
 		{"nor_conv_1x1", "relu=relu(input) conv=conv(relu)k1s2p0d1g1 bn=batchnorm(conv)"},
 		{"nor_conv_3x3", "relu=relu(input) conv=conv(relu)k3s2p1d1g1 bn=batchnorm(conv)"},
 		{"avg_pool_3x3", "pool=avgpool(input)k3s2p1d1"},
@@ -112,13 +115,16 @@ func TestInvertedResidual(t *testing.T) {
 		macs, params      int64  // by hand, for 6 channels of 8×8
 	}{
 		{"residual", 3, 1, 6, "add=add(input,project.bn)", 64 * (6*18 + 25*18 + 18*6), 6*18 + 25*18 + 18*6 + 2*(18+18+6)},
-		{"stride", 3, 2, 6, "project.bn=batchnorm(project.conv)", 64*6*18 + 16*(25*18+18*6), 6*18 + 25*18 + 18*6 + 2*(18+18+6)},
-		{"more channels", 6, 1, 7, "project.bn=batchnorm(project.conv)", 64 * (6*36 + 25*36 + 36*7), 6*36 + 25*36 + 36*7 + 2*(36+36+7)},
+		{"stride", 3, 2, 6, "project.bn=batchnorm(project.conv)", 64*6*18 + 16*(25*18+18*6),
+			6*18 + 25*18 + 18*6 + 2*(18+18+6)},
+		{"more channels", 6, 1, 7, "project.bn=batchnorm(project.conv)", 64 * (6*36 + 25*36 + 36*7),
+			6*36 + 25*36 + 36*7 + 2*(36+36+7)},
 		{"expansion 1", 1, 1, 4, "project.bn=batchnorm(project.conv)", 64 * (25*6 + 6*4), 25*6 + 6*4 + 2*(6+4)},
 	} {
 		for _, affine := range []bool{true, false} {
 			b, x := ops.NewBuilder(ops.Shape{N: 1, C: 6, H: 8, W: 8})
-			g, err := b.Finish(ops.InvertedResidual(b, x, 5, tt.expansion, ops.Config{Channels: tt.channels, Stride: tt.stride, Affine: affine}))
+			g, err := b.Finish(ops.InvertedResidual(b, x, 5, tt.expansion,
+				ops.Config{Channels: tt.channels, Stride: tt.stride, Affine: affine}))
 			if err != nil {
 				t.Fatal(err)
 			}

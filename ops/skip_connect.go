@@ -9,7 +9,10 @@ package ops
 // Source: Liu et al., DARTS, 2019, §3.1.
 type skipConnect struct{}
 
-func (skipConnect) Name() string { return "skip_connect" }
+func (skipConnect) Name() string { return SkipConnect }
+
+// SkipConnect names the operation that passes its input on.
+const SkipConnect = "skip_connect"
 
 func (skipConnect) Build(b Builder, x Value, c Config) Value {
 	if c.Stride == 1 {

@@ -7,15 +7,15 @@ import (
 	"strconv"
 )
 
-// memoryTolerance is how much of the memory a kernel may count differently on
-// one board (the share that it gives to graphics and keeps for itself).
+// memoryTolerance is the share of the memory by which kernels may differ in
+// their count on one board: what they give to graphics and keep for themselves.
 const memoryTolerance = 0.05
 
-// Check says whether the profile is for this device and this runtime. It
-// returns a *MismatchError if model, chip, cores or memory of the device, or
-// name, version, threads, cluster, dtype or layout of the runtime differ, and warnings
-// if only kernel, governor, emulation or build do. A zero field of what is
-// asked for is not compared.
+// Check compares the profile with a device and a runtime. It returns a
+// *MismatchError if model, chip, cores or memory of the device, or name,
+// version, threads, cluster, dtype or layout of the runtime differ, and
+// warnings if only kernel, governor, emulation or build do. A zero field of d
+// or r is not compared.
 func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
 	num := func(n int64) string {
 		if n == 0 {
@@ -61,8 +61,9 @@ func (p *Profile) Check(d Device, r Runtime) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// SameWay is a *MismatchError if q is measured on other cores or in another
-// mode. Unlike in Check, an empty cluster is one, too.
+// SameWay returns a *MismatchError if q was measured on another cluster or in
+// another mode than p. Unlike Check, it compares an empty cluster like any
+// other value: an unspecified one matches only an unspecified one.
 func (p *Profile) SameWay(q *Profile) error {
 	var refused []FieldDiff
 	for _, f := range []FieldDiff{

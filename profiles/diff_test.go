@@ -5,6 +5,7 @@ package profiles
 import (
 	"errors"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -19,8 +20,13 @@ func timed(key string, seconds float64, n int, sentinel float64) Entry {
 
 func TestDiff(t *testing.T) {
 	failed := Entry{Key: "f", Timing: Timing{Status: Failed, Reason: "crashed"}}
-	a := &Profile{Entries: []Entry{timed("x", 1, 3, 2), timed("y", 2, 3, 2), timed("z", 4, 3, 2), timed("a", 1, 3, 2), failed}}
-	b := &Profile{Entries: []Entry{timed("z", 4.4, 3, 2.2), timed("y", 2.2, 3, 2.2), timed("x", 1.32, 3, 2.2), timed("b", 1, 3, 2.2), timed("f", 1, 3, 2.2)}}
+	a := &Profile{Entries: []Entry{
+		timed("x", 1, 3, 2), timed("y", 2, 3, 2), timed("z", 4, 3, 2), timed("a", 1, 3, 2), failed,
+	}}
+	b := &Profile{Entries: []Entry{
+		timed("z", 4.4, 3, 2.2), timed("y", 2.2, 3, 2.2), timed("x", 1.32, 3, 2.2),
+		timed("b", 1, 3, 2.2), timed("f", 1, 3, 2.2),
+	}}
 	c, err := Diff(a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +56,8 @@ func TestAdd(t *testing.T) {
 	failed := Entry{Key: "y", Timing: Timing{Status: Failed, Reason: "crashed"}}
 	p := &Profile{Device: Device{Model: "m"}, Entries: []Entry{timed("x", 1, 3, 0), failed}, Warnings: []string{"hot"}}
 	constant := 1e-6
-	q := &Profile{Device: Device{Model: "m"}, ConstantS: &constant, Entries: []Entry{timed("x", 2, 2, 0), timed("y", 3, 1, 0), timed("z", 4, 1, 0)},
+	q := &Profile{Device: Device{Model: "m"}, ConstantS: &constant,
+		Entries:  []Entry{timed("x", 2, 2, 0), timed("y", 3, 1, 0), timed("z", 4, 1, 0)},
 		Networks: []Network{{Arch: "n", Timing: timed("", 9, 4, 0).Timing}}, Warnings: []string{"hot", "loaded"}}
 	if err := p.Add(q); err != nil {
 		t.Fatal(err)
@@ -67,17 +74,68 @@ func TestAdd(t *testing.T) {
 	if err := p.Add(&Profile{Device: Device{Model: "other"}}); !errors.As(err, &mismatch) {
 		t.Errorf("%v: want a mismatch", err)
 	}
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, Runtime: Runtime{Cluster: "little"}}); !errors.As(err, &mismatch) {
+	err := p.Add(&Profile{Device: Device{Model: "m"}, Runtime: Runtime{Cluster: "little"}})
+	if !errors.As(err, &mismatch) {
 		t.Errorf("%v: want a mismatch of the cores", err)
 	}
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}}); !errors.As(err, &mismatch) || mismatch.Fields[0] != (FieldDiff{"protocol.mode", "sustained", "burst"}) {
+	err = p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}})
+	if !errors.As(err, &mismatch) || mismatch.Fields[0] != (FieldDiff{"protocol.mode", "sustained", "burst"}) {
 		t.Errorf("%v: want a mismatch of the modes", err)
 	}
 	if err := p.Add(&Profile{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "burst"}}); err != nil {
 		t.Error(err)
 	}
-	other := 2e-6
-	if err := p.Add(&Profile{Device: Device{Model: "m"}, ConstantS: &other}); err == nil {
-		t.Error("two constants were merged")
+}
+
+// A profile that cannot be added changes nothing.
+func TestAddRefuses(t *testing.T) {
+	one, other := 1e-6, 2e-6
+	profile := func() *Profile {
+		return &Profile{Device: Device{Model: "m"}, ConstantS: &one, Entries: []Entry{timed("x", 1, 3, 0)}}
+	}
+	timing := timed("", 9, 4, 0).Timing
+	for _, q := range []*Profile{
+		{Device: Device{Model: "m"}, ConstantS: &other},
+		{Device: Device{Model: "other"}},
+		{Device: Device{Model: "m"}, Protocol: Protocol{Mode: "sustained"}},
+	} {
+		q.Entries, q.Warnings = []Entry{timed("x", 2, 9, 0)}, []string{"hot"}
+		q.Networks = []Network{{Arch: "n", Timing: timing}}
+		p := profile()
+		if err := p.Add(q); err == nil || !reflect.DeepEqual(p, profile()) {
+			t.Errorf("%v: the profile is now %+v", err, p)
+		}
+	}
+}
+
+// Where the bounds of two times overlap, their difference is not shown, and
+// the entry comes after those that differ.
+func TestDiffWithinBounds(t *testing.T) {
+	entry := func(key string, lo, median, hi float64) Entry {
+		return Entry{Key: key, Timing: Timing{Status: OK, N: 9, LoS: lo, MedianS: median, HiS: hi}}
+	}
+	a := &Profile{Entries: []Entry{
+		entry("wide", 0.5, 1, 1.5), entry("narrow", 0.99, 1, 1.01), entry("touches", 0.9, 1, 1.1),
+	}}
+	b := &Profile{Entries: []Entry{
+		entry("wide", 1, 1.4, 2), entry("narrow", 1.02, 1.03, 1.04), entry("touches", 1.1, 1.2, 1.3),
+	}}
+	c, err := Diff(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Indistinct != 2 {
+		t.Errorf("%d are within their bounds: want 2", c.Indistinct)
+	}
+	for i, want := range []struct {
+		key        string
+		indistinct bool
+	}{{"narrow", false}, {"wide", true}, {"touches", true}} {
+		if e := c.Entries[i]; e.Key != want.key || e.Indistinct() != want.indistinct {
+			t.Errorf("%d is %+v: want %+v", i, e, want)
+		}
+	}
+	if e := c.Entries[1]; e.ALoS != 0.5 || e.AHiS != 1.5 || e.BLoS != 1 || e.BHiS != 2 {
+		t.Errorf("the bounds are %+v", e)
 	}
 }

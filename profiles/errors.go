@@ -29,7 +29,7 @@ func (e *InvalidError) Unwrap() error { return e.Err }
 // MissingError says that a profile has no entry for some keys.
 type MissingError struct {
 	Keys   []string
-	Device string // whose profile it is
+	Device string // name of the device that the profile is of
 }
 
 func (e *MissingError) Error() string {
@@ -40,7 +40,7 @@ func (e *MissingError) Error() string {
 	return s
 }
 
-// FailedError says that an operation that is needed could not be measured.
+// FailedError says that the measurement of an operation failed.
 type FailedError struct{ Key, Reason string }
 
 func (e *FailedError) Error() string {
@@ -64,5 +64,5 @@ func (e *MismatchError) Error() string {
 	return "profiles: for another device or runtime: " + strings.Join(parts, "; ")
 }
 
-// String gives "device.model is "A", want "B"".
+// String returns, for example, device.model is "A", want "B".
 func (f FieldDiff) String() string { return fmt.Sprintf("%s is %q, want %q", f.Field, f.Have, f.Want) }

@@ -11,9 +11,9 @@ import (
 	"os"
 )
 
-// Journal keeps what a measurement has finished, beside the profile file that
-// it will end in, so that an interruption loses at most the round in progress.
-// Its file is the profile's with ".partial" appended; FORMAT.md specifies it.
+// Journal keeps what a measurement has finished in a file beside the future
+// profile, so that an interruption loses at most the round in progress. The
+// file is the profile's path with ".partial" appended; FORMAT.md specifies it.
 type Journal struct {
 	path    string
 	file    *os.File
@@ -21,11 +21,11 @@ type Journal struct {
 	resumed int
 }
 
-// OpenJournal opens the journal of the profile file path, or starts it. What
-// an interrupted run left there is merged into p; one that measured nothing
-// left nothing. It returns a *MismatchError if that run measured another
-// device or runtime than p names, on other cores or in another mode, and an
-// *InvalidError if the journal is broken before its last line.
+// OpenJournal opens the journal of the profile file path, or starts it, and
+// merges what an interrupted run left there into p. It returns a
+// *MismatchError if that run measured another device or runtime than p names,
+// on other cores or in another mode, and an *InvalidError if the journal is
+// broken before its last line. A journal without a measurement is started anew.
 func OpenJournal(path string, p *Profile) (*Journal, error) {
 	j := &Journal{path: path, profile: p}
 	size, err := j.resume()
@@ -49,6 +49,7 @@ func OpenJournal(path string, p *Profile) (*Journal, error) {
 	return j, nil
 }
 
+// name returns the path of the journal's file.
 func (j *Journal) name() string { return j.path + ".partial" }
 
 // resume merges the journal's lines into the profile and returns how many
@@ -86,7 +87,7 @@ func (j *Journal) resume() (size int64, err error) {
 	return int64(len(data)), nil
 }
 
-// read takes one line in.
+// read merges one line into the profile and notes the key of its entry.
 func (j *Journal) read(text []byte, line int, keys map[string]bool) error {
 	if line == 1 {
 		head, err := Decode(text)
@@ -129,7 +130,7 @@ func (j *Journal) read(text []byte, line int, keys map[string]bool) error {
 	return nil
 }
 
-// Resumed is how many entries the journal had when it was opened.
+// Resumed returns the number of entries that the journal had when it was opened.
 func (j *Journal) Resumed() int { return j.resumed }
 
 // Append merges finished entries and networks into the profile and writes them
@@ -149,6 +150,7 @@ func (j *Journal) Append(entries []Entry, networks []Network) error {
 	return j.write(lines...)
 }
 
+// write appends a line for each value and syncs the file.
 func (j *Journal) write(lines ...any) error {
 	var b []byte
 	for _, l := range lines {
@@ -179,5 +181,5 @@ func (j *Journal) Commit() error {
 	return nil
 }
 
-// Close leaves the journal for the next run.
+// Close closes the journal and leaves its file to the next run.
 func (j *Journal) Close() error { return j.file.Close() }

@@ -27,7 +27,8 @@ func interrupted(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for round := range 2 {
-		entries := []Entry{{Key: "a", Timing: ok(float64(round + 1))}, {Key: "b", Timing: Timing{Status: Failed, Reason: "no"}}}
+		entries := []Entry{{Key: "a", Timing: ok(float64(round + 1))},
+			{Key: "b", Timing: Timing{Status: Failed, Reason: "no"}}}
 		if err := j.Append(entries, []Network{{Arch: "net", Timing: ok(3)}}); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,8 @@ func TestJournalRefuses(t *testing.T) {
 		{`"median_s":2`, `"median_s":-2`, `line 5: median_s`},
 		{"edgenas-profile/1", "edgenas-profile/9", "line 1: format"},
 	} {
-		if err := os.WriteFile(path+".partial", []byte(strings.Replace(string(whole), tc.old, tc.new, 1)), 0o644); err != nil {
+		changed := strings.Replace(string(whole), tc.old, tc.new, 1)
+		if err := os.WriteFile(path+".partial", []byte(changed), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		var invalid *InvalidError
@@ -136,7 +138,8 @@ func TestJournalRefuses(t *testing.T) {
 
 // FuzzJournal: a journal of any bytes is resumed or refused.
 func FuzzJournal(f *testing.F) {
-	f.Add([]byte("{\"format\":\"edgenas-profile/1\",\"device\":{},\"entries\":[]}\n{\"entry\":{\"key\":\"a\",\"status\":\"failed\",\"reason\":\"x\"}}\n{\"en"))
+	f.Add([]byte(`{"format":"edgenas-profile/1","device":{},"entries":[]}` + "\n" +
+		`{"entry":{"key":"a","status":"failed","reason":"x"}}` + "\n" + `{"en`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "p.json")
 		if err := os.WriteFile(path+".partial", data, 0o644); err != nil {

@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxBytes is the size beyond which a profile is refused.
+// MaxBytes is the greatest size of a profile that is read.
 const MaxBytes = 64 << 20
 
-// Load reads a profile file. What is wrong with it is an *InvalidError; a file
-// that cannot be opened is the system's error.
+// Load reads a profile file. It returns an *InvalidError for a file that is not
+// a profile, and the system's error for one that cannot be read.
 func Load(path string) (*Profile, error) {
 	data, err := readBounded(path)
 	if err != nil {
@@ -47,8 +47,8 @@ func readBounded(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Decode reads the text of a profile file. It returns an *InvalidError if it
-// is not one.
+// Decode reads the text of a profile file. It returns an *InvalidError for a
+// text that is not a profile.
 func Decode(data []byte) (*Profile, error) {
 	members, err := splitObject(data)
 	if err != nil {
@@ -58,14 +58,21 @@ func Decode(data []byte) (*Profile, error) {
 		return nil, &InvalidError{Err: errors.New("not UTF-8")}
 	}
 	if format := string(members["format"]); format != `"`+Format+`"` {
-		return nil, &InvalidError{In: "format", Err: fmt.Errorf("have %.40q: want %q", format, Format)}
+		if format == "" {
+			format = "missing"
+		}
+		return nil, &InvalidError{In: "format", Err: fmt.Errorf(
+			"is %.40s: this program reads %q: use a newer edgenas, or measure again", format, Format)}
 	}
 	delete(members, "format")
 	p := &Profile{}
 	for _, f := range []struct {
 		name string
 		into any
-	}{{"device", &p.Device}, {"runtime", &p.Runtime}, {"protocol", &p.Protocol}, {"constant_s", &p.ConstantS}, {"warnings", &p.Warnings}} {
+	}{
+		{"device", &p.Device}, {"runtime", &p.Runtime}, {"protocol", &p.Protocol},
+		{"constant_s", &p.ConstantS}, {"warnings", &p.Warnings},
+	} {
 		if raw, ok := members[f.name]; ok {
 			if err := json.Unmarshal(raw, f.into); err != nil {
 				return nil, &InvalidError{In: f.name, Err: err}
@@ -88,8 +95,8 @@ func Decode(data []byte) (*Profile, error) {
 	return p, nil
 }
 
-// decodeList takes the array called list out of members. Errors name the
-// element by its own name, or by its place if it has none.
+// decodeList reads the array called list and removes it from members. Errors
+// name the element by its own name, or by its place if it has none.
 func decodeList[T any](members map[string]json.RawMessage, list, element string) ([]T, error) {
 	raw, ok := members[list]
 	if !ok {
@@ -104,7 +111,7 @@ func decodeList[T any](members map[string]json.RawMessage, list, element string)
 	for i, part := range parts {
 		if err := json.Unmarshal(part, &out[i]); err != nil {
 			var named struct{ Key, Arch string }
-			json.Unmarshal(part, &named) // of help only
+			json.Unmarshal(part, &named) // for the message only
 			if name := cmp.Or(named.Key, named.Arch); name != "" {
 				return nil, &InvalidError{In: fmt.Sprintf("%s %.*q", element, maxKeyBytes, name), Err: err}
 			}

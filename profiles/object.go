@@ -13,8 +13,13 @@ import (
 	"slices"
 )
 
+// This file adds to encoding/json what encoding/json/v2 has by itself: it
+// distinguishes upper from lower case, refuses duplicate names, and keeps
+// unknown members (the "unknown" option of a field). encoding/json/v2 can
+// replace it once it is no longer an experiment.
+
 // splitObject splits a JSON object into its members. Unlike encoding/json it
-// tells names by case and refuses one that stands twice.
+// distinguishes names by case and refuses duplicate ones.
 func splitObject(data []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	open, err := dec.Token()
@@ -48,7 +53,7 @@ func splitObject(data []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// torn words the error of a text that ends too early.
+// torn replaces the error of a text that ends too early by one that says so.
 func torn(err error, size int) error {
 	switch {
 	case size == 0:
@@ -69,7 +74,7 @@ func objectFields(t reflect.Type) []reflect.StructField {
 }
 
 // decodeObject reads an object into the struct that into points to and
-// returns the members that are none of its fields.
+// returns the members that match none of its fields.
 func decodeObject(data []byte, into any) (extra map[string]json.RawMessage, err error) {
 	extra, err = splitObject(data)
 	if err != nil {
@@ -130,12 +135,12 @@ func encodeObject(v any, extra map[string]json.RawMessage) ([]byte, error) {
 	return slices.Concat([]byte{'{'}, b.Bytes(), []byte{'}'}), nil
 }
 
-// isEmpty says whether v is an array or object without elements.
+// isEmpty reports whether v is an array or object without elements.
 func isEmpty(v reflect.Value) bool {
 	return (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
 }
 
-// encode is json.Marshal without escaping for HTML.
+// encode does what json.Marshal does, without escaping for HTML.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package profiles is the profile file: the times of operations measured on
-// one device with one runtime, with everything that says what they are worth.
-// FORMAT.md specifies it.
+// Package profiles reads, writes and compares profile files: the times of
+// operations measured on one device with one runtime, with everything that
+// says what they are worth. FORMAT.md specifies the file.
 //
-// [Load] and [Profile.Save] read and write it, [Profile.Check] says whether it
-// is for a device and a runtime, [Journal] keeps what an interrupted
-// measurement has done. Keys are text here; package ops gives them meaning.
+// [Load] and [Profile.Save] read and write a profile. [Profile.Check] compares
+// it with a device and a runtime, [Diff] with another profile, and
+// [Profile.Add] merges two. [Journal] keeps what a measurement has done when it
+// is interrupted. Keys are text here; package ops gives them meaning.
 package profiles
 
 import (
@@ -25,7 +26,7 @@ type Profile struct {
 	Device    Device    `json:"device"`
 	Runtime   Runtime   `json:"runtime"`
 	Protocol  Protocol  `json:"protocol"`
-	ConstantS *float64  `json:"constant_s"` // of a whole network beyond the sum of its operations; nil: fit it to Networks
+	ConstantS *float64  `json:"constant_s"` // a network's time beyond its operations' sum; nil: fit it to Networks
 	Entries   []Entry   `json:"entries"`    // in any order; keys are unique
 	Networks  []Network `json:"networks"`   // in any order; names are unique
 	Warnings  []string  `json:"warnings"`   // doubts about the whole file
@@ -33,7 +34,7 @@ type Profile struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Device is where the times were measured. A zero field is unknown.
+// Device describes the machine on which the times were measured. A zero field is unknown.
 type Device struct {
 	Model       string `json:"model"`
 	SoC         string `json:"soc"` // or the processor's name where no chip is named
@@ -54,8 +55,8 @@ type Device struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// State is what a device's clock and temperature were at a moment. A nil or
-// zero field is unknown.
+// State holds a device's clock and temperature at a moment. A nil or zero
+// field is unknown.
 type State struct {
 	FrequencyHz        int64    `json:"frequency_hz,omitempty"`
 	MaxFrequencyHz     int64    `json:"max_frequency_hz,omitempty"`
@@ -63,7 +64,7 @@ type State struct {
 	Throttled          []string `json:"throttled,omitempty"` // what slowed it down
 }
 
-// Runtime is what ran the operations.
+// Runtime describes the program that ran the operations.
 type Runtime struct {
 	Name     string `json:"name"` // native, onnxruntime
 	Version  string `json:"version"`
@@ -77,13 +78,13 @@ type Runtime struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Burst is the mode of a profile that names none.
+// Burst names the mode of a profile that names none.
 const Burst = "burst"
 
-// InMode is the mode that the profile was measured in, named or not.
+// InMode returns the mode in which the profile was measured, named or not.
 func (p Protocol) InMode() string { return cmp.Or(p.Mode, Burst) }
 
-// Protocol is how the last session measured.
+// Protocol says how the last session measured.
 type Protocol struct {
 	Date            string  `json:"date"` // its start, RFC 3339, UTC
 	Seed            uint64  `json:"seed"`
@@ -97,10 +98,10 @@ type Protocol struct {
 	Mode            string  `json:"mode"`         // burst, sustained, paced=33ms (latency.Mode); empty: burst
 	ClockStepS      float64 `json:"clock_step_s"` // shortest step of the clock; 0: not recorded
 
-	MaxTemperatureCelsius float64 `json:"max_temperature_celsius"` // that each round waited for; 0: none
+	MaxTemperatureCelsius float64 `json:"max_temperature_celsius"` // no round began above it; 0: no limit
 	Cpuset                string  `json:"cpuset"`                  // the scheduler's group of the process; empty: unknown
-	UclampMin             int     `json:"uclamp_min"`              // how busy the scheduler took it at least, of 1024; 0: none, or unknown
-	UclampMax             int     `json:"uclamp_max"`              // at most; 0: unknown
+	UclampMin             int     `json:"uclamp_min"`              // scheduler's least load, of 1024; 0: none or unknown
+	UclampMax             int     `json:"uclamp_max"`              // its greatest load; 0: unknown
 
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -111,8 +112,8 @@ const (
 	Failed = "failed"
 )
 
-// Timing is what was measured of one thing, in seconds. A failed one has a
-// reason and no number.
+// Timing holds what was measured of one operation or network, in seconds. A
+// failed measurement has a reason and no number.
 type Timing struct {
 	Status  string  `json:"status"` // OK or Failed
 	Reason  string  `json:"reason"`
@@ -130,21 +131,28 @@ type Timing struct {
 	SentinelS     []float64   `json:"sentinel_s"` // the sentinel's time in each round
 	Warnings      []string    `json:"warnings"`   // doubts that leave it usable
 
+	// ThrottledRounds counts the rounds behind the numbers in which the device
+	// was slowed down, by heat, power or others. Throttled rounds are left out
+	// where enough others could be measured.
+	ThrottledRounds int `json:"throttled_rounds"`
+
 	FrequencyHz        []float64 `json:"frequency_hz"`        // of the core in each round; nil: no data
 	TemperatureCelsius []float64 `json:"temperature_celsius"` // of the processor in each round; nil: no data
 }
 
-// Throttled is how the warning begins that a device was slowed down, by heat,
-// power or others, while something was measured.
+// Throttled begins the warning that a device was slowed down, by heat, power
+// or others, while something was measured. Files from before ThrottledRounds
+// have nothing but that warning.
 const Throttled = "throttled"
 
-// Throttled says whether the device was slowed down in so many rounds that
+// Throttled reports whether the device was slowed down in so many rounds that
 // they could not be left out.
 func (t Timing) Throttled() bool {
-	return slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, Throttled) })
+	warns := func(w string) bool { return strings.HasPrefix(w, Throttled) }
+	return t.ThrottledRounds > 0 || slices.ContainsFunc(t.Warnings, warns)
 }
 
-// Entry is the time of one fused operation.
+// Entry holds the time of one fused operation.
 type Entry struct {
 	Key string `json:"key"`
 	Timing
@@ -155,7 +163,8 @@ type Entry struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Network is the time of a whole network, to check the sum of its operations.
+// Network holds the time of a whole network, against which the sum of its
+// operations is checked.
 type Network struct {
 	Arch   string         `json:"arch"`   // its name or canonical form
 	Counts map[string]int `json:"counts"` // how often each key stands in it
@@ -164,9 +173,9 @@ type Network struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Emulated says whether the times are not valid, because instructions were
-// translated while they were measured. Unknown is not emulated; the profile's
-// warnings say so.
+// Emulated reports whether the times are not valid because instructions were
+// translated while they were measured. It is false where that is unknown; the
+// profile's warnings say so then.
 func (p *Profile) Emulated() bool { return p.Device.Emulation == "qemu" }
 
 // Lookup finds the entry of a key. It returns a *MissingError if there is
@@ -182,8 +191,8 @@ func (p *Profile) Lookup(key string) (Entry, error) {
 	return p.Entries[i], nil
 }
 
-// Missing lists those of keys that have no entry, in their order. Failed ones
-// have an entry.
+// Missing lists the keys that have no entry, in their order. A key whose
+// measurement failed has one.
 func (p *Profile) Missing(keys []string) []string {
 	have := map[string]bool{}
 	for _, e := range p.Entries {
@@ -198,13 +207,15 @@ func (p *Profile) Missing(keys []string) []string {
 	return missing
 }
 
-// Merge takes entries and networks in; each replaces the one of the same key
-// or name.
+// Merge adds entries and networks; each replaces the one of the same key or
+// name.
 func (p *Profile) Merge(entries []Entry, networks []Network) {
 	p.Entries = merge(p.Entries, entries, func(e Entry) string { return e.Key })
 	p.Networks = merge(p.Networks, networks, func(n Network) string { return n.Arch })
 }
 
+// merge returns old with the elements of update, each in place of the element
+// of the same name.
 func merge[T any](old, update []T, name func(T) string) []T {
 	at := map[string]int{}
 	for i, x := range old {
@@ -222,7 +233,7 @@ func merge[T any](old, update []T, name func(T) string) []T {
 	return old
 }
 
-// Name is what people call the device: its model, or else its chip.
+// Name returns what people call the device: its model, or else its chip.
 func (d Device) Name() string {
 	switch {
 	case d.Model != "":

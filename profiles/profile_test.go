@@ -116,7 +116,9 @@ func TestInvalid(t *testing.T) {
 		want           []string // parts of the message
 	}{
 		{"no format", `"format": "edgenas-profile/1",`, ``, []string{"format", "edgenas-profile/1"}},
-		{"later format", `edgenas-profile/1`, `edgenas-profile/2`, []string{"format", "edgenas-profile/2"}},
+		{"later format", `edgenas-profile/1`, `edgenas-profile/2`,
+			[]string{`format: is "edgenas-profile/2"`, `reads "edgenas-profile/1"`, "newer edgenas"}},
+		{"a format that is no text", `"edgenas-profile/1"`, `1`, []string{`format: is 1`}},
 		{"zero median", `"median_s": 0.00105`, `"median_s": 0`, []string{`entry "conv/b"`, "median_s is 0"}},
 		{"negative", `"min_s": 0.001`, `"min_s": -0.001`, []string{`entry "conv/b"`, "min_s is -0.001"}},
 		{"NaN", `"median_s": 0.00105`, `"median_s": NaN`, []string{"invalid character"}},
@@ -124,11 +126,14 @@ func TestInvalid(t *testing.T) {
 		{"text for a number", `"hi_s": 0.0011`, `"hi_s": "fast"`, []string{`entry "conv/b"`, "hi_s"}},
 		{"no bounds", `"lo_s": 0.9e-5, `, ``, []string{`entry "add/a"`, "lo_s"}},
 		{"median outside its bounds", `"lo_s": 0.001,`, `"lo_s": 0.00106,`, []string{`entry "conv/b"`, "outside"}},
-		{"number of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "median_s": 0`, []string{`entry "linear/c"`, "median_s", "failed"}},
-		{"samples of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "samples_s": [[1]]`, []string{`entry "linear/c"`, "failed"}},
+		{"number of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "median_s": 0`,
+			[]string{`entry "linear/c"`, "median_s", "failed"}},
+		{"samples of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "samples_s": [[1]]`,
+			[]string{`entry "linear/c"`, "failed"}},
 		{"failure without reason", `"reason": "unsupported <op>"`, `"reason": ""`, []string{`entry "linear/c"`, "reason"}},
 		{"reason of a success", `"n": 4,`, `"n": 4, "reason": "x",`, []string{`entry "conv/b"`, "reason"}},
-		{"unknown status", `"status": "failed", "reason": "unsupported <op>"`, `"status": "maybe"`, []string{`entry "linear/c"`, `"maybe"`}},
+		{"unknown status", `"status": "failed", "reason": "unsupported <op>"`, `"status": "maybe"`,
+			[]string{`entry "linear/c"`, `"maybe"`}},
 		{"no status", `"status": "ok", "n": 4,`, `"n": 4,`, []string{`entry "conv/b"`, "status"}},
 		{"key twice", `"key": "add/a"`, `"key": "conv/b"`, []string{`entry "conv/b"`, "twice"}},
 		{"empty key", `"key": "add/a"`, `"key": ""`, []string{`entry ""`, "no name"}},
@@ -138,15 +143,29 @@ func TestInvalid(t *testing.T) {
 		{"network twice", `"arch": "net b"`, `"arch": "net a"`, []string{`network "net a"`, "twice"}},
 		{"negative count", `{"conv/b": 2}`, `{"conv/b": -2}`, []string{`network "net b"`, "conv/b"}},
 		{"samples that n does not count", `"n": 4,`, `"n": 5,`, []string{`entry "conv/b"`, "4 samples"}},
+		{"throttled rounds of a failure", `"reason": "unsupported <op>"`, `"reason": "x", "throttled_rounds": 1`,
+			[]string{`entry "linear/c"`, "throttled_rounds", "failed"}},
+		{"no throttled round", `"n": 4,`, `"n": 4, "throttled_rounds": 0,`,
+			[]string{`entry "conv/b"`, "throttled_rounds is 0"}},
+		{"negative throttled rounds", `"n": 4,`, `"n": 4, "throttled_rounds": -1,`,
+			[]string{`entry "conv/b"`, "throttled_rounds is -1"}},
+		{"more throttled rounds than rounds", `"n": 4,`, `"n": 4, "throttled_rounds": 3,`,
+			[]string{`entry "conv/b"`, "throttled_rounds is 3", "2 rounds"}},
 		{"zero sample", `[0.001, 0.0011]`, `[0, 0.0011]`, []string{`entry "conv/b"`, "sample"}},
-		{"clock of no round", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9]`, []string{`entry "conv/b"`, "1 frequencies for 2 rounds"}},
-		{"stopped clock", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9, 0]`, []string{`entry "conv/b"`, "has 0 among its frequencies"}},
-		{"hot as the sun", `"sentinel_s": [0.001, 0.00101]`, `"temperature_celsius": [50, 5500]`, []string{`entry "conv/b"`, "has 5500 among its temperatures"}},
+		{"clock of no round", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9]`,
+			[]string{`entry "conv/b"`, "1 frequencies for 2 rounds"}},
+		{"stopped clock", `"sentinel_s": [0.001, 0.00101]`, `"frequency_hz": [1e9, 0]`,
+			[]string{`entry "conv/b"`, "has 0 among its frequencies"}},
+		{"hot as the sun", `"sentinel_s": [0.001, 0.00101]`, `"temperature_celsius": [50, 5500]`,
+			[]string{`entry "conv/b"`, "has 5500 among its temperatures"}},
 		{"zero tail", `"n": 4,`, `"n": 4, "p95_s": 0,`, []string{`entry "conv/b"`, "p95_s is 0"}},
-		{"sentinel of no round", `"sentinel_s": [0.001, 0.00101]`, `"sentinel_s": [0.001]`, []string{`entry "conv/b"`, "1 sentinel"}},
-		{"infinite constant", `"warnings": ["governor`, `"constant_s": 1e400, "warnings": ["governor`, []string{"constant_s"}},
+		{"sentinel of no round", `"sentinel_s": [0.001, 0.00101]`, `"sentinel_s": [0.001]`,
+			[]string{`entry "conv/b"`, "1 sentinel"}},
+		{"infinite constant", `"warnings": ["governor`, `"constant_s": 1e400, "warnings": ["governor`,
+			[]string{"constant_s"}},
 		{"entries that are no list", `"entries": [`, `"entries": 5, "x": [`, []string{"entries"}},
-		{"an entry that is none", `{"key": "linear/c", "status": "failed", "reason": "unsupported <op>"}`, `7`, []string{"entry 2", "object"}},
+		{"an entry that is none", `{"key": "linear/c", "status": "failed", "reason": "unsupported <op>"}`, `7`,
+			[]string{"entry 2", "object"}},
 		{"a device that is none", `"device": {`, `"device": 3, "x": {`, []string{"device", "object"}},
 		{"fraction of a core", `"cores": 4`, `"cores": 4.5`, []string{"device", "cores"}},
 	} {
@@ -185,7 +204,8 @@ func TestTruncated(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
-		if want := map[bool]string{true: "empty", false: "truncated"}[size == 0]; err == nil || !strings.Contains(err.Error(), want) {
+		want := map[bool]string{true: "empty", false: "truncated"}[size == 0]
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Fatalf("after %d bytes: %v, want %q", size, err, want)
 		}
 	}
@@ -231,14 +251,16 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%v, %v", e, err)
 	}
 	var missing *MissingError
-	if _, err := p.Lookup("conv/x"); !errors.As(err, &missing) || missing.Keys[0] != "conv/x" || missing.Device != p.Device.Model {
+	if _, err := p.Lookup("conv/x"); !errors.As(err, &missing) || missing.Keys[0] != "conv/x" ||
+		missing.Device != p.Device.Model {
 		t.Errorf("%v", err)
 	}
 	var failed *FailedError
 	if _, err := p.Lookup("linear/c"); !errors.As(err, &failed) || failed.Reason != "unsupported <op>" {
 		t.Errorf("%v", err)
 	}
-	if m := p.Missing([]string{"conv/y", "conv/b", "linear/c", "conv/x"}); !reflect.DeepEqual(m, []string{"conv/y", "conv/x"}) {
+	m := p.Missing([]string{"conv/y", "conv/b", "linear/c", "conv/x"})
+	if !reflect.DeepEqual(m, []string{"conv/y", "conv/x"}) {
 		t.Errorf("missing %v", m)
 	}
 }
@@ -266,14 +288,16 @@ func TestCheck(t *testing.T) {
 	}{
 		{"the same", func(*Device, *Runtime) {}, nil, 0},
 		{"nothing asked for", func(d *Device, r *Runtime) { *d, *r = Device{}, Runtime{} }, nil, 0},
-		{"another kernel, governor and build", func(d *Device, r *Runtime) { d.Kernel, d.Governor, r.Build = "7", "performance", "x" }, nil, 3},
+		{"another kernel, governor and build",
+			func(d *Device, r *Runtime) { d.Kernel, d.Governor, r.Build = "7", "performance", "x" }, nil, 3},
 		{"a little less memory", func(d *Device, r *Runtime) { d.MemoryBytes -= d.MemoryBytes / 30 }, nil, 0},
 		{"half the memory", func(d *Device, r *Runtime) { d.MemoryBytes /= 2 }, []string{"device.memory_bytes"}, 0},
 		{"another board", func(d *Device, r *Runtime) { d.Model, d.SoC, d.Cores = "Pi 5", "brcm,bcm2712", 8 },
 			[]string{"device.model", "device.soc", "device.cores"}, 0},
 		{"another runtime", func(d *Device, r *Runtime) { r.Name, r.Version, r.Layout = "onnxruntime", "1.20", "nchw" },
 			[]string{"runtime.name", "runtime.version", "runtime.layout"}, 0},
-		{"threads and dtype", func(d *Device, r *Runtime) { r.Threads, r.DType = 4, "int8" }, []string{"runtime.threads", "runtime.dtype"}, 0},
+		{"threads and dtype", func(d *Device, r *Runtime) { r.Threads, r.DType = 4, "int8" },
+			[]string{"runtime.threads", "runtime.dtype"}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := loadPi(t)
@@ -313,7 +337,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Add([]byte(`{"format":"edgenas-profile/1","entries":[{"key":"a","status":"ok","n":1,"median_s":1,"lo_s":1,"hi_s":1,"x":{"y":"\ud800"}}]}`))
+	f.Add([]byte(`{"format":"edgenas-profile/1","entries":[` +
+		`{"key":"a","status":"ok","n":1,"median_s":1,"lo_s":1,"hi_s":1,"x":{"y":"\ud800"}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Decode(data)
 		if err != nil {
@@ -331,4 +356,50 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("written differently the second time (%v):\n%s\n%s", err, text, again)
 		}
 	})
+}
+
+// The field counts, and so does the warning of files from before it.
+func TestThrottled(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		timing string
+		want   bool
+	}{
+		{"field", `"throttled_rounds": 2`, true},
+		{"field and warning", `"throttled_rounds": 2, "warnings": ["throttled: in 2 of 3 rounds"]`, true},
+		{"a warning in other words", `"throttled_rounds": 2, "warnings": ["too hot"]`, true},
+		{"a file from before the field", `"warnings": ["unsteady", "throttled: in 2 of 3 rounds"]`, true},
+		{"another warning", `"warnings": ["unsteady", "not throttled"]`, false},
+		{"nothing", `"warnings": []`, false},
+	} {
+		text := `{"key": "x", "status": "ok", "n": 3, "median_s": 1, "lo_s": 1, "hi_s": 1, ` + tc.timing + `}`
+		var e Entry
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Throttled() != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, e.Throttled(), tc.want)
+		}
+	}
+}
+
+// The example of FORMAT.md is a profile.
+func TestFormatExample(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := bytes.Cut(text, []byte("```json\n"))
+	example, _, closed := bytes.Cut(example, []byte("```"))
+	if !found || !closed {
+		t.Fatal("FORMAT.md has no example")
+	}
+	p, err := Decode(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Entries) != 3 || len(p.Networks) != 1 || p.Extra != nil || p.Entries[0].Extra != nil {
+		t.Errorf("the example has %d entries, %d networks and fields that FORMAT.md does not name",
+			len(p.Entries), len(p.Networks))
+	}
 }

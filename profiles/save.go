@@ -14,8 +14,8 @@ import (
 	"github.com/edgenas/edgenas/internal/atomicfile"
 )
 
-// Encode is the text of the profile's file: the same bytes for the same
-// content. It returns an *InvalidError if a value is against FORMAT.md.
+// Encode returns the text of the profile's file: the same bytes for the same
+// content. It returns an *InvalidError if a value violates FORMAT.md.
 func (p *Profile) Encode() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -83,10 +83,10 @@ func writeList[T any](b *bytes.Buffer, name string, list []T) error {
 	return nil
 }
 
-// MarshalJSON is the profile as its file has it.
+// MarshalJSON returns the profile as its file has it.
 func (p *Profile) MarshalJSON() ([]byte, error) { return p.Encode() }
 
-// UnmarshalJSON is Decode.
+// UnmarshalJSON reads what [Decode] reads.
 func (p *Profile) UnmarshalJSON(data []byte) error {
 	q, err := Decode(data)
 	if err == nil {
@@ -97,7 +97,7 @@ func (p *Profile) UnmarshalJSON(data []byte) error {
 
 var _ json.Marshaler = (*Profile)(nil)
 
-// Digest is "sha256:" and the SHA-256 of the file that Save writes.
+// Digest returns "sha256:" and the SHA-256 of the file that Save writes.
 func (p *Profile) Digest() (string, error) {
 	data, err := p.Encode()
 	if err != nil {
@@ -106,7 +106,7 @@ func (p *Profile) Digest() (string, error) {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(data)), nil
 }
 
-// Save writes the profile file; a crash leaves the old one or the new one.
+// Save writes the profile file. A crash leaves either the old file or the new one.
 func (p *Profile) Save(path string) error {
 	data, err := p.Encode()
 	if err != nil {

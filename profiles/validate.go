@@ -17,12 +17,13 @@ const (
 	maxArchBytes = 1 << 16
 )
 
-// numbers are the members of entries and networks that a failed one does not
-// have and that are never zero.
-var numbers = []string{"n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "copies", "energy_j", "peak_bytes"}
+// numbers lists the members of entries and networks that are never zero, and
+// absent where the measurement failed.
+var numbers = []string{"n", "median_s", "lo_s", "hi_s", "min_s", "p90_s", "p95_s", "p99_s", "throttled_rounds",
+	"copies", "energy_j", "peak_bytes"}
 
-// checkPresent refuses the numbers of an entry's text that the struct cannot
-// tell from absent ones: any number of a failed entry, and zeros.
+// checkPresent refuses numbers that the struct cannot distinguish from absent
+// ones: any number of a failed entry, and zeros.
 func checkPresent(data []byte, status string) error {
 	members, err := splitObject(data)
 	if err != nil {
@@ -44,15 +45,16 @@ func checkPresent(data []byte, status string) error {
 	return nil
 }
 
-// Validate checks the values of a profile (FORMAT.md) and returns an
-// *InvalidError for the first that is wrong.
+// Validate checks the values of a profile against FORMAT.md and returns an
+// *InvalidError for the first wrong one.
 func (p *Profile) Validate() error {
 	if c := p.ConstantS; c != nil && !isFinite(*c) {
 		return &InvalidError{In: "constant_s", Err: fmt.Errorf("is %v: want a finite number", *c)}
 	}
 	seen := map[string]bool{}
 	for _, e := range p.Entries {
-		if err := errors.Join(checkName(e.Key, maxKeyBytes, seen), e.Timing.check(float64(e.Copies), e.EnergyJ, float64(e.PeakBytes))); err != nil {
+		timing := e.Timing.check(float64(e.Copies), e.EnergyJ, float64(e.PeakBytes))
+		if err := errors.Join(checkName(e.Key, maxKeyBytes, seen), timing); err != nil {
 			return &InvalidError{In: fmt.Sprintf("entry %.*q", maxKeyBytes, e.Key), Err: err}
 		}
 	}
@@ -87,9 +89,9 @@ func checkName(name string, limit int, seen map[string]bool) error {
 	return nil
 }
 
-// check checks a timing and further numbers of the same entry.
+// check checks the timing and further optional numbers of the same entry.
 func (t Timing) check(more ...float64) error {
-	optional := append([]float64{t.MinS, t.P90S, t.P95S, t.P99S}, more...)
+	optional := append([]float64{t.MinS, t.P90S, t.P95S, t.P99S, float64(t.ThrottledRounds)}, more...)
 	switch t.Status {
 	case OK:
 		if t.Reason != "" {
@@ -99,7 +101,8 @@ func (t Timing) check(more ...float64) error {
 		if t.Reason == "" {
 			return errors.New("failed without a reason")
 		}
-		for _, x := range append(optional, t.MedianS, t.LoS, t.HiS, float64(t.N), float64(len(t.SamplesS)), float64(len(t.SentinelS)), float64(len(t.FrequencyHz)), float64(len(t.TemperatureCelsius))) {
+		lists := len(t.SamplesS) + len(t.SentinelS) + len(t.FrequencyHz) + len(t.TemperatureCelsius)
+		for _, x := range append(optional, t.MedianS, t.LoS, t.HiS, float64(t.N), float64(lists)) {
 			if x != 0 {
 				return fmt.Errorf("failed, yet has the number %v", x)
 			}
@@ -127,6 +130,7 @@ func (t Timing) check(more ...float64) error {
 	return t.checkSamples()
 }
 
+// checkSamples checks what a timing says of each round.
 func (t Timing) checkSamples() error {
 	n := 0
 	for _, round := range t.SamplesS {
@@ -139,6 +143,9 @@ func (t Timing) checkSamples() error {
 	}
 	if t.SamplesS != nil && n != t.N {
 		return fmt.Errorf("n is %d, yet there are %d samples", t.N, n)
+	}
+	if t.SamplesS != nil && t.ThrottledRounds > len(t.SamplesS) {
+		return fmt.Errorf("throttled_rounds is %d, yet there are %d rounds", t.ThrottledRounds, len(t.SamplesS))
 	}
 	for _, f := range []struct {
 		what     string

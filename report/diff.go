@@ -73,7 +73,10 @@ type diffGroup struct {
 	LegendX float64
 }
 
-type diffDot struct{ Path, Title string }
+type diffDot struct {
+	Path, Title string
+	Faint       bool // the bounds of the two times overlap
+}
 
 var diffFrame = frame{W: 760, H: 520, Left: 70, Right: 640, Top: 84, Bottom: 420}
 
@@ -147,7 +150,11 @@ func drawDiff(c profiles.Comparison, a, b string) diff {
 			}
 		}
 		at := groups[i].mark(x.at(e.AS/u.Scale), y.at(e.Ratio))
-		groups[i].Dots = append(groups[i].Dots, diffDot{at, fmt.Sprintf("%s: A %s, B %s, ratio %s", e.Key, latency(e.AS), latency(e.BS), significant(e.Ratio))})
+		title := fmt.Sprintf("%s: A %s, B %s, ratio %s", e.Key, latency(e.AS), latency(e.BS), significant(e.Ratio))
+		if e.Indistinct() {
+			title += ", bounds overlap"
+		}
+		groups[i].Dots = append(groups[i].Dots, diffDot{at, title, e.Indistinct()})
 	}
 	at := f.Left
 	for _, g := range groups {
@@ -168,6 +175,9 @@ const wideRatios = 5
 
 func diffFacts(c profiles.Comparison) string {
 	facts := []string{fmt.Sprintf("differences: median %s, 95th percentile %s", share(c.Median), share(c.P95))}
+	if c.Indistinct > 0 {
+		facts = append(facts, fmt.Sprintf("faint: bounds overlap (%d)", c.Indistinct))
+	}
 	if c.Drift != nil {
 		facts = append(facts, fmt.Sprintf("without the sentinel's drift: %s, %s", share(*c.CorrectedMedian), share(*c.CorrectedP95)))
 	}

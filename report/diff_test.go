@@ -38,6 +38,22 @@ func comparison(t *testing.T, ratios ...float64) profiles.Comparison {
 	return c
 }
 
+// Operations whose bounds overlap are faint, and the picture says how many.
+func TestDiffFaint(t *testing.T) {
+	c := comparison(t, 1, 2)
+	var b bytes.Buffer
+	if err := Diff(&b, c, "A", "B"); err != nil {
+		t.Fatal(err)
+	}
+	text := wellFormed(t, b.Bytes())
+	if !strings.Contains(text, "faint: bounds overlap (4)") || !strings.Contains(text, ", bounds overlap") {
+		t.Errorf("does not say what is faint:\n%s", text)
+	}
+	if n := strings.Count(b.String(), `fill-opacity="0.3"`); n != 4 {
+		t.Errorf("%d dots are faint: want 4", n)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -44,7 +44,7 @@ func NewMatrix(space arch.Space, costs Costs) (*Matrix, error) {
 			switch {
 			case op == ops.None:
 				m.noneCol[i] = col
-			case op != skip && working[i] < 0:
+			case op != ops.SkipConnect && working[i] < 0:
 				working[i] = col
 			}
 		}
@@ -61,7 +61,7 @@ func NewMatrix(space arch.Space, costs Costs) (*Matrix, error) {
 		if cells[i].Keep != 2 || m.noneCol[i] < 0 {
 			return nil, fmt.Errorf("search: α %s: nodes keep %d edges, operations are %q: want 2 and none among them", a.Name, cells[i].Keep, a.Ops)
 		}
-		for _, rows := range incoming(cells[i]) {
+		for _, rows := range cells[i].Incoming() {
 			for _, row := range rows[2:] {
 				r.choice[i][row] = m.noneCol[i]
 			}
@@ -110,7 +110,7 @@ func (r reader) with(i int, columns map[int]int) (float64, error) {
 // of the reference. An edge that is always there may add less than nothing,
 // since the constant makes up for it.
 func (m *Matrix) readEdges(i, working int, a arch.Alpha, r reader) error {
-	zero, least := slices.Index(a.Ops, skip), 0.0
+	zero, least := slices.Index(a.Ops, ops.SkipConnect), 0.0
 	if m.noneCol[i] < 0 {
 		least = math.Inf(-1)
 	}
@@ -146,7 +146,7 @@ func (m *Matrix) readEdges(i, working int, a arch.Alpha, r reader) error {
 // What tells a and b apart, the reference operation on both, shows beside a
 // third edge.
 func (m *Matrix) readPairs(i, working int, cell arch.Cell, r reader) error {
-	for _, rows := range incoming(cell) {
+	for _, rows := range cell.Incoming() {
 		pair := func(e, col, beside int) (float64, error) {
 			columns := map[int]int{}
 			for _, row := range rows {
@@ -187,22 +187,4 @@ func (m *Matrix) readPairs(i, working int, cell arch.Cell, r reader) error {
 		}
 	}
 	return nil
-}
-
-// skip is the operation that passes its input on.
-const skip = "skip_connect"
-
-// incoming lists the rows of each inner node's edges, node by node.
-func incoming(cell arch.Cell) [][]int {
-	var nodes [][]int
-	at := map[int]int{} // node → index
-	for row, e := range cell.Edges {
-		n, known := at[e.To]
-		if !known {
-			n, at[e.To] = len(nodes), len(nodes)
-			nodes = append(nodes, nil)
-		}
-		nodes[n] = append(nodes[n], row)
-	}
-	return nodes
 }

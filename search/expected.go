@@ -31,7 +31,7 @@ func NewExpected(space arch.Space, m *Matrix) *Expected {
 		if cell.Keep == 0 {
 			e.cells = append(e.cells, newLiveCell(cell.Edges, m.PerOpS[i], m.noneCol[i]))
 		} else {
-			e.cells = append(e.cells, &keptCell{nodes: incoming(cell), t: m.PerOpS[i], none: m.noneCol[i]})
+			e.cells = append(e.cells, &keptCell{nodes: cell.Incoming(), t: m.PerOpS[i], none: m.noneCol[i]})
 		}
 	}
 	return e

@@ -201,7 +201,7 @@ func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
 			c := make(arch.Choice, len(p))
 			for i, cell := range space.Cells() {
 				c[i] = make([]int, len(cell.Edges))
-				for _, rows := range incoming(cell) {
+				for _, rows := range cell.Incoming() {
 					key := map[int]float64{}
 					for _, row := range rows {
 						key[row] = math.Log(slices.Max(p[i][row*8+1:row*8+8])) - math.Log(rng.ExpFloat64())

@@ -32,7 +32,7 @@ func skipShare(c arch.Choice, alphas []arch.Alpha, cells []arch.Cell) float64 {
 	for i, a := range alphas {
 		for _, col := range c[i] {
 			switch {
-			case a.Ops[col] == skip:
+			case a.Ops[col] == ops.SkipConnect:
 				skips++
 			case a.Ops[col] == ops.None && cells[i].Keep > 0:
 				continue

@@ -42,7 +42,7 @@ func (toy) Cells() []arch.Cell {
 func (t toy) Groups() []arch.Group {
 	var groups []arch.Group
 	for alpha := range 2 {
-		for _, rows := range incoming(t.Cells()[alpha]) {
+		for _, rows := range t.Cells()[alpha].Incoming() {
 			g := arch.Group{Alpha: alpha, Rows: rows}
 			for a := range rows {
 				for b := range a {
@@ -70,7 +70,7 @@ func (t toy) Derive(p [][]float64) arch.Choice {
 	for i, cell := range t.Cells() {
 		columns := make([]int, len(cell.Edges))
 		weight := func(row int) float64 { return slices.Max(p[i][row*4+1 : row*4+4]) }
-		for _, rows := range incoming(cell) {
+		for _, rows := range cell.Incoming() {
 			slices.SortStableFunc(rows, func(a, b int) int {
 				if weight(a) > weight(b) {
 					return -1
@@ -96,7 +96,7 @@ type edgeCosts struct {
 func (c edgeCosts) Latency(choice arch.Choice) (float64, error) {
 	total := c.fixed
 	for i, cell := range c.cells {
-		for _, rows := range incoming(cell) {
+		for _, rows := range cell.Incoming() {
 			kept := 0
 			for _, row := range rows {
 				col := choice[i][row]

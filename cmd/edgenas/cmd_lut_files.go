@@ -72,7 +72,7 @@ func (a *app) lutDiffCommand() *cobra.Command {
 		Use:   "diff A B",
 		Short: "Compare two profiles: two devices, two runtimes, two sessions",
 		Long: `diff shows how much slower each operation is in B than in A, those that differ
-most first, and sums up: median and 95th percentile of the differences, the same
+most first (~ where the bounds of the two overlap), and sums up: median and 95th percentile of the differences, the same
 with the common drift that the sentinel saw divided out, and the rank
 correlation. With --json all entries are listed, with --plot all are drawn.`,
 		Example: `  edgenas lut diff pi4.json pi5.json
@@ -102,10 +102,17 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 				}
 				fmt.Fprintf(w, "\n%10s %10s %7s\n", "A", "B", "B/A")
 				for _, e := range d.Entries[:min(shownDiffs, len(d.Entries))] {
-					fmt.Fprintf(w, "%10s %10s %7.3f  %s\n", wording.Seconds(e.AS), wording.Seconds(e.BS), e.Ratio, e.Key)
+					ratio := fmt.Sprintf("%.3f", e.Ratio)
+					if e.Indistinct() {
+						ratio = "~"
+					}
+					fmt.Fprintf(w, "%10s %10s %7s  %s\n", wording.Seconds(e.AS), wording.Seconds(e.BS), ratio, e.Key)
 				}
 				if more := len(d.Entries) - shownDiffs; more > 0 {
-					fmt.Fprintf(w, "and %d more, which differ less\n", more)
+					fmt.Fprintf(w, "and %d more\n", more)
+				}
+				if d.Indistinct > 0 {
+					fmt.Fprintf(w, "~: the bounds of the two times overlap, as those of %d operations do\n", d.Indistinct)
 				}
 				fmt.Fprintf(w, "\n%d operations: B takes %.3f times as long (median); differences: median %.1f %%,"+
 					" 95th percentile %.1f %%", d.N, d.Ratio, 100*d.Median, 100*d.P95)

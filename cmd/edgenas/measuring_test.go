@@ -209,6 +209,31 @@ func TestModes(t *testing.T) {
 	b.clean(t)
 }
 
+// Operations whose bounds overlap are not listed as different.
+func TestDiffWithinBounds(t *testing.T) {
+	var paths [2]string
+	for i, medians := range [2]map[string]float64{{"apart": 1e-3, "close": 2e-3}, {"apart": 2e-3, "close": 2.02e-3}} {
+		p := &profiles.Profile{}
+		for key, s := range medians {
+			timing := profiles.Timing{Status: profiles.OK, N: 9, MedianS: s, LoS: 0.98 * s, HiS: 1.02 * s}
+			p.Entries = append(p.Entries, profiles.Entry{Key: key, Timing: timing})
+		}
+		paths[i] = filepath.Join(t.TempDir(), "p.json")
+		if err := p.Save(paths[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := edgenas(t, "lut", "diff", paths[0], paths[1]).want(t, exitDone)
+	for _, want := range []string{
+		"   1.00 ms    2.00 ms   2.000  apart\n", "   2.00 ms    2.02 ms       ~  close\n",
+		"~: the bounds of the two times overlap, as those of 1 operations do\n",
+	} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+}
+
 // The picture of a comparison is a file of its own, beside the text.
 func TestDiffPlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "diff.svg")

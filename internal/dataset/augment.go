@@ -9,7 +9,7 @@ import "math/rand/v2"
 type Augment struct {
 	Flip   bool `json:"flip"`   // mirror left and right, half of the time
 	Pad    int  `json:"pad"`    // crop at random from the image with a border of Pad black pixels
-	Cutout int  `json:"cutout"` // set a square of this side, at a random place, to the mean (DeVries and Taylor, arXiv:1708.04552)
+	Cutout int  `json:"cutout"` // side of a square set to the mean at a random place (arXiv:1708.04552)
 }
 
 // A variation is what one image gets: where its source starts, whether it is

@@ -40,7 +40,8 @@ func openCIFAR10(dir string, _ Options) (*Set, error) {
 	if err == nil {
 		s.Classes = strings.Fields(string(names))
 		if len(s.Classes) != cifarClasses {
-			return nil, dataErrorf(filepath.Join(dir, "batches.meta.txt"), "%d class names, want %d", len(s.Classes), cifarClasses)
+			return nil, dataErrorf(filepath.Join(dir, "batches.meta.txt"),
+				"%d class names, want %d", len(s.Classes), cifarClasses)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, &DataError{filepath.Join(dir, "batches.meta.txt"), cause(err)}

@@ -47,7 +47,8 @@ func TestCIFAR10(t *testing.T) {
 		if s.C != 3 || s.H != 32 || s.W != 32 || len(s.Classes) != 10 || s.Classes[0] != first || !s.Augment.Flip {
 			t.Errorf("shape %d×%d×%d, classes %q, augment %+v", s.C, s.H, s.W, s.Classes, s.Augment)
 		}
-		if !slices.Equal(s.Train.Labels, []int32{0, 5, 1, 6, 2, 7, 3, 8, 4, 9}) || !slices.Equal(s.Test.Labels, []int32{9, 0}) {
+		if !slices.Equal(s.Train.Labels, []int32{0, 5, 1, 6, 2, 7, 3, 8, 4, 9}) ||
+			!slices.Equal(s.Test.Labels, []int32{9, 0}) {
 			t.Errorf("labels %v and %v", s.Train.Labels, s.Test.Labels)
 		}
 		at := (1*cifarPlane + 5*cifarSide + 17) * 3

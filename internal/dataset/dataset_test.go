@@ -117,7 +117,8 @@ func TestFinishRefuses(t *testing.T) {
 			}
 		})
 	}
-	if err := tinySet(t, 6, 3, 4, 4, 3).finish(Options{Image: 8}); err == nil || !strings.Contains(err.Error(), "images are 4×4, want 8×8") {
+	err := tinySet(t, 6, 3, 4, 4, 3).finish(Options{Image: 8})
+	if err == nil || !strings.Contains(err.Error(), "images are 4×4, want 8×8") {
 		t.Errorf("another size: error %v", err)
 	}
 }
@@ -185,7 +186,8 @@ func TestInfoJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"name":"test","classes":[{"name":"a","train":3,"test":2},{"name":"b","train":2,"test":1},{"name":"c","train":2,"test":1}],` +
+	want := `{"name":"test","classes":[{"name":"a","train":3,"test":2},{"name":"b","train":2,"test":1},` +
+		`{"name":"c","train":2,"test":1}],` +
 		`"channels":3,"height":4,"width":5,"train":7,"test":4,"mean":[0.5,0.25,0],"std":[1,2,0.5],` +
 		`"augment":{"flip":true,"pad":4,"cutout":0},"digest":"00ff"}`
 	if string(got) != want {

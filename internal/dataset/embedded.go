@@ -3,9 +3,12 @@
 package dataset
 
 import (
+	"bytes"
 	_ "embed"
-
-	"github.com/edgenas/edgenas/internal/dataset/imagepack"
+	"errors"
+	"image"
+	"image/png"
+	"slices"
 )
 
 var embeddedKind = Kind{
@@ -14,18 +17,21 @@ var embeddedKind = Kind{
 	open:    openEmbedded,
 }
 
-// fashionPack is made by embedded/make.go: the test part, then the training
-// part, each in the order of labels 0, 1, … 9, 0, 1, …
+// fashionTest and fashionTrain are the two parts, each a sheet of images: rows
+// of fashionColumns, class by class. embedded/make.go writes them.
 //
-//go:embed embedded/fashion-mnist.pack
-var fashionPack []byte
+//go:embed embedded/test.png
+var fashionTest []byte
+
+//go:embed embedded/train.png
+var fashionTrain []byte
 
 const (
-	fashionTest  = 5000
-	fashionTrain = 23300
+	fashionSide    = 28
+	fashionColumns = 100 // images in a row of a sheet
 )
 
-// fashionClasses are the names that the authors of Fashion-MNIST gave.
+// fashionClasses lists the names that the authors of Fashion-MNIST gave.
 var fashionClasses = []string{
 	"t-shirt/top", "trouser", "pullover", "dress", "coat",
 	"sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -35,24 +41,43 @@ var fashionClasses = []string{
 var fashionAugment = Augment{Flip: true, Pad: 4}
 
 func openEmbedded(string, Options) (*Set, error) {
-	pixels, w, h, err := imagepack.Unpack(fashionPack)
+	test, err := readSheet(fashionTest)
 	if err != nil {
 		return nil, &DataError{"embedded", err}
 	}
-	classes := len(fashionClasses)
-	labels := make([]int32, len(pixels)/(w*h))
-	if len(labels) != fashionTest+fashionTrain {
-		return nil, dataErrorf("embedded", "%d images, want %d", len(labels), fashionTest+fashionTrain)
+	train, err := readSheet(fashionTrain)
+	if err != nil {
+		return nil, &DataError{"embedded", err}
 	}
-	for i := range labels {
-		labels[i] = int32(i % classes)
-	}
-	cut := fashionTest * w * h
 	return &Set{
-		Classes: append([]string(nil), fashionClasses...),
-		C:       1, H: h, W: w,
-		Test:    Part{pixels[:cut:cut], labels[:fashionTest:fashionTest]},
-		Train:   Part{pixels[cut:], labels[fashionTest:]},
+		Classes: slices.Clone(fashionClasses),
+		C:       1, H: fashionSide, W: fashionSide,
+		Test: test, Train: train,
 		Augment: fashionAugment,
 	}, nil
+}
+
+// readSheet cuts a sheet into its images. They come class by class in the sheet
+// and in the order of labels 0, 1, … 9, 0, 1, … in the part.
+func readSheet(data []byte) (Part, error) {
+	decoded, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return Part{}, err
+	}
+	sheet, ok := decoded.(*image.Gray)
+	if !ok || sheet.Rect.Dx() != fashionColumns*fashionSide {
+		return Part{}, errors.New("not a sheet of grey images")
+	}
+	n, classes := sheet.Rect.Dy()/fashionSide*fashionColumns, len(fashionClasses)
+	p := Part{Pixels: make([]uint8, 0, n*fashionSide*fashionSide), Labels: make([]int32, n)}
+	for i := range p.Labels {
+		label := i % classes
+		p.Labels[i] = int32(label)
+		at := label*(n/classes) + i/classes // place in the sheet
+		for y := range fashionSide {
+			from := sheet.PixOffset(at%fashionColumns*fashionSide, at/fashionColumns*fashionSide+y)
+			p.Pixels = append(p.Pixels, sheet.Pix[from:from+fashionSide]...)
+		}
+	}
+	return p, nil
 }

@@ -3,6 +3,9 @@
 package dataset
 
 import (
+	"bytes"
+	"image"
+	"image/png"
 	"math"
 	"slices"
 	"testing"
@@ -61,8 +64,29 @@ func TestEmbedded(t *testing.T) {
 }
 
 func TestEmbeddedSize(t *testing.T) {
-	if len(fashionPack) > 9_500_000 {
-		t.Errorf("%d bytes inside the program, want at most 9,500,000", len(fashionPack))
+	if n := len(fashionTest) + len(fashionTrain); n > 11_200_000 {
+		t.Errorf("%d bytes inside the program, want at most 11,200,000", n)
+	}
+}
+
+// A sheet that is torn, or shows something else, is an error.
+func TestReadSheetErrors(t *testing.T) {
+	encode := func(img image.Image) []byte {
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for name, data := range map[string][]byte{
+		"empty":        nil,
+		"torn":         fashionTest[:len(fashionTest)/2],
+		"in colour":    encode(image.NewRGBA(image.Rect(0, 0, fashionColumns*fashionSide, fashionSide))),
+		"other images": encode(image.NewGray(image.Rect(0, 0, fashionSide, fashionSide))),
+	} {
+		if p, err := readSheet(data); err == nil {
+			t.Errorf("%s: %d images", name, p.Len())
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ var idxKind = Kind{
 	open:     openIDX,
 }
 
-// fashionLabels is the SHA-256 of the 60,000 training labels of Fashion-MNIST.
+// fashionLabels holds the SHA-256 of the 60,000 training labels of Fashion-MNIST.
 // The files of the whole family have the same names; this tells clothes, which
 // may be mirrored and have names, from digits and letters.
 const fashionLabels = "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"
@@ -75,8 +75,8 @@ func openIDX(dir string, _ Options) (*Set, error) {
 	return s, nil
 }
 
-// readIDX reads the file that stem names: itself, with a dot for its second
-// dash, or either with .gz. A compressed file is known by its content.
+// readIDX reads the file named stem, or stem with a dot in place of its second
+// dash, with or without .gz. A compressed file is known by its content.
 func readIDX(dir, stem string, rank int) (path string, dims []int, data []byte, err error) {
 	dotted := strings.Replace(stem, "-idx", ".idx", 1)
 	for _, name := range []string{stem, stem + ".gz", dotted, dotted + ".gz"} {

@@ -2,7 +2,7 @@
 
 package dataset
 
-// Info is what people and files are told about a Set.
+// Info sums up a Set for people and files.
 type Info struct {
 	Name     string      `json:"name"`
 	Classes  []ClassInfo `json:"classes"`
@@ -17,14 +17,14 @@ type Info struct {
 	Digest   string      `json:"digest"` // SHA-256, hex
 }
 
-// ClassInfo is a class and how many images it has.
+// ClassInfo holds the name of a class and the numbers of its images.
 type ClassInfo struct {
 	Name  string `json:"name"`
 	Train int    `json:"train"`
 	Test  int    `json:"test"`
 }
 
-// Info sums the set up.
+// Info returns the summary of the set.
 func (s *Set) Info() Info {
 	classes := make([]ClassInfo, len(s.Classes))
 	for i, name := range s.Classes {

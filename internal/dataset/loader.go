@@ -70,7 +70,7 @@ func (l *Loader) Next(x []float32, y []int32) {
 	}
 }
 
-// LoaderState is where a Loader stands. The zero value is no valid state.
+// LoaderState is a Loader's position. The zero value is not a valid state.
 type LoaderState struct {
 	Images  int    `json:"images"`  // in an epoch
 	Epoch   int    `json:"epoch"`   // epochs before this one
@@ -79,7 +79,7 @@ type LoaderState struct {
 	Draws   []byte `json:"draws"`   // the generator now
 }
 
-// State returns where the loader stands.
+// State returns the loader's position.
 func (l *Loader) State() LoaderState {
 	shuffle, _ := l.shuffle.MarshalBinary() // a PCG never fails
 	draws, _ := l.source.MarshalBinary()
@@ -87,8 +87,8 @@ func (l *Loader) State() LoaderState {
 }
 
 // Restore continues from a state of a loader of the same images: the following
-// batches are the same as they were after State. A state that does not fit is an
-// error and leaves the loader as it was.
+// batches are the same as they were after State. It returns an error for a state
+// that does not fit, and leaves the loader as it was then.
 func (l *Loader) Restore(s LoaderState) error {
 	if s.Images != len(l.indices) {
 		return fmt.Errorf("dataset: loader state: of %d images, this loader has %d", s.Images, len(l.indices))

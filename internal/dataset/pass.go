@@ -20,7 +20,7 @@ func (p *Pass) Len() int { return len(p.indices) }
 
 // Next fills x and y like Loader.Next with the next len(y) images, or with those
 // that are left, and returns how many. What lies behind them in x and y is
-// untouched. 0 is the end. It does not allocate.
+// untouched. It returns 0 at the end. It does not allocate.
 func (p *Pass) Next(x []float32, y []int32) int {
 	p.view.check(x, y)
 	n := min(len(y), len(p.indices)-p.done)
@@ -30,6 +30,3 @@ func (p *Pass) Next(x []float32, y []int32) int {
 	p.done += n
 	return n
 }
-
-// Rewind starts again with the first image.
-func (p *Pass) Rewind() { p.done = 0 }

@@ -13,7 +13,8 @@ import (
 // step last.
 type life struct{ len, first, last int }
 
-// align is what buffers' lengths are rounded up to: a cache line of float32.
+// align is the multiple to which buffers' lengths are rounded up: a cache line of
+// float32.
 const align = 16
 
 // place gives each buffer an offset such that no two that live at the same
@@ -45,7 +46,8 @@ func place(lives []life) (offsets []int, total int) {
 			best = end
 		}
 		offsets[b], total = best, max(total, best+size(b))
-		at, _ := slices.BinarySearchFunc(placed, offsets[b], func(p, offset int) int { return cmp.Compare(offsets[p], offset) })
+		at, _ := slices.BinarySearchFunc(placed, offsets[b],
+			func(p, offset int) int { return cmp.Compare(offsets[p], offset) })
 		placed = slices.Insert(placed, at, b)
 	}
 	return offsets, total
@@ -57,9 +59,9 @@ type buffers struct {
 	lives []life
 }
 
-// planBuffers gives each node a buffer: a new one, or that of an input which
-// it is the last to read and may write over. Inputs stay for good, so that a
-// program can run again on what they hold.
+// planBuffers gives each node a buffer: a new one, or that of an input that no
+// later node reads and that this node may write over. Inputs are never written
+// over, so that a program can run again on what they hold.
 func planBuffers(g *ops.Graph) buffers {
 	last := make([]int, len(g.Nodes)) // reader of each node
 	for i, n := range g.Nodes {
@@ -92,7 +94,7 @@ func (b *buffers) add(l life) int {
 	return len(b.lives) - 1
 }
 
-// overwrites is the input that node n can write over while it reads it.
+// overwrites returns the input that node n can write over while it reads it.
 func overwrites(g *ops.Graph, n ops.Node) (v ops.Value, ok bool) {
 	switch {
 	case n.Accumulate:

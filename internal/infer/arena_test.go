@@ -80,7 +80,8 @@ func TestPlace(t *testing.T) {
 
 // Networks have few buffers at once, so that the plan is as small as can be.
 func TestPlaceNetworks(t *testing.T) {
-	for _, notation := range []string{mixed, genotype, "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"} {
+	for _, notation := range []string{mixed, genotype,
+		"|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"} {
 		g, _ := network(t, notation, 1)
 		b := planBuffers(ops.Fuse(g))
 		offsets, total := place(b.lives)

@@ -79,7 +79,7 @@ func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) 
 	return p, nil
 }
 
-// bound is a kernel that gets its memory when it is known where it lies.
+// bound is a kernel that gets its memory once the arena is planned.
 type bound struct {
 	kernels.Kernel
 	scratch int // elements
@@ -98,7 +98,7 @@ type compiler struct {
 	threads int
 }
 
-// kernel makes the kernel of a node; an input has none.
+// kernel returns the kernel of a node; an input has none.
 func (c *compiler) kernel(n ops.Node) (bound, error) {
 	if n.Kind == ops.Input {
 		return bound{}, nil
@@ -112,7 +112,8 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 		case n.Groups == x.C && n.Groups == y.C:
 			return c.depthwise(n), nil
 		}
-		return bound{}, &UnsupportedError{n.Name, fmt.Sprintf("convolution of %d channels to %d in %d groups, neither dense nor depthwise", x.C, y.C, n.Groups)}
+		return bound{}, &UnsupportedError{n.Name,
+			fmt.Sprintf("convolution of %d channels to %d in %d groups, neither dense nor depthwise", x.C, y.C, n.Groups)}
 	case ops.BatchNorm:
 		k := &kernels.ScaleShift[float32]{M: x.N * x.H * x.W, C: x.C, ReLUOut: n.ReLUOut}
 		k.Scale, k.Shift = c.scaleShift(n)
@@ -142,7 +143,8 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 		k := &kernels.GlobalAvgPool[float32]{N: x.N, HW: x.H * x.W, C: x.C}
 		return bound{k, 0, func(m memory) { k.X, k.Y = m.xs[0], m.y }}, nil
 	case ops.Linear:
-		k := &kernels.Linear[float32]{N: x.N, In: x.C, Out: y.C, Weights: make([]float32, x.C*y.C), Bias: c.copyOf(n.Name + ".bias")}
+		k := &kernels.Linear[float32]{N: x.N, In: x.C, Out: y.C, Weights: make([]float32, x.C*y.C),
+			Bias: c.copyOf(n.Name + ".bias")}
 		kernels.OIHWToHWIO(k.Weights, c.w[n.Name+".weight"].Data, y.C, x.C, 1)
 		return bound{k, 0, func(m memory) { k.X, k.Y = m.xs[0], m.y }}, nil
 	}
@@ -151,8 +153,10 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 
 func (c *compiler) conv(n ops.Node) bound {
 	x, w := c.g.Shape(n.In[0]), n.Window
-	s := kernels.ConvShape{N: x.N, H: x.H, W: x.W, In: x.C, Out: n.Shape.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}
-	k := &kernels.Conv[float32]{ConvShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut, Packed: make([]float32, s.PackedLen()), Bias: c.bias(n)}
+	s := kernels.ConvShape{N: x.N, H: x.H, W: x.W, In: x.C, Out: n.Shape.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad,
+		Dilation: w.Dilation, Crop: w.Crop}
+	k := &kernels.Conv[float32]{ConvShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut,
+		Packed: make([]float32, s.PackedLen()), Bias: c.bias(n)}
 	from := c.w[n.Name+".weight"].Data
 	weights := make([]float32, len(from))
 	kernels.OIHWToHWIO(weights, from, s.Out, s.In, s.Kernel)
@@ -164,16 +168,18 @@ func (c *compiler) conv(n ops.Node) bound {
 
 func (c *compiler) depthwise(n ops.Node) bound {
 	x, w := c.g.Shape(n.In[0]), n.Window
-	s := kernels.DepthwiseShape{N: x.N, H: x.H, W: x.W, C: x.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}
+	s := kernels.DepthwiseShape{N: x.N, H: x.H, W: x.W, C: x.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad,
+		Dilation: w.Dilation}
 	from := c.w[n.Name+".weight"].Data
-	k := &kernels.Depthwise[float32]{DepthwiseShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut, Weights: make([]float32, len(from)), Bias: c.bias(n)}
+	k := &kernels.Depthwise[float32]{DepthwiseShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut,
+		Weights: make([]float32, len(from)), Bias: c.bias(n)}
 	kernels.OIHWToHWIO(k.Weights, from, s.C, 1, s.Kernel)
 	return bound{k, k.ScratchLen(c.threads), func(m memory) {
 		k.X, k.Residual, k.Y, k.Scratch = m.xs[0], m.residual, m.y, m.scratch
 	}}
 }
 
-// bias is a convolution's bias, its own or a folded one, or nil.
+// bias returns a convolution's bias, its own or a folded one, or nil.
 func (c *compiler) bias(n ops.Node) []float32 {
 	if n.Bias || len(n.Folded) > 0 {
 		return c.copyOf(n.Name + ".bias")
@@ -185,7 +191,7 @@ func (c *compiler) copyOf(name string) []float32 {
 	return append([]float32(nil), c.w[name].Data...)
 }
 
-// scaleShift is a batch norm's inference form: γ/√(var+ε) and β − mean·scale.
+// scaleShift returns a batch norm's inference form: γ/√(var+ε) and β − mean·scale.
 func (c *compiler) scaleShift(n ops.Node) (scale, shift []float32) {
 	scale, shift = make([]float32, n.Shape.C), make([]float32, n.Shape.C)
 	mean, variance := c.w[n.Name+".running_mean"].Data, c.w[n.Name+".running_var"].Data

@@ -70,8 +70,11 @@ func network(t testing.TB, notation string, batch int) (*ops.Graph, ops.Weights)
 }
 
 // genotype has every operation of DARTS at strides 1 and 2.
-const genotype = "Genotype(normal=[('sep_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 0), ('avg_pool_3x3', 2), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 3), ('skip_connect', 4)], normal_concat=range(2, 6), " +
-	"reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
+const genotype = "Genotype(normal=[('sep_conv_3x3', 0), ('dil_conv_5x5', 1), ('max_pool_3x3', 0), " +
+	"('avg_pool_3x3', 2), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 3), " +
+	"('skip_connect', 4)], normal_concat=range(2, 6), " +
+	"reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), " +
+	"('avg_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
 
 const mixed = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
 
@@ -246,8 +249,10 @@ func TestCompileErrors(t *testing.T) {
 			return b.Mix("mix", 0, []ops.Value{x}, []ops.Gate{{Row: 0, Col: 0}})
 		}), nil, true, "mix"},
 		{"missing weight", conv(4, 1), func(w ops.Weights) { delete(w, "conv.weight") }, false, "conv.weight is missing"},
-		{"missing statistics", conv(4, 1), func(w ops.Weights) { delete(w, "bn.running_var") }, false, "bn.running_var is missing"},
-		{"not a number", conv(4, 1), func(w ops.Weights) { w["conv.weight"].Data[3] = float32(math.NaN()) }, false, "conv.weight: element 3 is NaN"},
+		{"missing statistics", conv(4, 1), func(w ops.Weights) { delete(w, "bn.running_var") }, false,
+			"bn.running_var is missing"},
+		{"not a number", conv(4, 1), func(w ops.Weights) { w["conv.weight"].Data[3] = float32(math.NaN()) }, false,
+			"conv.weight: element 3 is NaN"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := opstest.Weights(tt.g, 1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package infer is the native runtime: it runs a network on this machine's
-// cores, as fast as package kernels can.
+// Package infer runs networks on this machine's cores with package kernels. It is
+// the native runtime.
 //
 // [Compile] turns a graph and its weights into a [Program]: a list of kernels
 // whose activations and scratch memory lie in one arena, planned by liveness,
@@ -43,7 +43,7 @@ type Step struct {
 	Kernel kernels.Kernel
 }
 
-// value is where a node's output lies.
+// value is the place of a node's output.
 type value struct {
 	shape ops.Shape
 	data  []float32 // N,H,W,C
@@ -57,17 +57,17 @@ func (p *Program) Execute() {
 	}
 }
 
-// Input is the buffer of the i-th Input node, N,H,W,C. It belongs to the
+// Input returns the buffer of the i-th Input node, N,H,W,C. It belongs to the
 // program and is all zeros at first.
 func (p *Program) Input(i int) []float32 { return p.inputs[i].data }
 
-// Output is the buffer of the result, N,H,W,C. The next Execute overwrites it.
+// Output returns the buffer of the result, N,H,W,C. The next Execute overwrites it.
 func (p *Program) Output() []float32 { return p.output.data }
 
 // Steps lists what Execute does, in order, for measuring it step by step.
 func (p *Program) Steps() []Step { return p.steps }
 
-// ArenaBytes is the memory that all inputs, activations and scratch take.
+// ArenaBytes returns the memory that all inputs, activations and scratch take.
 // Weights come on top.
 func (p *Program) ArenaBytes() int { return 4 * len(p.arena) }
 

@@ -126,7 +126,8 @@ func (a *attributes) window(in ops.Shape, kernel int) ops.Window {
 			return max(0, ((n+w.Stride-1)/w.Stride-1)*w.Stride+w.Dilation*(w.Kernel-1)+1-n)
 		}
 		if total(in.H) != total(in.W) || total(in.H)%2 != 0 {
-			a.fail("auto_pad %s pads %d rows and %d columns: only equal padding on all sides is supported", auto, total(in.H), total(in.W))
+			a.fail("auto_pad %s pads %d rows and %d columns: only equal padding on all sides is supported", auto,
+				total(in.H), total(in.W))
 		}
 		w.Pad = total(in.H) / 2
 	default:

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"unicode/utf8"
+
+	"github.com/edgenas/edgenas/ops"
 )
 
 // Limits of what is read and written.
@@ -48,7 +49,7 @@ func (m *Model) Check() error {
 func (m *Model) check() error {
 	switch {
 	case m.Opset < 1:
-		return errors.New("no opset of the standard operators")
+		return errors.New("opset_import: no version of the standard operators")
 	case len(m.Nodes) == 0:
 		return errors.New("no nodes")
 	case len(m.Outputs) == 0:
@@ -60,11 +61,14 @@ func (m *Model) check() error {
 		}
 	}
 	for key, value := range m.Metadata {
-		if err := cmp.Or(checkText("metadata key", key, MaxName), checkText("metadata "+key, value, MaxText)); err != nil {
+		err := cmp.Or(checkText("metadata_props: key", key, MaxName),
+			checkText("metadata_props: value of "+key, value, MaxText))
+		if err != nil {
 			return err
 		}
 	}
-	if err := cmp.Or(checkText("producer", m.Producer, MaxName), checkText("graph's name", m.Name, MaxName)); err != nil {
+	err := cmp.Or(checkText("producer_name", m.Producer, MaxName), checkText("graph.name", m.Name, MaxName))
+	if err != nil {
 		return err
 	}
 	made, elements := map[string]bool{}, 0
@@ -98,21 +102,28 @@ func (m *Model) check() error {
 		if err := v.check(&elements); err != nil {
 			return fmt.Errorf("output %q: %w", v.Name, err)
 		}
-		if !made[v.Name] || seen[v.Name] {
-			return fmt.Errorf("output %q: no node makes it, or it stands twice", v.Name)
+		if !made[v.Name] {
+			return fmt.Errorf("output %q: no node makes it", v.Name)
+		}
+		if seen[v.Name] {
+			return fmt.Errorf("output %q: stands twice", v.Name)
 		}
 		seen[v.Name] = true
 	}
 	return nil
 }
 
-// check also marks what the node makes.
+// check checks the node and marks what it makes.
 func (n *Node) check(made map[string]bool) error {
 	if n.OpType == "" {
 		return errors.New("no operator")
 	}
-	if err := cmp.Or(checkText("operator", n.OpType, MaxName), checkText("name", n.Name, MaxName), checkText("domain", n.Domain, MaxName)); err != nil {
-		return err
+	for _, f := range []struct{ field, text string }{
+		{"op_type", n.OpType}, {"name", n.Name}, {"domain", n.Domain},
+	} {
+		if err := checkText(f.field, f.text, MaxName); err != nil {
+			return err
+		}
 	}
 	if len(n.Inputs) > MaxList || len(n.Outputs) > MaxList || len(n.Attrs) > MaxAttrs {
 		return fmt.Errorf("%d inputs, %d outputs, %d attributes: want at most %d, %d and %d",
@@ -198,7 +209,7 @@ func (v *Value) check(elements *int) error {
 	dims := make([]int, len(v.Dims))
 	for i, d := range v.Dims {
 		if d.Size < 0 || d.Size > 0 && d.Name != "" {
-			return fmt.Errorf("dimension %d is both or negative: %+v", i, d)
+			return fmt.Errorf("dimension %d is negative, or has both a size and a name: %+v", i, d)
 		}
 		if err := checkText("dimension", d.Name, MaxName); err != nil {
 			return err
@@ -215,27 +226,17 @@ func (v *Value) check(elements *int) error {
 	return nil
 }
 
-// product is the number of elements, at most MaxElements.
+// product returns the number of elements, at most MaxElements.
 func product(dims []int) (int, error) {
 	if len(dims) > MaxRank {
 		return 0, fmt.Errorf("%d dimensions: want at most %d", len(dims), MaxRank)
 	}
 	for _, d := range dims {
-		if d < 0 || d > math.MaxInt32 {
+		if d > math.MaxInt32 {
 			return 0, fmt.Errorf("dimensions %v: want 0 to %d each", dims, math.MaxInt32)
 		}
 	}
-	if slices.Contains(dims, 0) {
-		return 0, nil
-	}
-	n := 1
-	for _, d := range dims {
-		if n > MaxElements/d {
-			return 0, fmt.Errorf("dimensions %v: want at most %d elements", dims, MaxElements)
-		}
-		n *= d
-	}
-	return n, nil
+	return ops.Elements(dims, MaxElements)
 }
 
 func checkName(s string) error {

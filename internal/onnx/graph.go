@@ -5,6 +5,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/edgenas/edgenas/ops"
 )
@@ -52,9 +53,11 @@ func (m *Model) Graph(batch int) (*ops.Graph, ops.Weights, error) {
 		return nil, nil, err
 	}
 	if m.Opset < minOpset || m.Opset > maxOpset {
-		return nil, nil, fmt.Errorf("onnx: opset %d: only %d to %d are supported", m.Opset, minOpset, maxOpset)
+		return nil, nil, fmt.Errorf("onnx: opset_import: version %d: only %d to %d are supported: convert the model "+
+			"with onnx.version_converter, or export it anew", m.Opset, minOpset, maxOpset)
 	}
-	t := translator{stored: map[string]*Tensor{}, values: map[string]value{}, readers: map[string]int{}, names: map[string]bool{}, weights: ops.Weights{}}
+	t := translator{stored: map[string]*Tensor{}, values: map[string]value{}, readers: map[string]int{},
+		names: map[string]bool{}, weights: ops.Weights{}}
 	for i := range m.Initializers {
 		t.stored[m.Initializers[i].Name] = &m.Initializers[i]
 	}
@@ -79,7 +82,8 @@ func (m *Model) Graph(batch int) (*ops.Graph, ops.Weights, error) {
 	}
 	out, ok := t.values[m.Outputs[0].Name]
 	if !ok || out.crop != [2]int{} || len(m.Outputs) > 1 {
-		return nil, nil, fmt.Errorf("onnx: %d outputs, the first %q: want one, computed from the input", len(m.Outputs), m.Outputs[0].Name)
+		return nil, nil, fmt.Errorf("onnx: %d outputs, the first %q: want one, computed from the input",
+			len(m.Outputs), m.Outputs[0].Name)
 	}
 	g, err := t.b.Finish(out.at)
 	if err != nil {
@@ -108,7 +112,7 @@ type translator struct {
 	weights ops.Weights
 }
 
-// value is a recorded value and what the builder does not know of it.
+// value is a recorded value with what the builder does not know of it.
 type value struct {
 	at   ops.Value
 	flat bool      // has the dimensions N,C·H·W
@@ -142,7 +146,7 @@ func (t *translator) input(m *Model, batch int) error {
 	return nil
 }
 
-// tooLarge says whether s has more than MaxElements elements.
+// tooLarge reports whether s has more than MaxElements elements.
 func tooLarge(s ops.Shape) bool {
 	n := int64(1)
 	for _, d := range []int{s.N, s.C, s.H, s.W} {
@@ -179,6 +183,12 @@ func (t *translator) node(n *Node) error {
 	}
 	t.values[n.Outputs[0]] = v
 	return nil
+}
+
+// operators lists those that translate knows.
+var operators = []string{
+	"Add", "AveragePool", "BatchNormalization", "Concat", "Constant", "Conv", "Dropout", "Flatten", "Gemm",
+	"GlobalAveragePool", "Identity", "MatMul", "MaxPool", "ReduceMean", "Relu", "Reshape", "Slice", "Squeeze", "Sum",
 }
 
 // translate records one node and returns its output; of a constant, none.
@@ -239,10 +249,11 @@ func (t *translator) translate(n *Node, a *attributes) (value, error) {
 		t.stored[n.Outputs[0]] = c.Tensor
 		return value{}, nil
 	}
-	return value{}, unsupported(n, "the operator is not supported")
+	return value{}, unsupported(n, "the operator is not supported; supported are %s. "+
+		"onnxsim may replace it: pip install onnxsim, onnxsim MODEL.onnx SIMPLER.onnx", strings.Join(operators, ", "))
 }
 
-// name gives the node a name of its own.
+// name returns a name for the node that no other node has.
 func (t *translator) name(n *Node) string {
 	name := n.Name
 	if name == "" {
@@ -255,7 +266,7 @@ func (t *translator) name(n *Node) string {
 	return name
 }
 
-// read is the first input of a node with at most so many inputs.
+// read returns the first input of a node that may have this many inputs.
 func (t *translator) read(n *Node, inputs int) (value, error) {
 	if len(n.Inputs) < 1 || len(n.Inputs) > inputs {
 		return value{}, unsupported(n, "%d inputs: want 1 to %d", len(n.Inputs), inputs)
@@ -263,6 +274,7 @@ func (t *translator) read(n *Node, inputs int) (value, error) {
 	return t.operand(n, 0)
 }
 
+// operand returns the i-th input, which must depend on the image.
 func (t *translator) operand(n *Node, i int) (value, error) {
 	v, ok := t.values[n.Inputs[i]]
 	if !ok {
@@ -275,7 +287,7 @@ func (t *translator) operand(n *Node, i int) (value, error) {
 	return v, nil
 }
 
-// image is read for an input that must be N,C,H,W.
+// image does what read does, for an input that must be N,C,H,W.
 func (t *translator) image(n *Node, inputs int) (value, error) {
 	v, err := t.read(n, inputs)
 	if err == nil && v.flat {
@@ -284,7 +296,7 @@ func (t *translator) image(n *Node, inputs int) (value, error) {
 	return v, err
 }
 
-// constant is the i-th input if it is stored, or nil.
+// constant returns the i-th input if it is stored, or nil.
 func (t *translator) constant(n *Node, i int) *Tensor {
 	if i >= len(n.Inputs) {
 		return nil
@@ -292,7 +304,7 @@ func (t *translator) constant(n *Node, i int) *Tensor {
 	return t.stored[n.Inputs[i]]
 }
 
-// floats is the i-th input, which must be stored numbers of these dimensions.
+// floats returns the i-th input, which must be stored numbers of these dimensions.
 func (t *translator) floats(n *Node, i int, dims ...int) ([]float32, error) {
 	c := t.constant(n, i)
 	if c == nil || c.Type != Float || !slices.Equal(c.Dims, dims) {

@@ -3,6 +3,7 @@
 package onnx
 
 import (
+	"math"
 	"slices"
 
 	"github.com/edgenas/edgenas/ops"
@@ -15,11 +16,15 @@ func (t *translator) conv(n *Node, a *attributes) (value, error) {
 	}
 	w, in := t.constant(n, 1), t.b.Shape(x.at)
 	groups := a.int("group", 1)
-	if w == nil || w.Type != Float || len(w.Dims) != 4 || w.Dims[2] != w.Dims[3] || w.Dims[2] < 1 || groups < 1 || groups > int64(in.C) || groups*int64(w.Dims[1]) != int64(in.C) {
-		return value{}, unsupported(n, "weights are %v, in %d groups, for an input of %v: want stored floats of out,C/groups,k,k", w, groups, in)
+	square := w != nil && w.Type == Float && len(w.Dims) == 4 && w.Dims[2] == w.Dims[3] && w.Dims[2] > 0
+	if !square || groups < 1 || groups > int64(in.C) || groups*int64(w.Dims[1]) != int64(in.C) {
+		return value{}, unsupported(n,
+			"weights are %v, in %d groups, for an input of %v: want stored floats of out,C/groups,k,k", w, groups, in)
 	}
 	if x.crop[0] != x.crop[1] || x.crop[0] > 0 && groups > 1 {
-		return value{}, unsupported(n, "of an image without its first %d rows and %d columns, in %d groups: want as many of both, and one group", x.crop[0], x.crop[1], groups)
+		return value{}, unsupported(n,
+			"of an image without its first %d rows and %d columns, in %d groups: want as many of both, and one group",
+			x.crop[0], x.crop[1], groups)
 	}
 	in.H, in.W = in.H-x.crop[0], in.W-x.crop[1]
 	window, name := a.window(in, w.Dims[2]), t.name(n)
@@ -39,8 +44,9 @@ func (t *translator) conv(n *Node, a *attributes) (value, error) {
 	return value{at: t.b.Conv(name, x.at, w.Dims[0], window, int(groups), bias)}, nil
 }
 
-// batchNorm records a batch normalisation. Another ε than the builder's moves
-// into the variance.
+// batchNorm records a batch normalisation. The builder has an ε of its own; where
+// the node's differs, the scale makes up for it, which loses nothing even where
+// ε is all that the variance has.
 func (t *translator) batchNorm(n *Node, a *attributes) (value, error) {
 	x, err := t.read(n, 5)
 	if err != nil {
@@ -54,21 +60,26 @@ func (t *translator) batchNorm(n *Node, a *attributes) (value, error) {
 	if x.flat && s.H*s.W > 1 {
 		return value{}, unsupported(n, "input %q is a flat image", n.Inputs[0])
 	}
-	for i, param := range []string{".weight", ".bias", ".running_mean", ".running_var"} {
-		data, err := t.floats(n, i+1, s.C)
-		if err != nil {
+	var params [4][]float32
+	for i := range params {
+		if params[i], err = t.floats(n, i+1, s.C); err != nil {
 			return value{}, err
 		}
-		if i == 3 {
-			data = slices.Clone(data)
-			for j, v := range data {
-				if !(v >= 0) || !(v+epsilon > 0) {
-					return value{}, unsupported(n, "variance %v, epsilon %v: want a sum above 0", v, epsilon)
-				}
-				data[j] = float32(float64(v) + (float64(epsilon) - float64(float32(ops.BatchNormEpsilon))))
-			}
+	}
+	for _, v := range params[3] {
+		if !(v >= 0) || !(v+epsilon > 0) {
+			return value{}, unsupported(n, "variance %v, epsilon %v: want a sum above 0", v, epsilon)
 		}
-		t.weights[name+param] = ops.Tensor{Dims: []int{s.C}, Data: data}
+	}
+	if epsilon != float32(ops.BatchNormEpsilon) {
+		params[0] = slices.Clone(params[0])
+		for j, v := range params[3] {
+			ratio := (float64(v) + ops.BatchNormEpsilon) / (float64(v) + float64(epsilon))
+			params[0][j] = float32(float64(params[0][j]) * math.Sqrt(ratio))
+		}
+	}
+	for i, param := range []string{".weight", ".bias", ".running_mean", ".running_var"} {
+		t.weights[name+param] = ops.Tensor{Dims: []int{s.C}, Data: params[i]}
 	}
 	return value{at: t.b.BatchNorm(name, x.at, true), flat: x.flat}, nil
 }
@@ -116,7 +127,7 @@ func (t *translator) axes(n *Node, a *attributes) []int64 {
 	return old.Ints
 }
 
-// overImage says whether axes are H and W.
+// overImage reports whether axes are H and W.
 func overImage(axes []int64) bool {
 	if len(axes) != 2 {
 		return false
@@ -177,7 +188,8 @@ func (t *translator) slice(n *Node, a *attributes) (value, error) {
 	}
 	starts, ends, axes, steps := list(1, "starts"), list(2, "ends"), list(3, "axes"), list(4, "steps")
 	s := t.b.Shape(x.at)
-	good := len(axes) > 0 && len(starts) == len(axes) && len(ends) == len(axes) && (len(steps) == len(axes) || len(n.Inputs) < 5)
+	good := len(axes) > 0 && len(starts) == len(axes) && len(ends) == len(axes) &&
+		(len(steps) == len(axes) || len(n.Inputs) < 5)
 	for i := 0; i < len(axes) && good; i++ {
 		if good = axes[i] >= -4 && axes[i] < 4 && (axes[i]+4)%4 >= 2 && (steps == nil || steps[i] == 1); !good {
 			break
@@ -189,7 +201,9 @@ func (t *translator) slice(n *Node, a *attributes) (value, error) {
 		}
 	}
 	if !good {
-		return value{}, unsupported(n, "starts %v, ends %v, axes %v, steps %v of an input of %v: only stored ones that cut off the first rows and columns (axes 2 and 3) are supported", starts, ends, axes, steps, s)
+		return value{}, unsupported(n, "starts %v, ends %v, axes %v, steps %v of an input of %v: "+
+			"only stored ones that cut off the first rows and columns (axes 2 and 3) are supported",
+			starts, ends, axes, steps, s)
 	}
 	return x, nil
 }
@@ -210,7 +224,7 @@ func (t *translator) addBias(n *Node) (value, bool) {
 	return value{}, false
 }
 
-// isVector says whether dims are n or 1,n.
+// isVector reports whether dims are n or 1,n.
 func isVector(dims []int, n int) bool {
 	return slices.Equal(dims, []int{n}) || slices.Equal(dims, []int{1, n})
 }

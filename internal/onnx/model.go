@@ -13,7 +13,7 @@ const (
 )
 
 // Model is an ONNX model: one graph of nodes over named tensors. It is plain
-// data; [Model.Check] says whether it is sound.
+// data; [Model.Check] checks that it is sound.
 type Model struct {
 	IRVersion    int               // version of the file format
 	Opset        int               // version of the standard operators
@@ -49,10 +49,11 @@ const (
 	Int64 Type = 7 // shapes and axes
 )
 
-var typeNames = [...]string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
+var typeNames = [...]string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32",
+	"int64", "string", "bool",
 	"float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16"}
 
-// String is ONNX's name of the type.
+// String returns ONNX's name of the type.
 func (t Type) String() string {
 	if t >= 0 && int(t) < len(typeNames) {
 		return typeNames[t]
@@ -113,10 +114,10 @@ const (
 	IntsAttr   AttrKind = 7
 )
 
-// IntOf is an integer attribute.
+// IntOf returns an integer attribute.
 func IntOf(v int) Attr { return Attr{Kind: IntAttr, Int: int64(v)} }
 
-// IntsOf is an attribute of several integers.
+// IntsOf returns an attribute of several integers.
 func IntsOf(vs ...int) Attr {
 	a := Attr{Kind: IntsAttr}
 	for _, v := range vs {
@@ -125,5 +126,5 @@ func IntsOf(vs ...int) Attr {
 	return a
 }
 
-// FloatOf is a number attribute.
+// FloatOf returns a number attribute.
 func FloatOf(v float32) Attr { return Attr{Kind: FloatAttr, Float: v} }

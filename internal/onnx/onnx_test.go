@@ -27,8 +27,9 @@ func small() *Model {
 		Nodes: []Node{
 			{OpType: "Conv", Name: "stem", Inputs: []string{"input", "stem.weight", "stem.bias"}, Outputs: []string{"stem"},
 				Attrs: map[string]Attr{"kernel_shape": IntsOf(1, 1), "group": IntOf(1), "pads": IntsOf(0, 0, 0, 0)}},
-			{OpType: "BatchNormalization", Name: "bn", Inputs: []string{"stem", "scale", "shift", "mean", "var"}, Outputs: []string{"bn"},
-				Attrs: map[string]Attr{"epsilon": FloatOf(1e-5)}},
+			{OpType: "BatchNormalization", Name: "bn", Inputs: []string{"stem", "scale", "shift", "mean", "var"},
+				Outputs: []string{"bn"},
+				Attrs:   map[string]Attr{"epsilon": FloatOf(1e-5)}},
 			{OpType: "Relu", Inputs: []string{"bn"}, Outputs: []string{"relu"}},
 			{OpType: "GlobalAveragePool", Name: "pool", Inputs: []string{"relu"}, Outputs: []string{"pool"}},
 			{OpType: "Reshape", Name: "flat", Inputs: []string{"pool", "shape"}, Outputs: []string{"flat"}},
@@ -129,7 +130,9 @@ func random(rng *rand.Rand) *Model {
 	m := &Model{IRVersion: rng.IntN(10), Opset: 1 + rng.IntN(20), Producer: "p", Name: "g"}
 	names := []string{""}
 	for i := range rng.IntN(3) {
-		m.Inputs = append(m.Inputs, Value{Name: fmt.Sprint("in", i), Type: Type(rng.IntN(17)), Dims: []Dim{{Name: "N"}, {Size: 1 + rng.IntN(5)}, {}}[:rng.IntN(4)]})
+		m.Inputs = append(m.Inputs,
+			Value{Name: fmt.Sprint("in", i), Type: Type(rng.IntN(17)),
+				Dims: []Dim{{Name: "N"}, {Size: 1 + rng.IntN(5)}, {}}[:rng.IntN(4)]})
 		names = append(names, fmt.Sprint("in", i))
 	}
 	tensor := func(name string) Tensor {
@@ -162,7 +165,8 @@ func random(rng *rand.Rand) *Model {
 		}
 		n.Outputs = []string{fmt.Sprint("v", i), "", fmt.Sprint("w", i)}[:1+rng.IntN(3)]
 		inner := tensor("")
-		for j, a := range []Attr{IntOf(rng.IntN(9) - 4), IntsOf(1, -2, 1<<30), FloatOf(rng.Float32()), {Kind: StringAttr, String: "NOTSET"},
+		for j, a := range []Attr{IntOf(rng.IntN(9) - 4), IntsOf(1, -2, 1<<30), FloatOf(rng.Float32()),
+			{Kind: StringAttr, String: "NOTSET"},
 			{Kind: FloatsAttr, Floats: []float32{1, 2}}, {Kind: TensorAttr, Tensor: &inner}, IntOf(0), IntsOf()} {
 			if rng.IntN(3) == 0 {
 				if n.Attrs == nil {
@@ -187,26 +191,29 @@ func TestCheckRefuses(t *testing.T) {
 		change func(*Model)
 		want   string
 	}{
-		{"no opset", func(m *Model) { m.Opset = 0 }, "no opset"},
+		{"no opset", func(m *Model) { m.Opset = 0 }, "opset_import: no version"},
 		{"no nodes", func(m *Model) { m.Nodes = nil }, "no nodes"},
 		{"no outputs", func(m *Model) { m.Outputs = nil }, "no outputs"},
 		{"too many nodes", func(m *Model) { m.Nodes = make([]Node, MaxNodes+1) }, "32769 nodes"},
-		{"long metadata", func(m *Model) { m.Metadata["k"] = strings.Repeat("x", MaxText+1) }, "metadata k of 1048577 bytes"},
-		{"long producer", func(m *Model) { m.Producer = long }, "producer of 1025 bytes"},
+		{"long metadata", func(m *Model) { m.Metadata["k"] = strings.Repeat("x", MaxText+1) },
+			"metadata_props: value of k of 1048577 bytes"},
+		{"long producer", func(m *Model) { m.Producer = long }, "producer_name of 1025 bytes"},
 		{"input without name", func(m *Model) { m.Inputs[0].Name = "" }, "no name"},
 		{"input twice", func(m *Model) { m.Inputs = append(m.Inputs, m.Inputs[0]) }, `input "input": stands twice`},
 		{"negative input", func(m *Model) { m.Inputs[0].Dims[1].Size = -1 }, "negative"},
 		{"huge input", func(m *Model) { m.Inputs[0].Dims[1].Size, m.Inputs[0].Dims[2].Size = 1<<20, 1<<20 }, "elements"},
 		{"huge output", func(m *Model) { m.Outputs[0].Dims[1].Size = MaxElements }, "in all"},
 		{"rank", func(m *Model) { m.Inputs[0].Dims = make([]Dim, 9) }, "9 dimensions"},
-		{"initializer twice", func(m *Model) { m.Initializers[1].Name = "stem.weight" }, `initializer "stem.weight": stands twice`},
+		{"initializer twice", func(m *Model) { m.Initializers[1].Name = "stem.weight" },
+			`initializer "stem.weight": stands twice`},
 		{"too few elements", func(m *Model) { m.Initializers[0].Dims[0] = 3 }, "dimensions [3 1 1 1] with 2 floats"},
 		{"negative dimension", func(m *Model) { m.Initializers[0].Dims = []int{-1, -2} }, "dimensions [-1 -2]"},
 		{"other type", func(m *Model) { m.Initializers[0].Type = 10 }, "elements are float16"},
 		{"unknown type", func(m *Model) { m.Initializers[0].Type = -5 }, "elements are type -5"},
 		{"no operator", func(m *Model) { m.Nodes[0].OpType = "" }, "no operator"},
 		{"no output", func(m *Model) { m.Nodes[0].Outputs = []string{"", "y"} }, `node "stem" (Conv): no output`},
-		{"undefined input", func(m *Model) { m.Nodes[0].Inputs[0] = "y" }, `node "stem" (Conv): reads "y", which nothing before it makes`},
+		{"undefined input", func(m *Model) { m.Nodes[0].Inputs[0] = "y" },
+			`node "stem" (Conv): reads "y", which nothing before it makes`},
 		{"cycle", func(m *Model) { m.Nodes[0].Inputs[0] = "relu" }, `reads "relu"`},
 		{"reads itself", func(m *Model) { m.Nodes[0].Inputs[0] = "stem" }, `reads "stem"`},
 		{"output twice", func(m *Model) { m.Nodes[2].Outputs[0] = "stem" }, `makes "stem", which exists already`},
@@ -230,7 +237,8 @@ func TestCheckRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := small()
 			tt.change(m)
-			if _, err := m.Marshal(); err == nil || !strings.HasPrefix(err.Error(), "onnx: ") || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			if _, err := m.Marshal(); err == nil || !strings.HasPrefix(err.Error(), "onnx: ") ||
+				!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want …%s…", err, tt.want)
 			}
 		})

@@ -90,7 +90,7 @@ func (f field) opset(version *int) error {
 		return err
 	}
 	if *version != 0 {
-		return errors.New("opset of the standard operators stands twice")
+		return errors.New("opset_import: the standard operators stand twice")
 	}
 	*version = v
 	return nil
@@ -111,10 +111,13 @@ func (f field) metadata(m *Model) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("metadata %q: %w", key, err)
+		return fmt.Errorf("metadata_props: key %q: %w", key, err)
 	}
-	if _, ok := m.Metadata[key]; ok || len(m.Metadata) == MaxNodes {
-		return fmt.Errorf("metadata %q: stands twice or is one too many", key)
+	if _, twice := m.Metadata[key]; twice {
+		return fmt.Errorf("metadata_props: key %q stands twice", key)
+	}
+	if len(m.Metadata) == MaxNodes {
+		return fmt.Errorf("metadata_props: more than %d entries", MaxNodes)
 	}
 	if m.Metadata == nil {
 		m.Metadata = map[string]string{}
@@ -303,7 +306,8 @@ func (f field) tensor(t *Tensor) error {
 	t.Type, t.Dims = Type(elem), make([]int, 0, MaxRank)
 	for _, d := range dims {
 		if d < 0 || d > math.MaxInt32 || len(t.Dims) == MaxRank {
-			return fmt.Errorf("dimensions %v: want at most %d, 0 to %d each", dims[:min(len(dims), MaxRank+1)], MaxRank, math.MaxInt32)
+			return fmt.Errorf("dimensions %v: want at most %d, 0 to %d each", dims[:min(len(dims), MaxRank+1)],
+				MaxRank, math.MaxInt32)
 		}
 		t.Dims = append(t.Dims, int(d))
 	}

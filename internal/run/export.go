@@ -38,11 +38,7 @@ func Export(ar arch.Architecture, w ops.Weights, meta export.Meta) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	m, err := export.Model(g, w, meta)
-	if err != nil {
-		return nil, err
-	}
-	return m.Marshal()
+	return export.Model(g, w, meta)
 }
 
 // checkImages is how many test images an export is checked on.

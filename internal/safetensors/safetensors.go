@@ -12,7 +12,6 @@ package safetensors
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/edgenas/edgenas/ops"
 )
@@ -36,28 +35,13 @@ type entry struct {
 	Offsets []uint64 `json:"data_offsets"` // begin and end in bytes, from the end of the header
 }
 
-// elements is the product of dims. It returns an error unless there are at
+// elements returns the product of dims. It returns an error unless there are at
 // most MaxRank dimensions, none negative, and the product is at most limit.
 func elements(dims []int, limit int) (int, error) {
 	if len(dims) > MaxRank {
 		return 0, fmt.Errorf("%d dimensions: want at most %d", len(dims), MaxRank)
 	}
-	for _, d := range dims {
-		if d < 0 {
-			return 0, fmt.Errorf("dimensions %v: one is negative", dims)
-		}
-	}
-	if slices.Contains(dims, 0) {
-		return 0, nil
-	}
-	n := 1
-	for _, d := range dims {
-		if n > limit/d {
-			return 0, fmt.Errorf("dimensions %v: want at most %d elements", dims, limit)
-		}
-		n *= d
-	}
-	return n, nil
+	return ops.Elements(dims, limit)
 }
 
 // File is the content of a safetensors file.

@@ -28,7 +28,8 @@ func raw(header string, data int) []byte {
 
 var small = File{
 	Weights: ops.Weights{
-		"stem.conv.weight": {Dims: []int{2, 1, 1, 3}, Data: []float32{1, -2, 3.5, 0, float32(math.Inf(1)), math.SmallestNonzeroFloat32}},
+		"stem.conv.weight": {Dims: []int{2, 1, 1, 3},
+			Data: []float32{1, -2, 3.5, 0, float32(math.Inf(1)), math.SmallestNonzeroFloat32}},
 		"scalar":           {Dims: []int{}, Data: []float32{7}},
 		"empty":            {Dims: []int{0, 5}, Data: []float32{}},
 		"a \"quoted\" <ü>": {Dims: []int{1}, Data: []float32{-1}},
@@ -111,7 +112,8 @@ func TestReadRefuses(t *testing.T) {
 		{"after object", raw("{"+a+"}x", 8), "1 bytes after"},
 		{"twice", raw("{"+a+","+a+"}", 8), `"a" stands twice`},
 		{"unknown field", raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}`, 8), "unknown field"},
-		{"other type", raw(`{"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}`, 8), `tensor "a": type "BF16": only F32`},
+		{"other type", raw(`{"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}`, 8),
+			`tensor "a": type "BF16": only F32`},
 		{"null", raw(`{"a":null}`, 0), `type ""`},
 		{"no shape", raw(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4), "no shape"},
 		{"no offsets", raw(`{"a":{"dtype":"F32","shape":[2]}}`, 8), "data_offsets []"},
@@ -119,8 +121,10 @@ func TestReadRefuses(t *testing.T) {
 		{"negative dimension", raw(`{"a":{"dtype":"F32","shape":[-2,-1],"data_offsets":[0,8]}}`, 8), "negative"},
 		{"fraction", raw(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,8]}}`, 8), "cannot unmarshal"},
 		{"negative offset", raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}`, 8), "cannot unmarshal"},
-		{"product overflows", raw(`{"a":{"dtype":"F32","shape":[2147483647,2147483647,2147483647],"data_offsets":[0,8]}}`, 8), "want at most 2 elements"},
-		{"overflow to 0", raw(`{"a":{"dtype":"F32","shape":[1073741824,1073741824,16],"data_offsets":[0,0]}}`, 0), "want at most 0 elements"},
+		{"product overflows", raw(`{"a":{"dtype":"F32","shape":[2147483647,2147483647,2147483647],"data_offsets":[0,8]}}`, 8),
+			"want at most 2 elements"},
+		{"overflow to 0", raw(`{"a":{"dtype":"F32","shape":[1073741824,1073741824,16],"data_offsets":[0,0]}}`, 0),
+			"want at most 0 elements"},
 		{"rank", raw(`{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]}}`, 8), "9 dimensions"},
 		{"shape and offsets differ", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}`, 8), "want [0 4]"},
 		{"beyond data", raw("{"+a+"}", 4), "want at most 1 elements"},

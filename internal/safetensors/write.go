@@ -61,7 +61,8 @@ func (f File) Marshal() ([]byte, error) {
 	}
 	text = append(text, bytes.Repeat([]byte(" "), -len(text)&7)...) // values are aligned to 8 bytes
 	if len(text) > MaxHeader || 8+len(text)+end > MaxFile {
-		return nil, fmt.Errorf("safetensors: header of %d bytes and data of %d: want at most %d and %d together", len(text), end, MaxHeader, MaxFile)
+		return nil, fmt.Errorf("safetensors: header of %d bytes and data of %d: want at most %d and %d together",
+			len(text), end, MaxHeader, MaxFile)
 	}
 	data := make([]byte, 0, 8+len(text)+end)
 	data = binary.LittleEndian.AppendUint64(data, uint64(len(text)))

@@ -5,6 +5,7 @@ package opstest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/edgenas/edgenas/ops"
 )
@@ -16,8 +17,8 @@ type Case struct {
 	Weights ops.Weights
 }
 
-// Cases lists small networks: every primitive and every operation of
-// [ops.Catalog] at several shapes, and random networks of many primitives.
+// Cases returns small networks: every primitive and every operation of
+// [ops.Catalogue] at several shapes, and random networks of many primitives.
 // Convolutions are dense or depthwise. It is the same list at every call.
 func Cases() []Case {
 	var cases []Case
@@ -42,6 +43,7 @@ func Cases() []Case {
 
 type adder func(name string, s ops.Shape, build func(b ops.Builder, x ops.Value) ops.Value)
 
+// primitives adds every primitive at several shapes.
 func primitives(add adder) {
 	type value = ops.Value
 	image := ops.Shape{N: 2, C: 5, H: 7, W: 9}
@@ -64,7 +66,8 @@ func primitives(add adder) {
 		{1, 3, 4, 8, 8, 2, 2, 0, 1},
 		{3, 40, 10, 4, 4, 4, 4, 0, 1},
 	} {
-		s, w := ops.Shape{N: c.n, C: c.in, H: c.h, W: c.w}, ops.Window{Kernel: c.kernel, Stride: c.stride, Pad: c.pad, Dilation: c.dilation}
+		s := ops.Shape{N: c.n, C: c.in, H: c.h, W: c.w}
+		w := ops.Window{Kernel: c.kernel, Stride: c.stride, Pad: c.pad, Dilation: c.dilation}
 		where := fmt.Sprintf("%v/k=%d/s=%d/p=%d/d=%d", s, c.kernel, c.stride, c.pad, c.dilation)
 		for _, bias := range []bool{false, true} {
 			add(fmt.Sprintf("conv/%s/out=%d/bias=%v", where, c.out, bias), s, func(b ops.Builder, x value) value {
@@ -84,11 +87,12 @@ func primitives(add adder) {
 	} {
 		s := ops.Shape{N: c.n, C: c.in, H: c.h, W: c.w}
 		w := ops.Window{Kernel: c.kernel, Stride: c.stride, Dilation: c.dilation, Crop: c.crop}
-		add(fmt.Sprintf("cropped conv/%v/k=%d/s=%d/d=%d/crop=%d", s, c.kernel, c.stride, c.dilation, c.crop), s, func(b ops.Builder, x value) value {
-			return b.Conv("y", x, c.out, w, 1, false)
-		})
+		name := fmt.Sprintf("cropped conv/%v/k=%d/s=%d/d=%d/crop=%d", s, c.kernel, c.stride, c.dilation, c.crop)
+		add(name, s, func(b ops.Builder, x value) value { return b.Conv("y", x, c.out, w, 1, false) })
 	}
-	for _, p := range []struct{ kernel, stride, pad int }{{2, 2, 0}, {3, 1, 1}, {3, 2, 1}, {5, 3, 2}, {3, 1, 0}, {2, 1, 1}, {1, 2, 0}} {
+	for _, p := range []struct{ kernel, stride, pad int }{
+		{2, 2, 0}, {3, 1, 1}, {3, 2, 1}, {5, 3, 2}, {3, 1, 0}, {2, 1, 1}, {1, 2, 0},
+	} {
 		w := ops.Window{Kernel: p.kernel, Stride: p.stride, Pad: p.pad, Dilation: 1}
 		for _, s := range []ops.Shape{image, {N: 1, C: 16, H: 8, W: 8}, {N: 1, C: 1, H: 3, W: 3}} {
 			where := fmt.Sprintf("%v/k=%d/s=%d/p=%d", s, w.Kernel, w.Stride, w.Pad)
@@ -118,139 +122,161 @@ func primitives(add adder) {
 		add("zero/s=1"+on, s, func(b ops.Builder, x value) value { return b.Zero("y", x, 1) })
 		add("zero/s=2"+on, s, func(b ops.Builder, x value) value { return b.Zero("y", x, 2) })
 		add("globalavgpool"+on, s, func(b ops.Builder, x value) value { return b.GlobalAvgPool("y", x) })
-		add("linear/out=10"+on, s, func(b ops.Builder, x value) value { return b.Linear("y", b.GlobalAvgPool("pool", x), 10) })
+		add("linear/out=10"+on, s, func(b ops.Builder, x value) value {
+			return b.Linear("y", b.GlobalAvgPool("pool", x), 10)
+		})
 	}
 }
 
-// patterns are what fusing looks for, and what looks like it but must be left
+// patterns adds what fusing looks for, and what looks like it but must be left
 // alone.
 func patterns(add adder) {
-	type value = ops.Value
-	conv := func(b ops.Builder, name string, x value) value {
-		return b.Conv(name, x, b.Shape(x).C, ops.Same(3, 1, 1), 1, false)
-	}
-	pool := func(b ops.Builder, name string, x value) value { return b.AvgPool(name, x, ops.Same(3, 1, 1)) }
-	for _, p := range []struct {
-		name  string
-		build func(b ops.Builder, x value) value
-	}{
-		{"conv bn relu", func(b ops.Builder, x value) value {
-			return b.ReLU("relu", b.BatchNorm("bn", conv(b, "conv", x), true))
-		}},
-		{"conv with bias, bn", func(b ops.Builder, x value) value {
-			return b.BatchNorm("bn", b.Conv("conv", x, 7, ops.Same(1, 1, 1), 1, true), true)
-		}},
-		{"conv bn bn", func(b ops.Builder, x value) value {
-			return b.BatchNorm("bn2", b.BatchNorm("bn1", conv(b, "conv", x), true), false)
-		}},
-		{"conv relu bn", func(b ops.Builder, x value) value {
-			return b.BatchNorm("bn", b.ReLU("relu", conv(b, "conv", x)), true)
-		}},
-		{"conv read before its bn", func(b ops.Builder, x value) value {
-			y := conv(b, "conv", x)
-			return b.Add("add", y, b.BatchNorm("bn", y, true))
-		}},
-		{"bn relu pool", func(b ops.Builder, x value) value {
-			return pool(b, "pool", b.ReLU("relu", b.BatchNorm("bn", x, true)))
-		}},
-		{"relu relu", func(b ops.Builder, x value) value { return b.ReLU("relu2", b.ReLU("relu1", x)) }},
-		{"relu read by two convs", func(b ops.Builder, x value) value {
-			r := b.ReLU("relu", x)
-			return b.Add("add", conv(b, "conv1", r), conv(b, "conv2", r))
-		}},
-		{"relu read by conv and sum", func(b ops.Builder, x value) value {
-			r := b.ReLU("relu", b.BatchNorm("bn", x, true))
-			return b.Add("add", conv(b, "conv", r), r)
-		}},
-		{"relu of a value read elsewhere", func(b ops.Builder, x value) value {
-			y := b.BatchNorm("bn", conv(b, "conv", x), true)
-			return b.Add("add", b.ReLU("relu", y), y)
-		}},
-		{"separable conv", func(b ops.Builder, x value) value {
-			y := b.Conv("depthwise", b.ReLU("relu", x), b.Shape(x).C, ops.Same(3, 1, 2), b.Shape(x).C, false)
-			return b.BatchNorm("bn", b.Conv("pointwise", y, 6, ops.Same(1, 1, 1), 1, false), true)
-		}},
-		{"depthwise takes sum and relu", func(b ops.Builder, x value) value {
-			y := b.Conv("depthwise", b.ReLU("relu", x), b.Shape(x).C, ops.Same(5, 1, 1), b.Shape(x).C, false)
-			return b.ReLU("out", b.Add("add", b.BatchNorm("bn", y, true), x))
-		}},
-		{"sum of conv, pool and skip", func(b ops.Builder, x value) value {
-			return b.Add("add", x, conv(b, "conv", x), pool(b, "pool", x))
-		}},
-		{"relu after a sum that ends in a conv", func(b ops.Builder, x value) value {
-			return b.ReLU("relu", b.Add("add", pool(b, "pool", x), x, conv(b, "conv", x)))
-		}},
-		{"relu after a sum that ends in a pool", func(b ops.Builder, x value) value {
-			return b.ReLU("relu", b.Add("add", conv(b, "conv", x), b.MaxPool("pool", x, ops.Same(3, 1, 1))))
-		}},
-		{"relu after a sum of skips", func(b ops.Builder, x value) value {
-			return b.ReLU("relu", b.Add("add", x, b.BatchNorm("bn", x, true), x))
-		}},
-		{"sum of one conv twice", func(b ops.Builder, x value) value {
-			y := conv(b, "conv", x)
-			return b.Add("add", y, y)
-		}},
-		{"sum of sums", func(b ops.Builder, x value) value {
-			y := b.Add("add1", conv(b, "conv1", x), x)
-			return b.Add("add2", conv(b, "conv2", y), y, pool(b, "pool", y))
-		}},
-		{"residual chain", func(b ops.Builder, x value) value {
-			for i := range 4 {
-				b := b.Scope(fmt.Sprint(i))
-				x = b.Add("add", x, ops.ReLUConvBN(b, x, 3, ops.Config{Channels: b.Shape(x).C, Stride: 1, Affine: true}))
-			}
-			return x
-		}},
-		{"bn after a concatenation of convs", func(b ops.Builder, x value) value {
-			y := b.Concat("concat", conv(b, "conv1", x), b.Conv("conv2", x, 3, ops.Same(1, 1, 1), 1, true))
-			return b.BatchNorm("bn2", b.BatchNorm("bn1", y, true), false)
-		}},
-		{"bn after a concatenation of concatenations", func(b ops.Builder, x value) value {
-			y := b.Concat("concat1", b.BatchNorm("bn1", conv(b, "conv1", x), true), conv(b, "conv2", x))
-			return b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), y, conv(b, "conv4", x)), true)
-		}},
-		{"bn after a concatenation of conv and skip", func(b ops.Builder, x value) value {
-			return b.BatchNorm("bn", b.Concat("concat", x, conv(b, "conv", x)), true)
-		}},
-		{"bn after a concatenation of one conv twice", func(b ops.Builder, x value) value {
-			y := conv(b, "conv", x)
-			return b.BatchNorm("bn", b.Concat("concat", y, y), true)
-		}},
-		{"relu and sum after a concatenation", func(b ops.Builder, x value) value {
-			y := b.BatchNorm("bn", b.Concat("concat", conv(b, "conv1", x), conv(b, "conv2", x)), true)
-			return b.Add("add", pool(b, "pool", y), b.ReLU("relu", b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), conv(b, "conv4", x)), true)), y)
-		}},
-		{"concatenation of sums, read by convs behind a relu", func(b ops.Builder, x value) value {
-			y := b.Concat("concat", b.Add("add1", x, conv(b, "conv1", x)), x, b.Add("add2", x, pool(b, "pool", x)))
-			return b.Add("add3", conv(b, "conv2", b.ReLU("relu1", y)), conv(b, "conv3", b.ReLU("relu2", y)))
-		}},
-		{"zeros in a concatenation", func(b ops.Builder, x value) value {
-			return conv(b, "conv", b.Concat("concat", x, b.Zero("zero", x, 1)))
-		}},
-		{"zeros in sums", func(b ops.Builder, x value) value {
-			z := b.Zero("zero", x, 1)
-			return b.Add("add3", b.Add("add1", z, x, z), b.Add("add2", z, z), conv(b, "conv", x))
-		}},
-		{"conv of zeros", func(b ops.Builder, x value) value {
-			return b.BatchNorm("bn", conv(b, "conv", b.Zero("zero", x, 2)), true)
-		}},
-		{"map as output", func(b ops.Builder, x value) value {
-			return b.Add("add", x, b.ReLU("relu", x))
-		}},
-	} {
+	for _, p := range slices.Concat(normPatterns, sumPatterns, concatPatterns, zeroPatterns) {
 		add("pattern/"+p.name, ops.Shape{N: 2, C: 5, H: 6, W: 7}, p.build)
 	}
 }
 
+type pattern struct {
+	name  string
+	build func(b ops.Builder, x ops.Value) ops.Value
+}
+
+// conv records a 3×3 convolution that keeps the shape.
+func conv(b ops.Builder, name string, x ops.Value) ops.Value {
+	return b.Conv(name, x, b.Shape(x).C, ops.Same(3, 1, 1), 1, false)
+}
+
+// pool records a 3×3 pooling that keeps the shape.
+func pool(b ops.Builder, name string, x ops.Value) ops.Value {
+	return b.AvgPool(name, x, ops.Same(3, 1, 1))
+}
+
+var normPatterns = []pattern{
+	{"conv bn relu", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.ReLU("relu", b.BatchNorm("bn", conv(b, "conv", x), true))
+	}},
+	{"conv with bias, bn", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.BatchNorm("bn", b.Conv("conv", x, 7, ops.Same(1, 1, 1), 1, true), true)
+	}},
+	{"conv bn bn", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.BatchNorm("bn2", b.BatchNorm("bn1", conv(b, "conv", x), true), false)
+	}},
+	{"conv relu bn", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.BatchNorm("bn", b.ReLU("relu", conv(b, "conv", x)), true)
+	}},
+	{"conv read before its bn", func(b ops.Builder, x ops.Value) ops.Value {
+		y := conv(b, "conv", x)
+		return b.Add("add", y, b.BatchNorm("bn", y, true))
+	}},
+	{"bn relu pool", func(b ops.Builder, x ops.Value) ops.Value {
+		return pool(b, "pool", b.ReLU("relu", b.BatchNorm("bn", x, true)))
+	}},
+	{"relu relu", func(b ops.Builder, x ops.Value) ops.Value { return b.ReLU("relu2", b.ReLU("relu1", x)) }},
+	{"relu read by two convs", func(b ops.Builder, x ops.Value) ops.Value {
+		r := b.ReLU("relu", x)
+		return b.Add("add", conv(b, "conv1", r), conv(b, "conv2", r))
+	}},
+	{"relu read by conv and sum", func(b ops.Builder, x ops.Value) ops.Value {
+		r := b.ReLU("relu", b.BatchNorm("bn", x, true))
+		return b.Add("add", conv(b, "conv", r), r)
+	}},
+	{"relu of a value read elsewhere", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.BatchNorm("bn", conv(b, "conv", x), true)
+		return b.Add("add", b.ReLU("relu", y), y)
+	}},
+}
+
+var sumPatterns = []pattern{
+	{"separable conv", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Conv("depthwise", b.ReLU("relu", x), b.Shape(x).C, ops.Same(3, 1, 2), b.Shape(x).C, false)
+		return b.BatchNorm("bn", b.Conv("pointwise", y, 6, ops.Same(1, 1, 1), 1, false), true)
+	}},
+	{"depthwise takes sum and relu", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Conv("depthwise", b.ReLU("relu", x), b.Shape(x).C, ops.Same(5, 1, 1), b.Shape(x).C, false)
+		return b.ReLU("out", b.Add("add", b.BatchNorm("bn", y, true), x))
+	}},
+	{"sum of conv, pool and skip", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.Add("add", x, conv(b, "conv", x), pool(b, "pool", x))
+	}},
+	{"relu after a sum that ends in a conv", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.ReLU("relu", b.Add("add", pool(b, "pool", x), x, conv(b, "conv", x)))
+	}},
+	{"relu after a sum that ends in a pool", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.ReLU("relu", b.Add("add", conv(b, "conv", x), b.MaxPool("pool", x, ops.Same(3, 1, 1))))
+	}},
+	{"relu after a sum of skips", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.ReLU("relu", b.Add("add", x, b.BatchNorm("bn", x, true), x))
+	}},
+	{"sum of one conv twice", func(b ops.Builder, x ops.Value) ops.Value {
+		y := conv(b, "conv", x)
+		return b.Add("add", y, y)
+	}},
+	{"sum of sums", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Add("add1", conv(b, "conv1", x), x)
+		return b.Add("add2", conv(b, "conv2", y), y, pool(b, "pool", y))
+	}},
+	{"residual chain", func(b ops.Builder, x ops.Value) ops.Value {
+		for i := range 4 {
+			b := b.Scope(fmt.Sprint(i))
+			x = b.Add("add", x, ops.ReLUConvBN(b, x, 3, ops.Config{Channels: b.Shape(x).C, Stride: 1, Affine: true}))
+		}
+		return x
+	}},
+}
+
+var concatPatterns = []pattern{
+	{"bn after a concatenation of convs", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Concat("concat", conv(b, "conv1", x), b.Conv("conv2", x, 3, ops.Same(1, 1, 1), 1, true))
+		return b.BatchNorm("bn2", b.BatchNorm("bn1", y, true), false)
+	}},
+	{"bn after a concatenation of concatenations", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Concat("concat1", b.BatchNorm("bn1", conv(b, "conv1", x), true), conv(b, "conv2", x))
+		return b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), y, conv(b, "conv4", x)), true)
+	}},
+	{"bn after a concatenation of conv and skip", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.BatchNorm("bn", b.Concat("concat", x, conv(b, "conv", x)), true)
+	}},
+	{"bn after a concatenation of one conv twice", func(b ops.Builder, x ops.Value) ops.Value {
+		y := conv(b, "conv", x)
+		return b.BatchNorm("bn", b.Concat("concat", y, y), true)
+	}},
+	{"relu and sum after a concatenation", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.BatchNorm("bn", b.Concat("concat", conv(b, "conv1", x), conv(b, "conv2", x)), true)
+		z := b.BatchNorm("bn2", b.Concat("concat2", conv(b, "conv3", x), conv(b, "conv4", x)), true)
+		return b.Add("add", pool(b, "pool", y), b.ReLU("relu", z), y)
+	}},
+	{"concatenation of sums, read by convs behind a relu", func(b ops.Builder, x ops.Value) ops.Value {
+		y := b.Concat("concat", b.Add("add1", x, conv(b, "conv1", x)), x, b.Add("add2", x, pool(b, "pool", x)))
+		return b.Add("add3", conv(b, "conv2", b.ReLU("relu1", y)), conv(b, "conv3", b.ReLU("relu2", y)))
+	}},
+}
+
+var zeroPatterns = []pattern{
+	{"zeros in a concatenation", func(b ops.Builder, x ops.Value) ops.Value {
+		return conv(b, "conv", b.Concat("concat", x, b.Zero("zero", x, 1)))
+	}},
+	{"zeros in sums", func(b ops.Builder, x ops.Value) ops.Value {
+		z := b.Zero("zero", x, 1)
+		return b.Add("add3", b.Add("add1", z, x, z), b.Add("add2", z, z), conv(b, "conv", x))
+	}},
+	{"conv of zeros", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.BatchNorm("bn", conv(b, "conv", b.Zero("zero", x, 2)), true)
+	}},
+	{"map as output", func(b ops.Builder, x ops.Value) ops.Value {
+		return b.Add("add", x, b.ReLU("relu", x))
+	}},
+}
+
+// operations adds every operation of the catalogue at several shapes.
 func operations(add adder) {
-	for _, op := range ops.Catalog {
+	for _, op := range ops.Catalogue {
 		for _, s := range []ops.Shape{{N: 1, C: 16, H: 8, W: 8}, {N: 2, C: 3, H: 7, W: 5}} {
 			for _, c := range []ops.Config{
 				{Channels: s.C, Stride: 1, Affine: true},
 				{Channels: s.C, Stride: 1, Affine: false},
 				{Channels: s.C, Stride: 2, Affine: true},
 			} {
-				if op.Name() == "skip_connect" && c.Stride > 1 && s.H%2 != 0 {
+				if op.Name() == ops.SkipConnect && c.Stride > 1 && s.H%2 != 0 {
 					continue // a factorised reduce takes even extents only
 				}
 				name := fmt.Sprintf("op/%s/%v/s=%d/affine=%v", op.Name(), s, c.Stride, c.Affine)
@@ -260,8 +286,8 @@ func operations(add adder) {
 	}
 }
 
-// random records primitives on values drawn from those recorded so far; what
-// nothing has read in the end goes through a linear layer into the output.
+// random records primitives on values drawn from those recorded so far. Values
+// that nothing has read at the end go through a linear layer into the output.
 func random(b ops.Builder, x ops.Value, rng *rand.Rand) ops.Value {
 	values, unread := []ops.Value{x}, map[ops.Value]bool{}
 	for i := range 4 + rng.IntN(20) {

@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// Compare returns an error unless got is as long as want and no element is
-// farther off than tolerance times the largest magnitude in want.
+// Compare returns an error unless got is as long as want and each element
+// differs by at most tolerance times the largest magnitude in want.
 func Compare[T float32 | float64](got []T, want []float64, tolerance float64) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%d elements: want %d", len(got), len(want))

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package opstest checks interpreters of graphs: whatever runs an [ops.Graph]
-// proves itself with one call of [Run].
-//
-// [Cases] lists the networks, [Reference] computes them with plain loops.
+// Package opstest tests interpreters of graphs. Whatever runs an [ops.Graph] is
+// tested by one call of [Run]: on the networks that [Cases] returns, against
+// [Reference], which computes them with plain loops.
 package opstest
 
 import (
@@ -14,14 +13,14 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Compile makes a function that runs g, a network in training form, with
-// batch norms using their running statistics. The function takes and gives
-// N,C,H,W; what it gives may be overwritten by its next call.
+// Compile returns a function that runs g, a network in training form, with
+// batch norms using their running statistics. The function takes and returns
+// N,C,H,W; its next call may overwrite what it returned.
 type Compile func(g *ops.Graph, w ops.Weights) (run func(x []float32) ([]float32, error), err error)
 
 // Run compares compile with Reference on all Cases. Each is run three times on
-// two different inputs, since an interpreter that leaves traces of one run in
-// the next is right only once.
+// two different inputs, to find an interpreter that leaves traces of one run in
+// the next.
 func Run(t *testing.T, compile Compile) {
 	for _, c := range Cases() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -54,7 +53,7 @@ func Input(g *ops.Graph, seed uint64) []float32 {
 	return x
 }
 
-// Weights draws parameters for g such that every one of them matters: unlike
+// Weights draws parameters for g of which every one matters: unlike
 // [ops.InitWeights], batch norms shift and scale, some of them negatively.
 func Weights(g *ops.Graph, seed uint64) ops.Weights {
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -9,11 +9,11 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Reference computes g as its definition reads: one loop an axis, float64,
-// N,C,H,W, no regard for speed. It takes an array for each Input node, in
-// their order, and knows training forms (with running statistics) as well as
-// fused ones. It panics where inputs or weights do not fit, and for a Mix,
-// which has no value without an α.
+// Reference computes g by its definition: one loop for each axis, in float64 and
+// N,C,H,W, without regard for speed. It takes an array for each Input node, in
+// their order. The graph may be in training form (computed with running
+// statistics) or fused. Reference panics where inputs or weights do not fit, and
+// for a Mix, which has no value without an α.
 func Reference(g *ops.Graph, w ops.Weights, inputs ...[]float64) []float64 {
 	values := make([][]float64, len(g.Nodes))
 	for i, n := range g.Nodes {

@@ -2,8 +2,9 @@
 
 //go:build ignore
 
-// Command make writes fashion-mnist.pack, the images inside edgenas, from
-// Debian's package dataset-fashion-mnist. The same files give the same bytes.
+// Command make writes test.png and train.png, the images inside edgenas, from
+// Debian's package dataset-fashion-mnist. A file that shows the right images
+// already is left alone: another version of Go may compress it differently.
 //
 //	go run ./internal/dataset/embedded/make.go
 package main
@@ -13,69 +14,93 @@ import (
 	"compress/gzip"
 	"flag"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"log"
 	"os"
 	"path/filepath"
-
-	"github.com/edgenas/edgenas/internal/dataset/imagepack"
 )
 
 const (
-	side          = 28
-	classes       = 10
-	testPerClass  = 500
-	trainPerClass = 2330 // the pack stays below 9.5 MB
+	side    = 28
+	columns = 100 // images in a row of a sheet
+	classes = 10
 )
 
 func main() {
 	log.SetFlags(0)
 	from := flag.String("from", "/usr/share/datasets/fashion-mnist", "folder with the four IDX files of Fashion-MNIST")
-	out := flag.String("o", "internal/dataset/embedded/fashion-mnist.pack", "file to write")
+	to := flag.String("o", "internal/dataset/embedded", "folder to write to")
 	flag.Parse()
-
-	pixels := append(
-		choose(*from, "t10k", testPerClass),
-		choose(*from, "train", trainPerClass)...)
-	packed, err := imagepack.Pack(pixels, side, side)
-	if err != nil {
-		log.Fatal(err)
+	for _, part := range []struct {
+		source, file string
+		perClass     int
+	}{
+		{"t10k", "test.png", 500},
+		{"train", "train.png", 2330},
+	} {
+		images := choose(*from, part.source, part.perClass)
+		path := filepath.Join(*to, part.file)
+		if err := write(path, sheet(images)); err != nil {
+			log.Fatalf("%s: %v", path, err)
+		}
+		fmt.Printf("%s: %d images\n", path, len(images))
 	}
-	back, _, _, err := imagepack.Unpack(packed)
-	if err != nil || !bytes.Equal(back, pixels) {
-		log.Fatalf("the pack does not give the images back: %v", err)
-	}
-	if err := os.WriteFile(*out, packed, 0o644); err != nil {
-		log.Fatal(err)
-	}
-	n := len(pixels) / (side * side)
-	fmt.Printf("%s: %d images, %d bytes, %.1f an image\n", *out, n, len(packed), float64(len(packed))/float64(n))
 }
 
-// choose returns the first perClass images of each class of one part, in the
-// order of labels 0, 1, … 9, 0, 1, …
-func choose(dir, part string, perClass int) []byte {
+// choose returns the first perClass images of each class of one part, class by
+// class.
+func choose(dir, part string, perClass int) [][]byte {
 	const imageHeader, labelHeader = 16, 8
-	images := read(dir, part+"-images-idx3-ubyte.gz")[imageHeader:]
+	pixels := read(dir, part+"-images-idx3-ubyte.gz")[imageHeader:]
 	labels := read(dir, part+"-labels-idx1-ubyte.gz")[labelHeader:]
-	out := make([]byte, classes*perClass*side*side)
+	images := make([][]byte, classes*perClass)
 	var taken [classes]int
 	for i, label := range labels {
-		if taken[label] == perClass {
-			continue
+		if taken[label] < perClass {
+			images[int(label)*perClass+taken[label]] = pixels[i*side*side : (i+1)*side*side]
+			taken[label]++
 		}
-		at := (taken[label]*classes + int(label)) * side * side
-		copy(out[at:at+side*side], images[i*side*side:])
-		taken[label]++
 	}
 	for label, n := range taken {
 		if n != perClass {
 			log.Fatalf("%s: class %d has %d images, want %d", part, label, n, perClass)
 		}
 	}
-	return out
+	return images
 }
 
+// sheet lays the images out in rows.
+func sheet(images [][]byte) *image.Gray {
+	rows := (len(images) + columns - 1) / columns
+	s := image.NewGray(image.Rect(0, 0, columns*side, rows*side))
+	for i, pixels := range images {
+		for y := range side {
+			at := s.PixOffset(i%columns*side, i/columns*side+y)
+			copy(s.Pix[at:at+side], pixels[y*side:])
+		}
+	}
+	return s
+}
+
+// write writes the sheet to a PNG file, unless the file shows it already.
+func write(path string, s *image.Gray) error {
+	if data, err := os.ReadFile(path); err == nil {
+		if old, err := png.Decode(bytes.NewReader(data)); err == nil {
+			if g, ok := old.(*image.Gray); ok && g.Rect == s.Rect && bytes.Equal(g.Pix, s.Pix) {
+				return nil
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, s); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// read returns what a compressed file holds.
 func read(dir, name string) []byte {
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
