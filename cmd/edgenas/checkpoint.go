@@ -8,37 +8,31 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
-	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/internal/safetensors"
 	"github.com/edgenas/edgenas/ops"
 )
 
 // checkpoint is what the search or the training needs to go on: one file with
-// the weights, the momenta beside them, and the rest as JSON.
+// its tensors, and the rest as JSON.
 type checkpoint struct {
 	state   json.RawMessage
-	weights ops.Weights
-	sgd     autodiff.State[float32]
+	tensors ops.Weights
 	wall    time.Duration // work done so far
 }
 
-// The entries of a checkpoint beside its weights.
+// The entries of a checkpoint beside its tensors.
 const (
-	momentumPrefix = "momentum:" // before the name of a weight
-	stateKey       = "state"
-	wallKey        = "wall"
-	digestKey      = "digest" // of everything else
+	stateKey  = "state"
+	wallKey   = "wall"
+	digestKey = "digest" // of everything else
 )
 
 func (d runDir) writeCheckpoint(name string, c checkpoint) error {
-	f := safetensors.File{Weights: maps.Clone(c.weights), Metadata: map[string]string{stateKey: string(c.state), wallKey: c.wall.String()}}
-	for k, m := range c.sgd {
-		f.Weights[momentumPrefix+k] = ops.Tensor{Dims: []int{len(m.First)}, Data: m.First}
-	}
+	meta := map[string]string{stateKey: string(c.state), wallKey: c.wall.String()}
+	f := safetensors.File{Weights: c.tensors, Metadata: meta}
 	sum, err := digest(f)
 	if err != nil {
 		return err
@@ -49,7 +43,7 @@ func (d runDir) writeCheckpoint(name string, c checkpoint) error {
 
 // readCheckpoint reads what writeCheckpoint wrote, and nothing else.
 func (d runDir) readCheckpoint(name string) (checkpoint, error) {
-	c := checkpoint{weights: ops.Weights{}, sgd: autodiff.State[float32]{}}
+	var c checkpoint
 	f, err := safetensors.ReadFile(d.path(name))
 	if err != nil {
 		return c, d.broken(name, err)
@@ -62,14 +56,7 @@ func (d runDir) readCheckpoint(name string) (checkpoint, error) {
 	if c.wall, err = time.ParseDuration(f.Metadata[wallKey]); err != nil {
 		return c, d.broken(name, err)
 	}
-	c.state = json.RawMessage(f.Metadata[stateKey])
-	for k, t := range f.Weights {
-		if p, ok := strings.CutPrefix(k, momentumPrefix); ok {
-			c.sgd[p] = &autodiff.Moments[float32]{Steps: 1, First: t.Data}
-		} else {
-			c.weights[k] = t
-		}
-	}
+	c.state, c.tensors = json.RawMessage(f.Metadata[stateKey]), f.Weights
 	return c, nil
 }
 

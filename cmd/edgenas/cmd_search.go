@@ -32,7 +32,7 @@ func (a *app) searchCommand() *cobra.Command {
 		r         = request{Confidence: 0.95, Search: search.DefaultConfig(), Train: train.DefaultConfig()}
 	)
 	var methods []string
-	for _, m := range search.Methods {
+	for _, m := range search.Relaxations {
 		methods = append(methods, m.Name())
 	}
 	c := &cobra.Command{
@@ -107,7 +107,7 @@ and the command that verifies the result there is printed.`,
 	f.Var(&budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
 	f.StringVar(&out, "out", "edgenas-out", "folder for everything that the run leaves")
 	f.StringVar(&resume, "resume", "", "folder of a run that was interrupted: go on with it")
-	f.StringVar(&r.Method, "method", search.DefaultMethod, "search method: "+strings.Join(methods, ", "))
+	f.StringVar(&r.Method, "method", search.DefaultRelaxation, "search method: "+strings.Join(methods, ", "))
 	space.add(c)
 	target.add(c)
 	target.addRounds(c)
@@ -118,6 +118,7 @@ and the command that verifies the result there is printed.`,
 	f.IntVar(&r.SearchChannels, "search-channels", 0, "channels of the supernet's first stage; the derived network has --channels"+eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
 	f.IntVar(&r.Search.Epochs, "search-epochs", r.Search.Epochs, "epochs of the search")
 	f.IntVar(&r.Search.Batch, "search-batch", r.Search.Batch, "images of a step of the search")
+	f.Float64Var(&r.Search.LR, "search-lr", r.Search.LR, "learning rate of the supernet's weights, at first")
 	f.Float64Var(&r.Search.AlphaLR, "alpha-lr", r.Search.AlphaLR, "learning rate of α; its steps are Adam's")
 	f.Float64Var(&r.Search.BetaDecay, "beta-decay", r.Search.BetaDecay, "strength of β-decay at the end of the search; 0 turns it off")
 	trainFlags(c, &r.Train, &r.Cutout)

@@ -38,6 +38,7 @@ func (s source) UnmarshalJSON(data []byte) error {
 
 func trainFlags(c *cobra.Command, t *train.Config, cutout *int) {
 	c.Flags().Float64Var(&t.Epochs, "epochs", 0, "epochs of the training; 0: by the network's size, about the same time for each")
+	c.Flags().Float64Var(&t.LR, "lr", t.LR, "greatest learning rate of the training")
 	c.Flags().Float64Var(&t.Smoothing, "label-smoothing", 0, "label smoothing, 0 to 1")
 	c.Flags().IntVar(cutout, "cutout", 0, "side of the square cut out of training images, in pixels; 0: none")
 }
@@ -48,11 +49,16 @@ const maxEpochs = 10_000
 // maxBatch is more images than a step makes sense of.
 const maxBatch = 1 << 16
 
+// maxRate is a learning rate beyond all that work.
+const maxRate = 10
+
 // checkRecipe is a usage error where a flag of trainFlags makes no sense.
 func checkRecipe(c train.Config, cutout int) error {
 	switch {
 	case !(c.Epochs >= 0 && c.Epochs <= maxEpochs):
 		return usagef("--epochs %g: want 0 to %d", c.Epochs, maxEpochs)
+	case !(c.LR > 0 && c.LR <= maxRate):
+		return usagef("--lr %g: want more than 0, at most %d", c.LR, maxRate)
 	case !(c.Smoothing >= 0 && c.Smoothing < 1):
 		return usagef("--label-smoothing %g: want 0 to below 1", c.Smoothing)
 	case cutout < 0:
@@ -187,7 +193,7 @@ func (a *app) train(ctx context.Context, dir runDir, ar arch.Architecture, set *
 	if err != nil {
 		return nil, err
 	}
-	ph, err := a.phase(dir, "train", trainCheckpoint, trainer{t})
+	ph, err := a.phase(dir, "train", trainCheckpoint, t)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +291,7 @@ func (a *app) newTrainer(c train.Config, ar arch.Architecture, set *dataset.Set,
 		return nil, 0, err
 	}
 	loader := source{dataset.NewLoader(set, &set.Train, nil, augment(set, c.Epochs, cutout), rand.NewPCG(c.Seed, 6))}
-	t, err := train.New(c, ar, loader, a.workers())
+	t, err := train.New(c, ar, loader, a.threads)
 	return t, c.Epochs, err
 }
 

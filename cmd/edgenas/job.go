@@ -18,6 +18,7 @@ import (
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/report"
 	"github.com/edgenas/edgenas/search"
+	"github.com/edgenas/edgenas/train"
 )
 
 // job is a run in progress.
@@ -38,6 +39,7 @@ type job struct {
 func (a *app) search(ctx context.Context, dir runDir, r request, set *dataset.Set) (err error) {
 	defer func() {
 		switch code := exitCode(err); {
+		case diverged(err): // it would again
 		case code == exitInterrupted:
 			a.note("interrupted; go on with: edgenas search --resume %s", quote(string(dir)))
 		case code == exitUnexpected && dir.has(requestFile):
@@ -126,7 +128,7 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	if err != nil {
 		return a, err
 	}
-	ph, err := j.phase(j.dir, "search", searchCheckpoint, searcher{s})
+	ph, err := j.phase(j.dir, "search", searchCheckpoint, s)
 	if err != nil {
 		return a, err
 	}
@@ -140,7 +142,7 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 				point(p)
 			}
 			bar.update(p.Step, fmt.Sprintf("epoch %d  loss %.3f  α entropy %.2f  expected %s  derived %s", p.Epoch, p.LossTrain, p.AlphaEntropy,
-				milliseconds(p.ExpectedLatencyS), milliseconds(p.DerivedLatencyS)))
+				milliseconds(p.ExpectedLatencyS), derivedText(p)))
 			warning = p.Warning
 		})
 		return err
@@ -157,6 +159,21 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 	a.Choice = best.Choice
 	bar.end(fmt.Sprintf("%s, predicted %s", a.Space.Notation(a.Choice), milliseconds(best.LatencyS)))
 	return a, a.WriteFile(j.dir.path(architectureFile))
+}
+
+// derivedText says what the network derived after a step takes.
+func derivedText(p search.Point) string {
+	if p.DerivedLatencyS == nil {
+		return "no network"
+	}
+	return milliseconds(*p.DerivedLatencyS)
+}
+
+// diverged says whether a search or a training left the finite numbers.
+func diverged(err error) bool {
+	var searching *search.DivergedError
+	var training *train.DivergedError
+	return errors.As(err, &searching) || errors.As(err, &training)
 }
 
 // maxPoints is how many lines of history a search leaves, roughly: one a step,
@@ -184,7 +201,7 @@ func (j *job) newSearch() (*search.Search, error) {
 		return source{dataset.NewLoader(j.set, &j.set.Train, images, augment(j.set, float64(r.Search.Epochs), 0), rand.NewPCG(r.Seed, stream))}
 	}
 	first, second := dataset.Split(&j.set.Train, 0.5, rand.New(rand.NewPCG(r.Seed, 3)))
-	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs, Pool: j.workers(),
+	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs, Threads: j.threads,
 		Weights: half(first, 4), Alpha: half(second, 5)})
 	var none *search.InfeasibleError
 	if errors.As(err, &none) {

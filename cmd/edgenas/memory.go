@@ -19,11 +19,11 @@ import (
 // does not fit, with the batch that would. Training what it finds comes after
 // it, and may take more: about as much as that of a large network.
 func (a *app) checkMemory(supernet arch.Space, c search.Config, network *ops.Graph) error {
-	method, err := search.NewMethod(c.Method)
+	relaxation, err := search.NewRelaxation(c.Method)
 	if err != nil {
 		return err
 	}
-	options := autodiff.Options{Pool: a.workers(), Paths: method.Paths()}
+	options := autodiff.Options{Pool: a.workers(), Paths: relaxation.Paths()}
 	for _, alpha := range supernet.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(alpha.Rows), len(alpha.Ops)})
 	}

@@ -8,8 +8,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/edgenas/edgenas/search"
-	"github.com/edgenas/edgenas/train"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // phase is the search or the training of a run: it keeps the history and,
@@ -27,63 +26,29 @@ type phase struct {
 
 // learner is what a phase does, as it is written out and read again.
 type learner interface {
-	checkpoint() (checkpoint, error)
-	restore(checkpoint) (step int, err error)
-}
-
-type searcher struct{ *search.Search }
-
-func (s searcher) checkpoint() (checkpoint, error) {
-	st, err := s.State()
-	if err != nil {
-		return checkpoint{}, err
-	}
-	text, err := json.Marshal(st)
-	return checkpoint{state: text, weights: st.Supernet, sgd: st.SGD}, err
-}
-
-func (s searcher) restore(c checkpoint) (int, error) {
-	st := search.State{Supernet: c.weights, SGD: c.sgd}
-	if err := json.Unmarshal(c.state, &st); err != nil {
-		return 0, err
-	}
-	return st.Step, s.Restore(st)
-}
-
-type trainer struct{ *train.Trainer }
-
-func (t trainer) checkpoint() (checkpoint, error) {
-	st, err := t.State()
-	if err != nil {
-		return checkpoint{}, err
-	}
-	text, err := json.Marshal(st)
-	return checkpoint{state: text, weights: st.Weights, sgd: st.SGD}, err
-}
-
-func (t trainer) restore(c checkpoint) (int, error) {
-	st := train.State{Weights: c.weights, SGD: c.sgd}
-	if err := json.Unmarshal(c.state, &st); err != nil {
-		return 0, err
-	}
-	return st.Step, t.Restore(st)
+	// State returns all that it has learned so far: JSON, and tensors by name.
+	State() (json.RawMessage, ops.Weights, error)
+	// Restore puts it where the one was whose State it is given.
+	Restore(json.RawMessage, ops.Weights) error
+	// Step is the number of steps done so far.
+	Step() int
 }
 
 // phase begins the phase of this name (of its points in the history), or goes
 // on from its checkpoint file.
 func (a *app) phase(dir runDir, name, file string, l learner) (*phase, error) {
 	p := &phase{learner: l, dir: dir, file: file, every: a.checkpointEvery, start: time.Now(), saved: time.Now()}
-	step := 0
 	if dir.has(file) {
 		c, err := dir.readCheckpoint(file)
 		if err != nil {
 			return nil, err
 		}
-		if step, err = l.restore(c); err != nil {
+		if err = l.Restore(c.state, c.tensors); err != nil {
 			return nil, dir.broken(file, err)
 		}
 		p.before = c.wall
 	}
+	step := l.Step()
 	var err error
 	p.history, err = dir.openHistory(func(phase string, at int) bool { return phase != name || at <= step })
 	return p, err
@@ -129,11 +94,11 @@ func (p *phase) save() error {
 	if err := p.history.sync(); err != nil {
 		return err
 	}
-	c, err := p.learner.checkpoint()
+	state, tensors, err := p.learner.State()
 	if err != nil {
 		return err
 	}
-	c.wall = p.before + time.Since(p.start)
+	c := checkpoint{state, tensors, p.before + time.Since(p.start)}
 	p.saved = time.Now()
 	return p.dir.writeCheckpoint(p.file, c)
 }

@@ -52,7 +52,7 @@ type request struct {
 
 // check is a usage error where a value makes no sense.
 func (r *request) check() error {
-	if _, err := search.NewMethod(r.Method); err != nil {
+	if _, err := search.NewRelaxation(r.Method); err != nil {
 		return usageError{fmt.Errorf("--method: %w", err)}
 	}
 	switch {
@@ -64,8 +64,10 @@ func (r *request) check() error {
 		return usagef("--search-epochs %d: want 1 to %d", r.Search.Epochs, maxEpochs)
 	case r.Search.Batch < 1 || r.Search.Batch > maxBatch:
 		return usagef("--search-batch %d: want 1 to %d", r.Search.Batch, maxBatch)
-	case !(r.Search.AlphaLR > 0 && r.Search.AlphaLR <= 10):
-		return usagef("--alpha-lr %g: want more than 0, at most 10", r.Search.AlphaLR)
+	case !(r.Search.LR > 0 && r.Search.LR <= maxRate):
+		return usagef("--search-lr %g: want more than 0, at most %d", r.Search.LR, maxRate)
+	case !(r.Search.AlphaLR > 0 && r.Search.AlphaLR <= maxRate):
+		return usagef("--alpha-lr %g: want more than 0, at most %d", r.Search.AlphaLR, maxRate)
 	case !(r.Search.BetaDecay >= 0 && r.Search.BetaDecay <= 1e6):
 		return usagef("--beta-decay %g: want 0 to 1e6", r.Search.BetaDecay)
 	}

@@ -155,6 +155,10 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	return m, nil
 }
 
+// SetPool makes the steps run on pool from now on. It must not have more
+// threads than the pool that the model was compiled for.
+func (m *Model[T]) SetPool(pool *kernels.Pool) { m.pool = pool }
+
 // Input is the batch of images, N,H,W,C. Fill it before a step.
 func (m *Model[T]) Input() []T { return m.input }
 
