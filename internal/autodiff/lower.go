@@ -235,7 +235,7 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	case ops.Linear:
 		x = l.apply(linear[T]{in.N, in.C, n.Shape.C}, maps, append(gorgonia.Nodes{x}, l.learned(n)...)...)
 	case ops.BatchNorm:
-		d := batchNorm[T]{name: n.Name, m: in.Len() / in.C, c: in.C}
+		d := batchNorm[T]{name: n.Name, m: in.Len() / in.C, c: in.C, affine: n.Affine}
 		args := append(gorgonia.Nodes{x}, l.learned(n)...)
 		k, ok := l.known[n.In[0]]
 		if ok {
@@ -303,10 +303,10 @@ func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool)
 	switch {
 	case n.Groups == 1:
 		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu}, out, args...)
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu, n.Bias}, out, args...)
 	case n.Groups == in.C && in.C == n.Shape.C:
 		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu, n.Bias}, out, args...)
 	default:
 		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise", n.Name, n.Groups, in.C, n.Shape.C)
 	}

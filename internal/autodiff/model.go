@@ -121,7 +121,7 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 		}
 		args, shapes = append(args, l.nodes[g.Aux]), append(shapes, logits.Shape())
 	}
-	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, o.AuxWeight, m.labels, m.correct}, shapes, args...)
+	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, g.Aux != 0, o.AuxWeight, m.labels, m.correct}, shapes, args...)
 	root = l.pick(root, 0)
 	if l.err != nil {
 		return nil, l.err
