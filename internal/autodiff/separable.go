@@ -243,9 +243,3 @@ func (l *lowering[T]) separable(chain []ops.Value) error {
 	l.known[v] = known{all, d.statistics(d.last())}
 	return nil
 }
-
-// known is where the statistics of a map are, for the batch norm behind it.
-type known struct {
-	of *gorgonia.Node // its second output
-	at int
-}
