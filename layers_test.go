@@ -54,7 +54,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/wire", "ops arch profiles latency internal/hostinfo"},
 	{"internal/agent", ""},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version internal/wire"},
-	{"examples/betadecay", "internal/dataset"},
+	{"examples/betadecay", "arch search internal/dataset"},
 	{"cmd/edgenas", "*"},
 }
 
