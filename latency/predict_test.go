@@ -52,7 +52,7 @@ func TestPredictsNetworks(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
-	if g := table.Guard(0.95); g.Networks != 20 || g.Relative > 0.05 || !strings.Contains(g.Basis, "conformal") {
+	if g := table.Guard(0.95); g.Networks != 20 || g.Relative > 0.05 || !strings.Contains(g.Basis, "held-out") {
 		t.Errorf("%+v", g)
 	}
 }

@@ -39,7 +39,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	guard := table.Guard(0.95)
-	fmt.Printf("%.0f µs, up to %.0f µs: guard %.0f %%, %s\n", 1e6*estimate.Seconds, 1e6*table.Upper(estimate, 0.95), 100*guard.Relative, guard.Basis)
+	fmt.Printf("%.0f µs, up to %.0f µs: guard %.0f %%, %s\n",
+		1e6*estimate.Seconds, 1e6*table.Upper(estimate, 0.95), 100*guard.Relative, guard.Basis)
 	// Output:
 	// true [conv/k=3/s=1/p=1/d=1/g=1/cin=16/cout=16/h=32/w=32/n=1/f32/nhwc/relu_in+bias]
 	// 800 µs, up to 880 µs: guard 10 %, assumed: no network was measured whole

@@ -11,7 +11,7 @@ import (
 
 // Guard is the distance to keep from a budget, because predictions err: a
 // network predicted at budget / (1 + Relative) holds the budget with this
-// confidence.
+// confidence. It is what people are told of [Table.Upper] and [Table.Limit].
 type Guard struct {
 	Relative   float64 // 0.1 is 10 %
 	Confidence float64
@@ -19,39 +19,97 @@ type Guard struct {
 	Basis      string // what it rests on, in words
 }
 
-// assumedGuard is the band where no network was measured.
+// assumedGuard is the least band where too few networks were measured.
 const assumedGuard = 0.10
 
-// fewNetworks is the number below which residuals say too little to go below
-// assumedGuard.
-const fewNetworks = 3
+// choices is how many degrees of freedom the choice among four models takes:
+// the residuals of the best look better than they are.
+const choices = 3
 
-// Guard is the guard band at a confidence between 0 and 1. With enough
-// measured networks it is the conformal upper bound of their relative
-// residuals, each against a constant fitted to the others; with few, the
-// normal one if that is larger than their maximum; with none, 10 %.
+// tail is how many residuals must lie beyond a conformal bound for it to count.
+const tail = 3
+
+// Residuals of a good session may be small by luck, and smaller than what
+// predictions err in the next session. A spread below usualError is therefore
+// drawn towards it, as if by usualWeight more networks.
+const (
+	usualError  = 0.03
+	usualWeight = 16
+)
+
+// Guard is the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
-	g := Guard{Confidence: confidence, Networks: len(t.residuals)}
-	if g.Networks == 0 {
-		g.Relative, g.Basis = assumedGuard, "assumed: no network was measured whole"
-		return g
-	}
-	largest := stats.Quantile(t.residuals, 1)
-	switch bound := stats.ConformalUpper(t.residuals, confidence); {
-	case !math.IsInf(bound, 1):
-		g.Relative, g.Basis = bound, fmt.Sprintf("conformal bound of the residuals of %d networks", g.Networks)
-	case g.Networks < fewNetworks:
-		g.Relative, g.Basis = max(assumedGuard, largest), fmt.Sprintf("assumed: only %d networks were measured whole", g.Networks)
-	default:
-		g.Relative = max(largest, stats.NormalUpper(t.residuals, confidence))
-		g.Basis = fmt.Sprintf("normal bound of the residuals of %d networks, too few for a conformal one", g.Networks)
-	}
-	g.Relative = max(0, g.Relative)
-	return g
+	return Guard{Relative: t.beyond(confidence), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
 }
 
-// Upper is the upper end of an estimate at a confidence, in seconds: the guard
-// band above it, or the entries' own uncertainty where that is larger.
-func (t *Table) Upper(e Estimate, confidence float64) float64 {
-	return max(e.Seconds*(1+t.Guard(confidence).Relative), e.Seconds+stats.Z(confidence)*e.Deviation)
+func (t *Table) guardBasis() string {
+	n := len(t.residuals)
+	switch left := len(t.calibration.LeftOut); {
+	case n < fewNetworks:
+		return "assumed: " + t.whole()
+	case left > 0:
+		return fmt.Sprintf("held-out errors of %d networks, %d left out", n, left)
+	default:
+		return fmt.Sprintf("held-out errors of %d networks", n)
+	}
+}
+
+// beyond is how far, relative to a prediction, a measurement lies above it at
+// most, with this confidence: the only place where the error of predictions
+// becomes a number. It depends on nothing but the table, so that a limit for
+// predictions is the same for all networks.
+//
+// It is Student's t of the held-out residuals and of the entries' noise. For
+// skewed errors, it is no less than the conformal bound of the residuals at a
+// confidence that leaves some of them beyond it: the worst of 20 says little.
+func (t *Table) beyond(confidence float64) float64 {
+	n := float64(len(t.residuals))
+	noise := stats.Z(confidence) * t.noise
+	if n < fewNetworks {
+		largest := assumedGuard
+		for _, r := range t.residuals {
+			largest = max(largest, math.Abs(r))
+		}
+		return max(largest, noise)
+	}
+	squares := 0.0
+	for _, r := range t.residuals {
+		squares += r * r
+	}
+	degrees := max(2, n-choices)
+	spread := math.Sqrt(max(squares/degrees, (squares+usualWeight*usualError*usualError)/(degrees+usualWeight)))
+	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
+	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
+	return max(0, bound, conformal)
+}
+
+// Upper is the latency that a network with this estimate stays under with this
+// confidence, in seconds.
+func (t *Table) Upper(e Estimate, confidence float64) float64 { return t.upper(e.Seconds, confidence) }
+
+func (t *Table) upper(seconds, confidence float64) float64 {
+	return seconds * (1 + t.beyond(confidence))
+}
+
+// Interval bounds the latency of a network with this estimate, in seconds: it
+// lies between the bounds with this confidence, and as often above as below.
+func (t *Table) Interval(e Estimate, confidence float64) (lo, hi float64) {
+	hi = t.upper(e.Seconds, (1+confidence)/2)
+	return e.Seconds * (e.Seconds / hi), hi
+}
+
+// Limit is the greatest prediction, in seconds, of which [Table.Upper] keeps
+// the budget with this confidence.
+func (t *Table) Limit(budget, confidence float64) float64 {
+	limit := budget / (1 + t.beyond(confidence))
+	for t.upper(limit, confidence) > budget { // by rounding
+		limit = math.Nextafter(limit, 0)
+	}
+	for {
+		next := math.Nextafter(limit, math.Inf(1))
+		if next == limit || t.upper(next, confidence) > budget {
+			return limit
+		}
+		limit = next
+	}
 }

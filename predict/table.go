@@ -15,27 +15,31 @@ import (
 
 // Table predicts the latency of networks from a profile:
 //
-//	latency = constant + Σ over keys of count · time
+//	latency = constant + Σ over keys of count · factor · time
 //
-// The constant is the profile's constant_s, or else the median over its
-// networks of (measured − sum), or else 0. A fitted one is no lower than a tenth
-// of the smallest sum below 0: what is beyond that is no constant, but operations
-// that were slower alone than in networks, and shows in the residuals.
+// The factors, each for a kind of operation, and the constant are fitted to the
+// networks that the profile has measured whole. Networks that the fit has not
+// seen say whether that is better than the plain sum of times or a line through
+// multiply-accumulates; [Table.Calibration] tells what was chosen. A profile
+// that gives a constant_s is taken at its word: all factors are 1.
 type Table struct {
-	device    string
-	at        map[ops.Key]int // index into costs
-	costs     []cost          // sorted by key, which fixes the order of sums
-	constant  float64
-	residuals []float64 // relative, measured / predicted − 1, of each network
-	networks  []Case
+	device      string
+	at          map[ops.Key]int // index into costs
+	costs       []cost          // sorted by key, which fixes the order of sums
+	line        line
+	calibration Calibration
+	residuals   []float64 // relative, measured / predicted − 1, of each network, held out of the fit
+	noise       float64   // standard deviation of a usual network, relative, by that of its entries
+	networks    []Case
 }
 
 type cost struct {
 	key       ops.Key
 	text      string
-	seconds   float64
-	deviation float64 // standard deviation of seconds
-	failure   string  // reason; seconds is then not valid
+	alone     float64 // seconds, as measured alone
+	deviation float64 // standard deviation of alone
+	sentinel  float64 // the sentinel's time meanwhile; 0: not recorded
+	failure   string  // reason; alone is then not valid
 }
 
 // Estimate is a predicted latency.
@@ -43,6 +47,9 @@ type Estimate struct {
 	Seconds   float64
 	Deviation float64 // standard deviation of Seconds by that of the entries alone: √Σ(count·σ)²
 }
+
+// boundsWidth is how many standard deviations the bounds of a median are apart.
+var boundsWidth = 2 * stats.Z(0.975)
 
 // NewTable makes a table of the profile as it is now. Entries with keys that
 // this version does not know are left out: no network of this version needs them.
@@ -53,9 +60,11 @@ func NewTable(p *profiles.Profile) *Table {
 		if err != nil {
 			continue
 		}
-		c := cost{key: k, text: e.Key, failure: e.Reason}
+		c := cost{key: k, text: e.Key, sentinel: sentinel(e.Timing)}
 		if e.Status == profiles.OK {
-			c.seconds, c.deviation = e.MedianS, (e.HiS-e.LoS)/(2*stats.Z(0.5+confidence/2))
+			c.alone, c.deviation = e.MedianS, (e.HiS-e.LoS)/boundsWidth
+		} else {
+			c.failure = cmp.Or(e.Reason, "no reason given")
 		}
 		t.costs = append(t.costs, c)
 	}
@@ -63,63 +72,26 @@ func NewTable(p *profiles.Profile) *Table {
 	for i, c := range t.costs {
 		t.at[c.key] = i
 	}
-	t.fit(p)
+	t.calibrate(p)
 	return t
 }
 
-// confidence is that of the bounds of every median in a profile.
-const confidence = 0.95
-
-// vague is the width of a network's bounds, relative to its median, beyond
-// which it says nothing of a prediction.
-const vague = 0.10
-
-// fit finds the constant and how far the measured networks are from it.
-func (t *Table) fit(p *profiles.Profile) {
-	var sums, beyond []float64
-	var measured []profiles.Network
-	for _, n := range p.Networks {
-		if n.Status != profiles.OK || (n.HiS-n.LoS)/n.MedianS > vague {
-			continue
-		}
-		counts, known := map[ops.Key]int{}, len(n.Counts) > 0
-		for text, c := range n.Counts {
-			k, err := ops.ParseKey(text)
-			known = known && err == nil
-			counts[k] = c
-		}
-		if sum, err := t.sum(counts); known && err == nil {
-			measured = append(measured, n)
-			sums, beyond = append(sums, sum.Seconds), append(beyond, n.MedianS-sum.Seconds)
-		}
-	}
-	fit := func(beyond []float64) float64 { return max(stats.Median(beyond), -0.1*slices.Min(sums)) }
-	switch {
-	case p.ConstantS != nil:
-		t.constant = *p.ConstantS
-	case len(beyond) > 0:
-		t.constant = fit(beyond)
-	}
-	for i, n := range measured {
-		constant := t.constant
-		if p.ConstantS == nil && len(beyond) > 1 { // fitted without the network that it is to predict
-			constant = fit(slices.Concat(beyond[:i], beyond[i+1:]))
-		}
-		if predicted := sums[i] + constant; predicted > 0 {
-			t.residuals = append(t.residuals, n.MedianS/predicted-1)
-			t.networks = append(t.networks, Case{Arch: n.Arch, PredictedS: predicted, MeasuredS: n.MedianS})
-		}
-	}
+// Calibration says how the table predicts and why.
+func (t *Table) Calibration() Calibration {
+	c := t.calibration
+	c.Factors, c.HeldOut, c.LeftOut = slices.Clone(c.Factors), slices.Clone(c.HeldOut), slices.Clone(c.LeftOut)
+	return c
 }
 
-// Constant is what a network takes beyond the sum of its operations, in seconds.
-func (t *Table) Constant() float64 { return t.constant }
+// Constant is what a network takes beyond its operations, in seconds.
+func (t *Table) Constant() float64 { return t.line.constant }
 
-// Networks are the profile's own networks, each predicted with a constant that
-// was fitted to the others (see [Validate]).
+// Networks are the profile's own networks, each predicted by a model that was
+// fitted to the others (see [Validate]).
 func (t *Table) Networks() []Case { return slices.Clone(t.networks) }
 
-// Operation is the cost of one key, without the constant. Errors as Estimate.
+// Operation is the cost of one key in a network, without the constant. Errors
+// as Estimate.
 func (t *Table) Operation(k ops.Key) (Estimate, error) { return t.sum(map[ops.Key]int{k: 1}) }
 
 // Estimate predicts a fused network. It returns a *profiles.MissingError with
@@ -136,42 +108,58 @@ func (t *Table) EstimateCounts(counts map[ops.Key]int) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.Seconds += t.constant
+	e.Seconds += t.line.constant
 	if !(e.Seconds > 0) {
-		return Estimate{}, fmt.Errorf("predict: the constant %g s outweighs the operations of this network: measure networks of its size", t.constant)
+		return Estimate{}, fmt.Errorf("predict: the constant %g s outweighs the operations of this network: "+
+			"measure networks of its size", t.line.constant)
 	}
 	return e, nil
 }
 
-// sum adds the operations up, in the order of their keys, so that equal counts
-// give equal bits.
+// sum adds the operations up.
 func (t *Table) sum(counts map[ops.Key]int) (Estimate, error) {
+	terms, err := t.terms(counts)
+	if err != nil {
+		return Estimate{}, err
+	}
+	return t.add(terms), nil
+}
+
+// terms looks the operations up, in the order of their keys, so that equal
+// counts give equal bits.
+func (t *Table) terms(counts map[ops.Key]int) ([]term, error) {
 	var missing []string
-	used := make([]int, 0, len(counts))
-	for k := range counts {
+	terms := make([]term, 0, len(counts))
+	for k, n := range counts {
 		i, ok := t.at[k]
 		if !ok {
 			missing = append(missing, k.String())
 			continue
 		}
-		used = append(used, i)
+		terms = append(terms, term{i, float64(n)})
 	}
 	if missing != nil {
 		slices.Sort(missing)
-		return Estimate{}, &profiles.MissingError{Keys: missing, Device: t.device}
+		return nil, &profiles.MissingError{Keys: missing, Device: t.device}
 	}
-	slices.Sort(used)
+	slices.SortFunc(terms, func(a, b term) int { return cmp.Compare(a.cost, b.cost) })
+	for _, term := range terms {
+		if c := t.costs[term.cost]; c.failure != "" {
+			return nil, &profiles.FailedError{Key: c.text, Reason: c.failure}
+		}
+	}
+	return terms, nil
+}
+
+func (t *Table) add(terms []term) Estimate {
 	var e Estimate
 	variance := 0.0
-	for _, i := range used {
-		c := t.costs[i]
-		if c.failure != "" {
-			return Estimate{}, &profiles.FailedError{Key: c.text, Reason: c.failure}
-		}
-		n := float64(counts[c.key])
-		e.Seconds += n * c.seconds
-		variance += n * c.deviation * n * c.deviation // one entry has the same error each time
+	for _, term := range terms {
+		c, seconds := t.costs[term.cost], t.line.seconds[term.cost]
+		e.Seconds += term.count * seconds
+		d := term.count * c.deviation * seconds / c.alone // an entry has the same error each time
+		variance += d * d
 	}
 	e.Deviation = math.Sqrt(variance)
-	return e, nil
+	return e
 }

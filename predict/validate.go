@@ -46,11 +46,14 @@ func Validate(cases []Case) (Validation, error) {
 		predicted, measured = append(predicted, c.PredictedS), append(measured, c.MeasuredS)
 	}
 	e := stats.RelativeErrors(predicted, measured)
-	v := Validation{N: len(cases), Bias: stats.Bias(e), MAPE: stats.MAPE(e), Within5: stats.Within(e, 0.05), Within10: stats.Within(e, 0.10)}
+	v := Validation{N: len(cases), Bias: stats.Bias(e), MAPE: stats.MAPE(e),
+		Within5: stats.Within(e, 0.05), Within10: stats.Within(e, 0.10)}
 	if rho := stats.Spearman(predicted, measured); !math.IsNaN(rho) {
 		v.Spearman = &rho
 	}
-	worst := slices.SortedStableFunc(slices.Values(cases), func(a, b Case) int { return cmp.Compare(math.Abs(b.Error()), math.Abs(a.Error())) })
+	worst := slices.SortedStableFunc(slices.Values(cases), func(a, b Case) int {
+		return cmp.Compare(math.Abs(b.Error()), math.Abs(a.Error()))
+	})
 	v.Worst = worst[:min(worstCases, len(worst))]
 	return v, nil
 }
