@@ -34,8 +34,9 @@ var layers = []struct{ pkg, may string }{
 	{"internal/onnx", "ops internal/atomicfile"},
 	{"arch", "ops internal/atomicfile"},
 	{"profiles", "internal/stats internal/atomicfile"},
-	{"internal/infer", "ops internal/kernels"},
-	{"internal/autodiff", "ops internal/kernels"},
+	{"internal/arena", ""},
+	{"internal/infer", "ops internal/arena internal/kernels"},
+	{"internal/autodiff", "ops internal/arena internal/kernels"},
 	{"internal/bench", "ops arch internal/kernels internal/autodiff internal/stats internal/hostinfo internal/version"},
 	{"internal/memory", "ops"},
 	{"peers", "internal/stats internal/hostinfo internal/atomicfile internal/bench"},
@@ -45,7 +46,7 @@ var layers = []struct{ pkg, may string }{
 	{"search", "ops arch internal/autodiff internal/kernels"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
-	{"internal/runfile", "ops arch search train internal/autodiff internal/safetensors internal/atomicfile"},
+	{"internal/runfile", "ops arch search train internal/safetensors internal/atomicfile"},
 	{"report", "ops arch profiles predict internal/runfile internal/atomicfile"},
 	{"devices", ""},
 	{"devices/devicestest", "devices"},
@@ -62,7 +63,7 @@ var layers = []struct{ pkg, may string }{
 		" internal/version internal/inventory internal/target internal/runfile" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
-	{"examples/betadecay", "internal/dataset"},
+	{"examples/betadecay", "arch search internal/dataset"},
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
 		" internal/hostinfo internal/version internal/wire internal/agent internal/inventory internal/target internal/run" +

@@ -3,9 +3,9 @@
 package search
 
 // Multiplier is the learned weight λ of the latency term for a one-sided
-// budget: it grows while the derived network is over the budget and falls back
-// to 0 when it is not, so that nothing is gained below the budget.
-// Source: Luo et al., LightNAS, 2022, §3.3, with λ clipped at 0.
+// budget: it grows while the derived network is over the budget and is reset to
+// 0 when it is not, so that nothing is gained below the budget.
+// Source: Luo et al., LightNAS, 2022, §3.3, but for the reset.
 type Multiplier struct {
 	Lambda float64 `json:"lambda"`
 	Rate   float64 `json:"rate"` // η
@@ -18,5 +18,5 @@ func (m *Multiplier) Update(derivedS, budgetS float64) {
 		m.Lambda = 0 // no wind-up
 		return
 	}
-	m.Lambda = max(0, m.Lambda+m.Rate*excess)
+	m.Lambda += m.Rate * excess
 }

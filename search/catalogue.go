@@ -12,10 +12,10 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Catalogue lists what the networks of a space are put together of, with
-// prices: for each group of decisions its options. The latency of a network is
-// the sum over the groups; where runtimes merge operations of different groups,
-// it is a little off, so that what is found is priced as a whole, too.
+// Catalogue lists, for each group of decisions, the options and what each
+// costs. A network's latency is estimated as the sum over its groups. The sum is
+// slightly wrong where a runtime fuses operations across groups, so every
+// network that is found is priced again as a whole.
 type Catalogue struct {
 	space  arch.Space
 	costs  Costs
@@ -23,11 +23,15 @@ type Catalogue struct {
 	start  arch.Choice // any choice: every group sets its own rows
 }
 
+// catalogueGroup is a group with those of its options that are networks, each
+// network once.
 type catalogueGroup struct {
-	arch.Group           // those options that are networks, each network once
-	seconds    []float64 // of each option: in the first group all that the network takes, in the others what it takes beyond their first option
-	none       int       // column of the α, or -1
-	keep       int       // of the α's cell
+	arch.Group
+	// seconds is the price of each option: in the first group the whole
+	// network's, in the others what it takes beyond their first option.
+	seconds []float64
+	none    int // column of none in the α, or −1
+	keep    int // edges that each node of the α's cell keeps; 0: all
 }
 
 // NewCatalogue prices every option of every group, beside the first options of
@@ -39,8 +43,11 @@ func NewCatalogue(space arch.Space, costs Costs) (*Catalogue, error) {
 		if i > 0 {
 			base = c.groups[0].seconds[0] // the first options of all groups
 		}
-		priced := catalogueGroup{Group: arch.Group{Alpha: g.Alpha, Rows: g.Rows},
-			none: slices.Index(space.Alphas()[g.Alpha].Ops, ops.None), keep: space.Cells()[g.Alpha].Keep}
+		priced := catalogueGroup{
+			Group: arch.Group{Alpha: g.Alpha, Rows: g.Rows},
+			none:  slices.Index(space.Alphas()[g.Alpha].Ops, ops.None),
+			keep:  space.Cells()[g.Alpha].Keep,
+		}
 		seen := map[string]bool{}
 		for o := range g.Options {
 			choice := c.start.Clone()
@@ -100,14 +107,14 @@ func (c *Catalogue) network(options []int) (Candidate, error) {
 	return Candidate{Choice: choice, LatencyS: s, Loss: math.NaN()}, err
 }
 
-// fastest takes the fastest option of each group.
-func (c *Catalogue) fastest() (Candidate, error) { return c.Large(math.Inf(-1)) }
-
-// Large is a network that uses the budget, about as large as any that the
+// Large returns a network that uses the budget, about as large as any that the
 // search can find: from input to output, each group takes the slowest option
 // that leaves the others time for their fastest. It is the fastest network if
 // none keeps the budget.
-func (c *Catalogue) Large(budgetS float64) (Candidate, error) {
+func (c *Catalogue) Large(budgetS float64) (Candidate, error) { return c.network(c.large(budgetS)) }
+
+// large returns the options of Large.
+func (c *Catalogue) large(budgetS float64) []int {
 	left := budgetS
 	for _, g := range c.groups {
 		left -= slices.Min(g.seconds)
@@ -123,5 +130,5 @@ func (c *Catalogue) Large(budgetS float64) (Candidate, error) {
 		}
 		left -= spent
 	}
-	return c.network(options)
+	return options
 }

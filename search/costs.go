@@ -59,9 +59,13 @@ func NewMatrix(space arch.Space, costs Costs) (*Matrix, error) {
 			continue
 		}
 		if cells[i].Keep != 2 || m.noneCol[i] < 0 {
-			return nil, fmt.Errorf("search: α %s: nodes keep %d edges, operations are %q: want 2 and none among them", a.Name, cells[i].Keep, a.Ops)
+			return nil, fmt.Errorf("search: α %s: nodes keep %d edges, operations are %q: want 2 and none among them",
+				a.Name, cells[i].Keep, a.Ops)
 		}
 		for _, rows := range cells[i].Incoming() {
+			if len(rows) < 2 {
+				return nil, fmt.Errorf("search: α %s: a node has %d edge and keeps 2", a.Name, len(rows))
+			}
 			for _, row := range rows[2:] {
 				r.choice[i][row] = m.noneCol[i]
 			}

@@ -8,9 +8,9 @@ import "math/rand/v2"
 // Source: Liu, Simonyan and Yang, DARTS, 2019, §2.2 (eq. 2) and §2.3 (ξ = 0).
 type darts struct{ p []float64 }
 
-func (*darts) Name() string { return "darts" }
-func (*darts) Paths() bool  { return false }
-func (*darts) New() Method  { return &darts{} }
+func (*darts) Name() string    { return "darts" }
+func (*darts) Paths() bool     { return false }
+func (*darts) New() Relaxation { return &darts{} }
 
 func (d *darts) Forward(alpha, p []float64, open []bool, cols int, _ float64, _ *rand.Rand) {
 	softmax(p, alpha, cols, 1)

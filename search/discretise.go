@@ -5,6 +5,7 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -50,46 +51,64 @@ const wellUsed = 0.9
 // network by rounding alone, relative to the budget.
 const rounding = 1e-9
 
-// Discretise returns the k networks with the greatest Σ ln p among those that
-// fit budgetS, exactly as far as the costs of the groups add up, best first;
-// networks that use less than 0.9 of it come behind all others, and each does
-// fit when priced as a whole. p holds the final mixture weights of each α. It is
-// an *InfeasibleError if nothing fits.
+// Discretise returns the k ≥ 1 networks with the greatest Σ ln p among those
+// that fit budgetS, best first, and at least one: the fastest. They are exactly
+// these as far as the costs of the groups add up; each does fit when priced as
+// a whole. Networks that use less than 0.9 of the budget stand behind those
+// that use more. A budget of +Inf is none: every network fits and uses it. p
+// holds the final mixture weights of each α. Discretise returns an
+// *InfeasibleError if nothing fits.
 func (c *Catalogue) Discretise(p [][]float64, budgetS float64, k int) ([]Candidate, error) {
-	fastest, err := c.fastest()
+	options := c.large(math.Inf(-1))
+	fastest, err := c.network(options)
 	if err != nil {
 		return nil, err
 	}
 	if fastest.LatencyS > budgetS {
 		return nil, &InfeasibleError{BudgetS: budgetS, FastestS: fastest.LatencyS, Fastest: fastest.Choice}
 	}
-	groups := make([][]item, len(c.groups))
-	for i, g := range c.groups {
-		cols := len(c.space.Alphas()[g.Alpha].Ops)
-		for o, option := range g.Options {
-			groups[i] = append(groups[i], item{time: g.seconds[o], score: g.score(option, p[g.Alpha], cols)})
-		}
+	groups, slowest := c.items(p)
+	high, low := budgetS, wellUsed*budgetS
+	if math.IsInf(budgetS, 1) {
+		high, low = slowest, 0
 	}
+	slack := rounding * high
 	var found []Candidate
-	for _, used := range []bool{true, false} {
-		low, high := wellUsed*budgetS, budgetS
-		if !used {
-			low, high = 0, low
-		}
-		for options, score := range best(groups, low-rounding*budgetS, high+rounding*budgetS) {
+	seen := map[string]bool{}
+	for _, least := range []float64{low, 0} { // a second time, those that are left
+		for options, score := range best(groups, least-slack, high+slack) {
 			if len(found) == k {
-				break
+				return found, nil
 			}
 			n, err := c.network(options)
 			if err != nil {
 				return nil, err
 			}
-			if n.LatencyS > budgetS || n.LatencyS >= wellUsed*budgetS != used {
-				continue
+			if name := fmt.Sprint(options); n.LatencyS >= least && n.LatencyS <= budgetS && !seen[name] {
+				n.Score, seen[name] = score, true
+				found = append(found, n)
 			}
-			n.Score = score
-			found = append(found, n)
 		}
 	}
+	if len(found) == 0 { // the groups' sums are over the budget, the network is not
+		for i, o := range options {
+			fastest.Score += groups[i][o].score
+		}
+		found = append(found, fastest)
+	}
 	return found, nil
+}
+
+// items scores the options of every group, and returns how long the slowest of
+// each take together.
+func (c *Catalogue) items(p [][]float64) (groups [][]item, slowest float64) {
+	for _, g := range c.groups {
+		cols := len(c.space.Alphas()[g.Alpha].Ops)
+		var items []item
+		for o, option := range g.Options {
+			items = append(items, item{time: g.seconds[o], score: g.score(option, p[g.Alpha], cols)})
+		}
+		groups, slowest = append(groups, items), slowest+slices.Max(g.seconds)
+	}
+	return groups, slowest
 }

@@ -174,7 +174,7 @@ func testDiscretise(t *testing.T, space arch.Space) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fastest, err := c.fastest()
+	fastest, err := c.Large(math.Inf(-1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,6 +250,84 @@ func TestDiscretiseInfeasible(t *testing.T) {
 	}
 }
 
+// merging is a runtime that merges what follows the first group with it, so
+// that a network takes other than the sum over its groups.
+type merging struct {
+	edgeCosts
+	byS float64 // taken off for each other group that does not take its first option
+	of  []arch.Group
+}
+
+func (m merging) Latency(c arch.Choice) (float64, error) {
+	s, err := m.edgeCosts.Latency(c)
+	away := 0
+	for _, g := range m.of {
+		for i, row := range g.Rows {
+			if c[g.Alpha][row] != g.Options[0][i] {
+				away++
+				break
+			}
+		}
+	}
+	return s - m.byS*max(0, float64(away-1)), err
+}
+
+// Where groups do not add up, what fits as a whole is found all the same: with
+// any budget from the fastest network's on there is a candidate.
+func TestDiscretiseWhereGroupsDoNotAddUp(t *testing.T) {
+	for seed := range uint64(5) {
+		for _, by := range []float64{5e-5, -5e-5} {
+			rng := rand.New(rand.NewPCG(seed, 6))
+			costs := merging{newEdgeCosts(toy{}, rng), by, toy{}.Groups()}
+			p := mixtures(toy{}, rng)
+			c, err := NewCatalogue(toy{}, costs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fastest, err := c.Large(math.Inf(-1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for share := 1.0; share < 1.3; share += 0.005 {
+				budget := share * fastest.LatencyS
+				got, err := c.Discretise(p, budget, 3)
+				if err != nil || len(got) == 0 {
+					t.Fatalf("seed %d, %g s a group, budget %g × the fastest: %d networks, %v", seed, by, share, len(got), err)
+				}
+				for _, n := range got {
+					if n.LatencyS > budget || math.IsNaN(n.Score) || n.Score >= 0 {
+						t.Errorf("seed %d: a network of %g s (Σ ln p = %g) for a budget of %g", seed, n.LatencyS, n.Score, budget)
+					}
+				}
+			}
+			var infeasible *InfeasibleError
+			if _, err := c.Discretise(p, 0.999*fastest.LatencyS, 3); !errors.As(err, &infeasible) {
+				t.Errorf("below the fastest: %v", err)
+			}
+		}
+	}
+}
+
+// Without a budget, the best are those with the greatest score, as under one
+// that all networks use well.
+func TestDiscretiseWithoutBudget(t *testing.T) {
+	in := toyInstance(t, 1)
+	c, err := NewCatalogue(in.space, in.costs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Discretise(in.p, math.Inf(1), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := in.exhaustive(t, 3600)[:20]
+	for i := range got {
+		if !got[i].Choice.Equal(want[i].Choice) {
+			t.Errorf("candidate %d is %v: want %v", i, got[i].Choice, want[i].Choice)
+		}
+	}
+}
+
 // Costs that fail are not taken for costs.
 type failing struct{ Costs }
 
@@ -274,7 +352,7 @@ func TestLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fastest, err := catalogue.fastest()
+		fastest, err := catalogue.Large(math.Inf(-1))
 		if err != nil {
 			t.Fatal(err)
 		}

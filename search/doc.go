@@ -13,8 +13,8 @@
 // are found exactly (discretise.go, by the search of knapsack.go through the
 // prices of catalogue.go) and re-ranked with the supernet's weights.
 //
-// A [Method] is how α becomes mixture weights p and how the gradient comes
-// back: one file each (darts.go, gdas.go), listed in [Methods].
+// A [Relaxation] turns α into mixture weights p and brings the gradient back:
+// one file each (darts.go, gdas.go), listed in [Relaxations].
 //
 // What a network costs comes from outside as [Costs]: a table, a calibrated
 // model or a test double. This package measures nothing.

@@ -2,7 +2,11 @@
 
 package search
 
-import "github.com/edgenas/edgenas/arch"
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/arch"
+)
 
 // Expected computes the expected latency of the network derived from mixture
 // weights p, a sum over the cost matrix:
@@ -24,17 +28,31 @@ type cellExpectation interface {
 	value(p, grad []float64, scale float64) float64
 }
 
-// NewExpected prepares the expectation for a space with this cost matrix.
-func NewExpected(space arch.Space, m *Matrix) *Expected {
+// NewExpected prepares the expectation for a space with this cost matrix. It
+// returns an error for cells with more edges than it can sum over.
+func NewExpected(space arch.Space, m *Matrix) (*Expected, error) {
 	e := &Expected{fixedS: m.FixedS}
 	for i, cell := range space.Cells() {
-		if cell.Keep == 0 {
-			e.cells = append(e.cells, newLiveCell(cell.Edges, m.PerOpS[i], m.noneCol[i]))
-		} else {
-			e.cells = append(e.cells, &keptCell{nodes: cell.Incoming(), t: m.PerOpS[i], none: m.noneCol[i]})
+		c, err := newCellExpectation(cell, m.PerOpS[i], m.noneCol[i])
+		if err != nil {
+			return nil, fmt.Errorf("search: α %s: %w", space.Alphas()[i].Name, err)
+		}
+		e.cells = append(e.cells, c)
+	}
+	return e, nil
+}
+
+func newCellExpectation(cell arch.Cell, t [][]float64, none int) (cellExpectation, error) {
+	if cell.Keep == 0 {
+		return newLiveCell(cell.Edges, t, none)
+	}
+	nodes := cell.Incoming()
+	for _, rows := range nodes {
+		if len(rows) > maxKeptEdges {
+			return nil, fmt.Errorf("a node has %d edges: want at most %d", len(rows), maxKeptEdges)
 		}
 	}
-	return e
+	return &keptCell{nodes: nodes, t: t, none: none}, nil
 }
 
 // Value is the expected latency in seconds under the mixture weights p (α,

@@ -32,14 +32,14 @@ func (c *keptCell) value(p, grad []float64, scale float64) float64 {
 	return total
 }
 
-// maxEdges bounds the edges of one node.
-const maxEdges = 32
+// maxKeptEdges bounds the edges of one node.
+const maxKeptEdges = 32
 
 func (c *keptCell) node(rows []int, p, grad []float64, scale float64) float64 {
 	cols := len(c.t[0])
-	var strength, weight, time [maxEdges]float64 // m, Σ p, and Σ p̃·t of each edge
-	var best [maxEdges]int                       // arg max
-	all := 0.0                                   // Σ m
+	var strength, weight, time [maxKeptEdges]float64 // m, Σ p, and Σ p̃·t of each edge
+	var best [maxKeptEdges]int                       // arg max
+	all := 0.0                                       // Σ m
 	for e, row := range rows {
 		strength[e], best[e] = least, -1
 		for col, s := range c.t[row] {
@@ -58,7 +58,7 @@ func (c *keptCell) node(rows []int, p, grad []float64, scale float64) float64 {
 		all += strength[e]
 	}
 	// Σ of the others' strengths, never by subtraction: one β may be near 1.
-	var others [maxEdges]float64
+	var others [maxKeptEdges]float64
 	for e := range rows {
 		for j := range rows {
 			if j != e {

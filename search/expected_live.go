@@ -2,7 +2,11 @@
 
 package search
 
-import "github.com/edgenas/edgenas/arch"
+import (
+	"fmt"
+
+	"github.com/edgenas/edgenas/arch"
+)
 
 // liveCell is a cell whose edges each take one operation by their own weights,
 // and of which only the edges on a path from the input to the output count.
@@ -22,10 +26,16 @@ type liveCell struct {
 	sum  []float64   // scratch: Σ_{o≠none} p·t of each edge
 }
 
-func newLiveCell(edges []arch.Edge, t [][]float64, none int) *liveCell {
+// maxLiveEdges bounds the edges of one cell: there are 2^edges patterns.
+const maxLiveEdges = 16
+
+func newLiveCell(edges []arch.Edge, t [][]float64, none int) (*liveCell, error) {
 	c := &liveCell{t: t, none: none, sum: make([]float64, len(t))}
 	if none < 0 {
-		return c
+		return c, nil
+	}
+	if len(edges) > maxLiveEdges {
+		return nil, fmt.Errorf("a cell has %d edges that may be none: want at most %d", len(edges), maxLiveEdges)
 	}
 	out := 0
 	for _, edge := range edges {
@@ -45,7 +55,7 @@ func newLiveCell(edges []arch.Edge, t [][]float64, none int) *liveCell {
 			}
 		}
 	}
-	return c
+	return c, nil
 }
 
 func (c *liveCell) value(p, grad []float64, scale float64) float64 {
@@ -90,7 +100,7 @@ func (c *liveCell) alive(row, forced int, present bool, p []float64) float64 {
 	if c.none < 0 {
 		return 1 // every edge is there
 	}
-	var q [32]float64
+	var q [maxLiveEdges]float64
 	for e, t := range c.t {
 		q[e] = p[e*len(t)+c.none]
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
@@ -50,6 +51,15 @@ func newAdditive(s arch.Space, rng *rand.Rand) additive {
 	return a
 }
 
+func newExpected(t testing.TB, space arch.Space, m *Matrix) *Expected {
+	t.Helper()
+	e, err := NewExpected(space, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func randomMixture(rows, cols int, rng *rand.Rand) []float64 {
 	alpha := make([]float64, rows*cols)
 	for i := range alpha {
@@ -89,7 +99,7 @@ func TestExpectedLatencyIsTheExpectation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewExpected(space, m)
+	e := newExpected(t, space, m)
 	for range 3 {
 		p := randomMixture(6, 5, rng)
 		want := 0.0
@@ -129,7 +139,7 @@ func TestExpectedLatencyGradient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := NewExpected(tc.space, m)
+			e := newExpected(t, tc.space, m)
 			var p, grad [][]float64
 			for _, a := range tc.space.Alphas() {
 				alpha := make([]float64, len(a.Rows)*len(a.Ops))
@@ -192,7 +202,7 @@ func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewExpected(space, m)
+	e := newExpected(t, space, m)
 	for range 5 {
 		p := mixtures(space, rng)
 		const draws = 20_000
@@ -243,7 +253,7 @@ func TestExpectedLatencyOfChainByMonteCarlo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, alphas := NewExpected(space, m), space.Alphas()
+	e, alphas := newExpected(t, space, m), space.Alphas()
 	for range 5 {
 		p := mixtures(space, rng)
 		const draws = 20_000
@@ -284,7 +294,7 @@ func TestEdgesKeptAreTwo(t *testing.T) {
 		m.noneCol = append(m.noneCol, 0)
 		m.PerOpS = append(m.PerOpS, [][]float64{{0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}, {0, 1, 1, 1}})
 	}
-	e := NewExpected(space, m)
+	e := newExpected(t, space, m)
 	for name, strength := range map[string][]float64{
 		"equal":       {0.2, 0.2, 0.2, 0.2, 0.2},
 		"one strong":  {0.9, 0.05, 0.9, 0.05, 0.05},
@@ -351,6 +361,47 @@ func (noSkip) Alphas() []arch.Alpha {
 	return a
 }
 
+// A space from elsewhere may have cells whose expectation is out of reach.
+func TestNewExpectedRefuses(t *testing.T) {
+	t.Run("edges of a cell", func(t *testing.T) {
+		refuses(t, wide{edges: maxLiveEdges + 1}, "17 edges")
+	})
+	t.Run("edges of a node", func(t *testing.T) {
+		refuses(t, wide{edges: maxKeptEdges + 1, keep: 2}, "33 edges")
+	})
+	t.Run("a lonely edge", func(t *testing.T) {
+		if _, err := NewMatrix(wide{edges: 1, keep: 2}, nil); err == nil {
+			t.Error("a node that keeps two of one edge was taken")
+		}
+	})
+}
+
+func refuses(t *testing.T, space wide, text string) {
+	t.Helper()
+	m := &Matrix{PerOpS: [][][]float64{make([][]float64, space.edges)}, noneCol: []int{0}}
+	if _, err := NewExpected(space, m); err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("%v: want an error that has %q", err, text)
+	}
+}
+
+// wide is a space of one cell whose edges all go to one node.
+type wide struct {
+	toy
+	edges, keep int
+}
+
+func (w wide) Alphas() []arch.Alpha {
+	return []arch.Alpha{{Name: "wide", Rows: make([]string, w.edges), Ops: toyOps}}
+}
+
+func (w wide) Cells() []arch.Cell {
+	c := arch.Cell{Inputs: 1, Keep: w.keep}
+	for range w.edges {
+		c.Edges = append(c.Edges, arch.Edge{From: 0, To: 1})
+	}
+	return []arch.Cell{c}
+}
+
 func BenchmarkExpectedLatency(b *testing.B) {
 	for i, sp := range arch.Spaces {
 		b.Run("space="+sp.Name, func(b *testing.B) {
@@ -367,7 +418,7 @@ func BenchmarkExpectedLatency(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			e, p := NewExpected(space, m), mixtures(space, rng)
+			e, p := newExpected(b, space, m), mixtures(space, rng)
 			grad := make([][]float64, len(p))
 			for i := range p {
 				grad[i] = make([]float64, len(p[i]))

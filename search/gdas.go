@@ -20,9 +20,9 @@ type gdas struct {
 	dp   []float64
 }
 
-func (*gdas) Name() string { return "gdas" }
-func (*gdas) Paths() bool  { return true }
-func (*gdas) New() Method  { return &gdas{} }
+func (*gdas) Name() string    { return "gdas" }
+func (*gdas) Paths() bool     { return true }
+func (*gdas) New() Relaxation { return &gdas{} }
 
 func (m *gdas) Forward(alpha, p []float64, open []bool, cols int, progress float64, rng *rand.Rand) {
 	m.tau = 10 + (0.1-10)*progress
@@ -46,6 +46,9 @@ func (m *gdas) Forward(alpha, p []float64, open []bool, cols int, progress float
 	}
 	copy(open, m.open)
 }
+
+// Temperature returns τ of the last Forward.
+func (m *gdas) Temperature() float64 { return m.tau }
 
 func (m *gdas) Backward(dp, grad []float64, cols int) {
 	m.dp = append(m.dp[:0], dp...)

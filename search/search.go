@@ -3,12 +3,10 @@
 package search
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -30,59 +28,23 @@ type Source interface {
 	json.Unmarshaler
 }
 
-// Config is what a search is asked for. Zero fields are not filled in: start
-// from DefaultConfig.
-type Config struct {
-	Method       string  `json:"method"`
-	Seed         uint64  `json:"seed"`
-	Epochs       int     `json:"epochs"`
-	WarmupEpochs int     `json:"warmup_epochs"` // α stays as it is
-	Batch        int     `json:"batch"`
-	BudgetS      float64 `json:"budget_s"`   // less its guard band; +Inf cannot be written: 0 is no budget
-	Candidates   int     `json:"candidates"` // re-ranked with shared weights
-
-	LR, LRMin, Momentum, WeightDecay, Clip float64 // of the weights: SGD with Nesterov momentum, cosine schedule
-	AlphaLR                                float64 // of α: Adam with betas 0.5 and 0.999
-	AlphaWeightDecay                       float64
-	BetaDecay                              float64 // λ of β-decay at the end; it grows linearly from 0
-}
-
-// DefaultConfig is the main job's: minutes on two cores.
-func DefaultConfig() Config {
-	return Config{Method: DefaultMethod, Epochs: 2, WarmupEpochs: 1, Batch: 64, Candidates: 100,
-		LR: 0.05, LRMin: 0.001, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5,
-		AlphaLR: 0.02, BetaDecay: 1}
-}
-
-// State is everything that a search has learned so far: written out and read
-// again, the search goes on as if it had never stopped.
-type State struct {
-	Step       int                     `json:"step"` // the next one
-	Alpha      [][]float64             `json:"alpha"`
-	Adam       autodiff.State[float64] `json:"adam"` // of α
-	Multiplier Multiplier              `json:"multiplier"`
-	RNG        []byte                  `json:"rng"`         // PCG
-	WeightData json.RawMessage         `json:"weight_data"` // positions in the two halves
-	AlphaData  json.RawMessage         `json:"alpha_data"`
-	Supernet   ops.Weights             `json:"-"` // kept as tensors beside the JSON
-	SGD        autodiff.State[float32] `json:"-"`
-}
-
-// Point is a line of history: the search after a step.
+// Point is a line of history: the search after a step. What is not known then
+// is nil.
 type Point struct {
 	Phase            string        `json:"phase"` // "search"
 	Epoch            int           `json:"epoch"`
 	Step             int           `json:"step"`
 	Steps            int           `json:"steps"` // of the whole search
 	LossTrain        float64       `json:"loss_train"`
-	LossVal          float64       `json:"loss_val,omitempty"` // of α's step: none during the warm-up
-	AccuracyVal      float64       `json:"accuracy_val,omitempty"`
-	Alpha            [][][]float64 `json:"alpha"` // softmax, α, row, column
+	LossVal          *float64      `json:"loss_val,omitempty"`     // of α's step; nil during the warm-up
+	AccuracyVal      *float64      `json:"accuracy_val,omitempty"` // likewise, 0…1
+	Alpha            [][][]float64 `json:"alpha"`                  // softmax, α, row, column
 	AlphaEntropy     float64       `json:"alpha_entropy"`
 	SkipShare        float64       `json:"skip_share"`
 	Lambda           float64       `json:"lambda"`
+	Temperature      *float64      `json:"temperature,omitempty"` // of the last sample; nil where the relaxation has none
 	ExpectedLatencyS float64       `json:"expected_latency_s"`
-	DerivedLatencyS  float64       `json:"derived_latency_s"` // 0: the derived cell is no network
+	DerivedLatencyS  *float64      `json:"derived_latency_s,omitempty"` // nil: the derived cell is no network
 	Derived          string        `json:"derived"`
 	Warning          string        `json:"warning,omitempty"`
 }
@@ -94,21 +56,23 @@ type Problem struct {
 	Costs  Costs      // of Target's networks
 	// Weights and Alpha are the two halves of the training images.
 	Weights, Alpha Source
-	Pool           *kernels.Pool
+	// Threads is how many threads the search runs on; 0: one for each CPU. It
+	// never changes a result.
+	Threads int
 }
 
 // Search is a search in progress.
 type Search struct {
-	config    Config
-	problem   Problem
-	methods   []Method // of each α: they remember their last Forward
-	model     *autodiff.Model[float32]
-	sgd       *autodiff.SGD[float32]
-	adam      *autodiff.Adam[float64]
-	pcg       *rand.PCG
-	rng       *rand.Rand
-	catalogue *Catalogue
-	expected  *Expected
+	config      Config
+	problem     Problem
+	relaxations []Relaxation // of each α: they remember their last Forward
+	model       *autodiff.Model[float32]
+	sgd         *autodiff.SGD[float32]
+	adam        *autodiff.Adam[float64]
+	pcg         *rand.PCG
+	rng         *rand.Rand
+	catalogue   *Catalogue
+	expected    *Expected
 
 	alphas     []arch.Alpha
 	alpha      []*autodiff.Param[float64] // α and its gradient
@@ -117,20 +81,20 @@ type Search struct {
 	multiplier Multiplier
 	step       int
 
-	derived  arch.Choice // from α, and what it costs
-	derivedS float64
+	derived  arch.Choice // from α
+	derivedS float64     // what it costs: nothing if it is dead
+	dead     bool        // it is no network
 }
 
-// New prepares a search. It is an *InfeasibleError if no network keeps the
+// New prepares a search. It returns an *InfeasibleError if no network keeps the
 // budget: nothing is trained then.
 func New(c Config, pr Problem) (*Search, error) {
-	method, err := NewMethod(c.Method)
+	relaxation, err := NewRelaxation(c.Method)
 	if err != nil {
 		return nil, err
 	}
-	if c.Epochs < 1 || c.Batch < 1 || c.WarmupEpochs < 0 || c.Candidates < 1 || !(c.BudgetS > 0) {
-		return nil, fmt.Errorf("search: %d epochs (%d of them warm-up), batch %d, %d candidates, budget %g s: want positive numbers",
-			c.Epochs, c.WarmupEpochs, c.Batch, c.Candidates, c.BudgetS)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	s := &Search{config: c, problem: pr, alphas: pr.Target.Alphas()}
 	if proxy := pr.Proxy.Alphas(); !reflect.DeepEqual(proxy, s.alphas) {
@@ -148,96 +112,72 @@ func New(c Config, pr Problem) (*Search, error) {
 			p.W[i] = 1e-3 * s.rng.NormFloat64()
 		}
 		s.alpha, s.learn = append(s.alpha, p), append(s.learn, p)
-		s.p, s.methods = append(s.p, make([]float64, n)), append(s.methods, method.New())
+		s.p, s.relaxations = append(s.p, make([]float64, n)), append(s.relaxations, relaxation.New())
 	}
 	s.relax()
-	if _, err := s.catalogue.Discretise(s.p, c.BudgetS, 1); err != nil { // before any work
+	if _, err := s.catalogue.Discretise(s.p, c.limit(), 1); err != nil { // before any work
 		return nil, err
 	}
 	matrix, err := NewMatrix(pr.Target, pr.Costs)
 	if err != nil {
 		return nil, err
 	}
-	s.expected = NewExpected(pr.Target, matrix)
-	graph, err := pr.Proxy.Supernet(c.Batch)
+	if s.expected, err = NewExpected(pr.Target, matrix); err != nil {
+		return nil, err
+	}
+	if err := s.makeSupernet(relaxation.Paths()); err != nil {
+		return nil, err
+	}
+	s.sgd = &autodiff.SGD[float32]{LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true}
+	s.adam = &autodiff.Adam[float64]{
+		LR: c.AlphaLR, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: c.AlphaWeightDecay,
+	}
+	// λ can reach the size of the loss within a tenth of the steps.
+	s.multiplier.Rate = 10 / float64(max(1, s.Steps()-s.warmup()))
+	return s, s.derive()
+}
+
+// makeSupernet compiles the supernet for the threads that Run will have, and
+// draws its weights.
+func (s *Search) makeSupernet(paths bool) error {
+	graph, err := s.problem.Proxy.Supernet(s.config.Batch)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var sizes [][2]int
+	pool := kernels.NewPool(s.problem.Threads)
+	defer pool.Close()
+	options := autodiff.Options{Pool: pool, Paths: paths}
 	for _, a := range s.alphas {
-		sizes = append(sizes, [2]int{len(a.Rows), len(a.Ops)})
+		options.Alphas = append(options.Alphas, [2]int{len(a.Rows), len(a.Ops)})
 	}
-	if s.model, err = autodiff.Compile[float32](graph, autodiff.Options{Pool: pr.Pool, Paths: method.Paths(), Alphas: sizes}); err != nil {
-		return nil, err
+	if s.model, err = autodiff.Compile[float32](graph, options); err != nil {
+		return err
 	}
-	if err := s.model.Load(ops.InitWeights(graph, s.rng)); err != nil {
-		return nil, err
-	}
-	s.sgd = &autodiff.SGD[float32]{LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true, Pool: pr.Pool}
-	s.adam = &autodiff.Adam[float64]{LR: c.AlphaLR, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: c.AlphaWeightDecay}
-	s.multiplier.Rate = 10 / float64(max(1, s.Steps()-s.warmup())) // λ can reach the size of the loss within a tenth of the steps
-	s.derive()
-	return s, nil
+	return s.model.Load(ops.InitWeights(graph, s.rng))
 }
 
 func (s *Search) perEpoch() int {
 	return max(1, min(s.problem.Weights.Len(), s.problem.Alpha.Len())/s.config.Batch)
 }
 
+// Step is the number of steps done so far.
+func (s *Search) Step() int { return s.step }
+
 // Steps is the number of steps of the whole search.
 func (s *Search) Steps() int { return s.config.Epochs * s.perEpoch() }
 
 func (s *Search) warmup() int { return s.config.WarmupEpochs * s.perEpoch() }
 
-// State is a copy of everything learned so far.
-func (s *Search) State() (State, error) {
-	st := State{Step: s.step, Multiplier: s.multiplier, Supernet: s.model.Weights(), Adam: s.adam.State.Clone(), SGD: s.sgd.State.Clone()}
-	for _, a := range s.alpha {
-		st.Alpha = append(st.Alpha, slices.Clone(a.W))
-	}
-	var err error
-	if st.RNG, err = s.pcg.MarshalBinary(); err != nil {
-		return State{}, err
-	}
-	if st.WeightData, err = s.problem.Weights.MarshalJSON(); err != nil {
-		return State{}, err
-	}
-	st.AlphaData, err = s.problem.Alpha.MarshalJSON()
-	return st, err
-}
-
-// Restore puts a search with the same configuration and problem where the one
-// that gave st was.
-func (s *Search) Restore(st State) error {
-	if len(st.Alpha) != len(s.alpha) || st.Step < 0 || st.Step > s.Steps() {
-		return fmt.Errorf("search: state: step %d, %d α: want a step of %d and %d α", st.Step, len(st.Alpha), s.Steps(), len(s.alpha))
-	}
-	for i, a := range s.alpha {
-		if copy(a.W, st.Alpha[i]) != len(a.W) || len(st.Alpha[i]) != len(a.W) {
-			return fmt.Errorf("search: state: α %s has %d weights: want %d", a.Name, len(st.Alpha[i]), len(a.W))
-		}
-	}
-	if err := s.pcg.UnmarshalBinary(st.RNG); err != nil {
-		return fmt.Errorf("search: state: %w", err)
-	}
-	if err := s.problem.Weights.UnmarshalJSON(st.WeightData); err != nil {
-		return fmt.Errorf("search: state: %w", err)
-	}
-	if err := s.problem.Alpha.UnmarshalJSON(st.AlphaData); err != nil {
-		return fmt.Errorf("search: state: %w", err)
-	}
-	if err := s.model.Load(st.Supernet); err != nil {
-		return fmt.Errorf("search: state: %w", err)
-	}
-	s.step, s.multiplier, s.adam.State, s.sgd.State = st.Step, st.Multiplier, st.Adam.Clone(), st.SGD.Clone()
-	s.relax()
-	s.derive()
-	return nil
-}
-
 // Run does the remaining steps and returns the networks that keep the budget,
-// best first. It calls progress after each step; a Point holds slices of its own. It stops between two steps when ctx ends and returns its error.
+// best first. It calls progress, unless that is nil, after each step; a Point
+// holds slices of its own. It stops between two steps when ctx ends and returns
+// its error, and returns a *DivergedError for a step whose figures are not
+// finite.
 func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, error) {
+	pool := kernels.NewPool(s.problem.Threads)
+	defer pool.Close()
+	s.model.SetPool(pool)
+	s.sgd.Pool = pool
 	for s.step < s.Steps() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -246,12 +186,11 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, er
 		if err != nil {
 			return nil, err
 		}
-		if math.IsNaN(pt.LossTrain) || math.IsInf(pt.LossTrain, 0) {
-			return nil, fmt.Errorf("search: step %d: loss is %v: try a lower learning rate than %g", pt.Step, pt.LossTrain, s.config.LR)
+		if progress != nil {
+			progress(pt)
 		}
-		progress(pt)
 	}
-	best, err := s.catalogue.Discretise(s.p, s.config.BudgetS, s.config.Candidates)
+	best, err := s.catalogue.Discretise(s.p, s.config.limit(), s.config.Candidates)
 	if err != nil {
 		return nil, err
 	}
@@ -261,44 +200,86 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, er
 // oneStep lets the weights learn from one batch, and after the warm-up α from
 // one of its own.
 func (s *Search) oneStep() (Point, error) {
-	c := s.config
 	pt := Point{Phase: "search", Step: s.step + 1, Steps: s.Steps(), Epoch: s.step / s.perEpoch()}
-
-	s.sample()
-	s.problem.Weights.Next(s.model.Input(), s.model.Labels())
-	pt.LossTrain, _ = s.model.Step(autodiff.Weights)
-	s.sgd.LR = autodiff.CosineLR(c.LR, c.LRMin, s.step, s.Steps())
-	if _, err := autodiff.ClipGradNorm[float32](s.model.Learnables(), c.Clip); err != nil {
+	var err error
+	if pt.LossTrain, err = s.weightStep(); err != nil {
 		return pt, err
 	}
-	if err := s.sgd.Step(s.model.Learnables()); err != nil {
-		return pt, err
-	}
-
 	if s.step >= s.warmup() {
-		var correct int
-		s.sample()
-		s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
-		pt.LossVal, correct = s.model.Step(autodiff.Alpha)
-		pt.AccuracyVal = float64(correct) / float64(c.Batch)
-		s.alphaGradient(s.mixtureGradient())
-		if err := s.adam.Step(s.learn); err != nil {
+		loss, accuracy, err := s.alphaStep()
+		if err != nil {
 			return pt, err
 		}
-		s.relax()
-		s.derive()
-		if s.derivedS > 0 {
-			s.multiplier.Update(s.derivedS, c.BudgetS)
-		}
+		pt.LossVal, pt.AccuracyVal = &loss, &accuracy
 	}
 	s.step++
+	s.describe(&pt)
+	return pt, nil
+}
 
-	pt.AlphaEntropy, pt.SkipShare = entropy(s.p, s.alphas), skipShare(s.derived, s.alphas, s.problem.Target.Cells())
-	pt.Lambda, pt.DerivedLatencyS = s.multiplier.Lambda, s.derivedS
+// weightStep moves the weights and returns the loss before.
+func (s *Search) weightStep() (loss float64, err error) {
+	s.sample()
+	s.problem.Weights.Next(s.model.Input(), s.model.Labels())
+	loss, _ = s.model.Step(autodiff.Weights)
+	if err := s.diverged("the training loss", loss); err != nil {
+		return 0, err
+	}
+	norm, err := autodiff.ClipGradNorm[float32](s.model.Learnables(), s.config.Clip)
+	if errors.Is(err, autodiff.ErrNotFinite) {
+		return 0, s.diverged("the norm of the weights' gradient", norm)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.sgd.LR = autodiff.CosineLR(s.config.LR, s.config.LRMin, s.step, s.Steps())
+	return loss, s.sgd.Step(s.model.Learnables())
+}
+
+// alphaStep moves α and λ, and returns what the supernet made of the batch
+// before.
+func (s *Search) alphaStep() (loss, accuracy float64, err error) {
+	s.sample()
+	s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
+	loss, correct := s.model.Step(autodiff.Alpha)
+	if err := s.diverged("the validation loss", loss); err != nil {
+		return 0, 0, err
+	}
+	s.alphaGradient(s.mixtureGradient())
+	if err := s.adam.Step(s.learn); err != nil {
+		return 0, 0, err
+	}
+	if err := s.alphaDiverged(); err != nil {
+		return 0, 0, err
+	}
+	s.relax()
+	if err := s.derive(); err != nil {
+		return 0, 0, err
+	}
+	if s.config.BudgetS > 0 {
+		s.multiplier.Update(s.derivedS, s.config.BudgetS)
+	}
+	return loss, float64(correct) / float64(s.config.Batch), nil
+}
+
+// describe adds to a point where α stands.
+func (s *Search) describe(pt *Point) {
+	pt.AlphaEntropy = entropy(s.p, s.alphas)
+	pt.SkipShare = skipShare(s.derived, s.alphas, s.problem.Target.Cells())
+	pt.Lambda = s.multiplier.Lambda
+	if r, ok := s.relaxations[0].(interface{ Temperature() float64 }); ok {
+		t := r.Temperature()
+		pt.Temperature = &t
+	}
 	pt.ExpectedLatencyS = s.expected.Value(s.p, nil, 0)
+	if !s.dead {
+		seconds := s.derivedS
+		pt.DerivedLatencyS = &seconds
+	}
 	pt.Derived = s.problem.Target.Notation(s.derived)
 	if pt.SkipShare >= collapsed && pt.AlphaEntropy < decided {
-		pt.Warning = fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing", 100*pt.SkipShare)
+		pt.Warning = fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing",
+			100*pt.SkipShare)
 	}
 	for i, a := range s.alphas {
 		rows := make([][]float64, len(a.Rows))
@@ -307,7 +288,6 @@ func (s *Search) oneStep() (Point, error) {
 		}
 		pt.Alpha = append(pt.Alpha, rows)
 	}
-	return pt, nil
 }
 
 // relax sets p = softmax(α).
@@ -317,13 +297,13 @@ func (s *Search) relax() {
 	}
 }
 
-// sample sets the supernet's mixture weights and gates by the method.
+// sample sets the supernet's mixture weights and gates by the relaxation.
 func (s *Search) sample() {
 	progress := float64(max(0, s.step-s.warmup())) / float64(max(1, s.Steps()-s.warmup()))
 	for i, a := range s.alpha {
 		m := s.model.Alpha(i)
 		p := make([]float64, len(a.W))
-		s.methods[i].Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
+		s.relaxations[i].Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
 		for j, v := range p {
 			m.P[j] = float32(v)
 		}
@@ -353,8 +333,8 @@ func (s *Search) alphaGradient(dp [][]float64) {
 	for i, a := range s.alpha {
 		clear(a.G)
 		cols := len(s.alphas[i].Ops)
-		s.methods[i].Backward(dp[i], a.G, cols)
-		betaDecay(a.W, s.p[i], a.G, cols, c.BetaDecay*progress)
+		s.relaxations[i].Backward(dp[i], a.G, cols)
+		betaDecay(s.p[i], a.G, cols, c.BetaDecay*progress)
 		latency[i] = make([]float64, len(dp[i]))
 	}
 	if s.multiplier.Lambda > 0 {
@@ -383,71 +363,18 @@ func centre(grad []float64, cols int) {
 	}
 }
 
-// derive updates the choice that the space derives from α, and its latency (0
-// if it is no network).
-func (s *Search) derive() {
+// derive updates the choice that the space derives from α, and its latency. A
+// cell that is no network takes no time.
+func (s *Search) derive() error {
 	d := s.problem.Target.Derive(s.p)
 	if d.Equal(s.derived) {
-		return
+		return nil
 	}
-	s.derived, s.derivedS = d, 0
-	if lat, err := s.problem.Costs.Latency(d); err == nil {
-		s.derivedS = lat
+	seconds, err := s.problem.Costs.Latency(d)
+	s.dead = errors.Is(err, arch.ErrDead)
+	if err != nil && !s.dead {
+		return fmt.Errorf("search: step %d: the derived network: %w", s.step+1, err)
 	}
-}
-
-// The re-ranking: each survivor is judged on so many images of α's half, if
-// there are as many.
-const (
-	rerankImages = 512
-	survivors    = 10
-)
-
-// rerank orders candidates by their accuracy with the supernet's weights on
-// images of α's half, batch norms using each batch's own statistics. It halves
-// successively: after each batch the worse half goes, until survivors are
-// left, so that many candidates cost little. Those that went stand behind, in
-// the order in which they went. It leaves the state as it was, so that doing it
-// again gives the same.
-func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candidate, err error) {
-	position, err := s.problem.Alpha.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.problem.Alpha.UnmarshalJSON(position)) }()
-	b := s.config.Batch
-	alive := len(best)
-	for i := range best {
-		best[i].Loss, best[i].Accuracy = 0, 0
-	}
-	for batch := 1; batch <= max(1, min(rerankImages, s.problem.Alpha.Len())/b); batch++ {
-		s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
-		for i := range best[:alive] {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			c := &best[i]
-			s.openOnly(c.Choice)
-			loss, correct := s.model.Forward()
-			c.Loss += (loss - c.Loss) / float64(batch) // running means
-			c.Accuracy += (float64(correct)/float64(b) - c.Accuracy) / float64(batch)
-		}
-		slices.SortStableFunc(best[:alive], func(x, y Candidate) int {
-			return cmp.Or(cmp.Compare(y.Accuracy, x.Accuracy), cmp.Compare(x.Loss, y.Loss))
-		})
-		alive = max(min(alive, survivors), (alive+1)/2)
-	}
-	return best, nil
-}
-
-// openOnly makes the supernet the network of one choice.
-func (s *Search) openOnly(c arch.Choice) {
-	for i, rows := range c {
-		m, cols := s.model.Alpha(i), len(s.alphas[i].Ops)
-		clear(m.P)
-		clear(m.Open)
-		for row, col := range rows {
-			m.P[row*cols+col], m.Open[row*cols+col] = 1, true
-		}
-	}
+	s.derived, s.derivedS = d, seconds
+	return nil
 }

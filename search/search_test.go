@@ -7,15 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/autodiff"
-	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
 )
 
@@ -60,9 +61,9 @@ func smallOf(t *testing.T, space arch.Space, costs Costs, method string, threads
 	c := DefaultConfig()
 	c.Method, c.Seed, c.Epochs, c.Batch, c.Candidates, c.BudgetS = method, 1, 3, 8, 5, budgetS
 	first, second := &blobs{n: 40, size: 8, classes: 3}, &blobs{n: 40, size: 8, classes: 3}
-	pool := kernels.NewPool(threads)
-	t.Cleanup(pool.Close)
-	s, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: first, Alpha: second, Pool: pool})
+	s, err := New(c, Problem{
+		Proxy: space, Target: space, Costs: costs, Weights: first, Alpha: second, Threads: threads,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 		{darts, newEdgeCosts(darts, rand.New(rand.NewPCG(9, 0))), 8e-3},
 		{mbconv, newEdgeCosts(mbconv, rand.New(rand.NewPCG(9, 0))), 8e-3},
 	} {
-		for _, m := range Methods {
+		for _, m := range Relaxations {
 			t.Run(tc.space.Name()+"/"+m.Name(), func(t *testing.T) {
 				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 2, tc.budget)
 				points, r := run(t, s)
@@ -210,7 +211,7 @@ func TestRerankHalves(t *testing.T) {
 // so that α always sees the first batch, is a known bug of this field.
 func TestEachHalfKeepsItsCursor(t *testing.T) {
 	s, first, second := small(t, "gdas", 1, 1)
-	if _, err := s.Run(stopAfter(10, s), func(Point) {}); !errors.Is(err, context.Canceled) {
+	if _, err := s.Run(stopAfter(10, s), nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	all := func(lo, n int) (want []int) {
@@ -276,24 +277,20 @@ func TestRestore(t *testing.T) {
 			want, wantResult := run(t, tc.make())
 
 			s := tc.make()
-			if _, err := s.Run(stopAfter(8, s), func(Point) {}); !errors.Is(err, context.Canceled) {
+			if _, err := s.Run(stopAfter(8, s), nil); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
-			st, err := s.State()
+			text, tensors, err := s.State()
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := json.Marshal(st)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again := State{Supernet: st.Supernet, SGD: st.SGD}
-			if err := json.Unmarshal(text, &again); err != nil {
-				t.Fatal(err)
-			}
+			run(t, s) // no longer changes what was written out
 			s = tc.make()
-			if err := s.Restore(again); err != nil {
+			if err := s.Restore(text, tensors); err != nil {
 				t.Fatal(err)
+			}
+			if s.Step() != 8 {
+				t.Errorf("%d steps are done: want 8", s.Step())
 			}
 			got, gotResult := run(t, s)
 			if !reflect.DeepEqual(got, want[8:]) {
@@ -311,22 +308,44 @@ func TestRestore(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	s, _, _ := small(t, "darts", 1, 1.2e-3)
-	good, err := s.State()
+	if _, err := s.Run(stopAfter(1, s), nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	text, tensors, err := s.State()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func(*State){
-		"step":    func(st *State) { st.Step = 1000 },
-		"alpha":   func(st *State) { st.Alpha = [][]float64{{1}} },
-		"rng":     func(st *State) { st.RNG = []byte("x") },
-		"cursor":  func(st *State) { st.AlphaData = json.RawMessage("[]") },
-		"weights": func(st *State) { st.Supernet = ops.Weights{} },
+	momentum := ""
+	for name := range tensors {
+		if strings.HasPrefix(name, "momentum:") {
+			momentum = name
+		}
+	}
+	for name, spoil := range map[string]func(*state, ops.Weights){
+		"step":     func(st *state, _ ops.Weights) { st.Step = 1000 },
+		"alpha":    func(st *state, _ ops.Weights) { st.Alpha = [][]float64{{1}} },
+		"rng":      func(st *state, _ ops.Weights) { st.RNG = []byte("x") },
+		"cursor":   func(st *state, _ ops.Weights) { st.AlphaData = json.RawMessage("[]") },
+		"weights":  func(_ *state, w ops.Weights) { clear(w) },
+		"momentum": func(_ *state, w ops.Weights) { w[momentum] = ops.Tensor{Dims: []int{1}, Data: []float32{1}} },
+		"of whom":  func(_ *state, w ops.Weights) { w["momentum:x"] = w[momentum] },
 	} {
-		st := good
-		spoil(&st)
-		if err := s.Restore(st); err == nil {
+		var st state
+		if err := json.Unmarshal(text, &st); err != nil {
+			t.Fatal(err)
+		}
+		w := maps.Clone(tensors)
+		spoil(&st, w)
+		spoilt, err := json.Marshal(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Restore(spoilt, w); err == nil {
 			t.Errorf("%s: a spoilt state was taken", name)
 		}
+	}
+	if err := s.Restore(text, tensors); err != nil {
+		t.Errorf("the state as it was: %v", err)
 	}
 }
 
@@ -335,13 +354,82 @@ func TestInfeasibleBudgetTrainsNothing(t *testing.T) {
 	c := DefaultConfig()
 	c.BudgetS = 1e-6
 	source := &blobs{n: 200, size: 8, classes: 3}
-	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source, Pool: kernels.NewPool(1)})
+	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source})
 	var infeasible *InfeasibleError
 	if !errors.As(err, &infeasible) || infeasible.FastestS < 1e-4 {
 		t.Errorf("error %v: want an InfeasibleError that names the fastest network", err)
 	}
 	if source.at != 0 {
 		t.Errorf("%d images were drawn", source.at)
+	}
+}
+
+// Without a budget every network is a candidate, and latency costs nothing.
+func TestNoBudget(t *testing.T) {
+	s, _, _ := small(t, "gdas", 1, 0)
+	points, r := run(t, s)
+	if len(r) != 5 {
+		t.Fatalf("%d candidates: want 5", len(r))
+	}
+	for _, p := range points {
+		if p.Lambda != 0 {
+			t.Errorf("step %d: λ = %g", p.Step, p.Lambda)
+		}
+	}
+}
+
+// A derived cell that is no network is under every budget, so that λ falls.
+func TestDeadCellResetsLambda(t *testing.T) {
+	s, _, _ := small(t, "darts", 1, 1e-3)
+	for i := range s.alpha[0].W {
+		s.alpha[0].W[i] = 0
+		if i%5 == 0 {
+			s.alpha[0].W[i] = 4 // none
+		}
+	}
+	s.relax()
+	if err := s.derive(); err != nil {
+		t.Fatal(err)
+	}
+	s.step, s.multiplier.Lambda = s.warmup(), 0.5
+	pt, err := s.oneStep()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pt.Lambda != 0 || pt.DerivedLatencyS != nil {
+		t.Errorf("λ is %g, the derived cell takes %v: want 0, and no time", pt.Lambda, pt.DerivedLatencyS)
+	}
+}
+
+// The history says what is known, zeros too, and leaves out what is not.
+func TestPointsSayWhatIsKnown(t *testing.T) {
+	for _, method := range []string{"darts", "gdas"} {
+		s, _, _ := small(t, method, 1, 1.2e-3)
+		points, _ := run(t, s)
+		for _, p := range points {
+			text, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have map[string]any
+			if err := json.Unmarshal(text, &have); err != nil {
+				t.Fatal(err)
+			}
+			_, loss := have["loss_val"]
+			_, accuracy := have["accuracy_val"]
+			temperature, annealed := have["temperature"]
+			if learns := p.Step > 5; loss != learns || accuracy != learns {
+				t.Errorf("%s, step %d: %s", method, p.Step, text)
+			}
+			if annealed != (method == "gdas") || annealed && p.Step == 1 && temperature != 10. {
+				t.Errorf("%s, step %d: temperature %v", method, p.Step, temperature)
+			}
+		}
+	}
+	zero := 0.0
+	text, err := json.Marshal(Point{AccuracyVal: &zero})
+	if err != nil || !strings.Contains(string(text), `"accuracy_val":0`) {
+		t.Errorf("%s (%v): want an accuracy of 0", text, err)
 	}
 }
 
@@ -394,8 +482,8 @@ func TestWholeAlphaGradient(t *testing.T) {
 				total := s.multiplier.Lambda * (s.expected.Value(s.p, nil, 0)/s.config.BudgetS - 1)
 				for i, a := range s.alpha {
 					m, cols := model.Alpha(i), len(s.alphas[i].Ops)
-					s.methods[i].Forward(a.W, m.P, m.Open, cols, 0, s.rng)
-					total += betaDecay(a.W, s.p[i], make([]float64, len(a.W)), cols, decay)
+					s.relaxations[i].Forward(a.W, m.P, m.Open, cols, 0, s.rng)
+					total += betaDecayValue(a.W, cols, decay)
 				}
 				l, _ := model.Forward()
 				return l + total
@@ -455,9 +543,14 @@ func TestMonitorWarnsOfCollapse(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	space := newNB201(t)
 	for name, spoil := range map[string]func(*Config){
-		"method": func(c *Config) { c.Method = "magic" },
-		"epochs": func(c *Config) { c.Epochs = 0 },
-		"budget": func(c *Config) { c.BudgetS = math.NaN() },
+		"method":          func(c *Config) { c.Method = "magic" },
+		"epochs":          func(c *Config) { c.Epochs = 0 },
+		"warm-up":         func(c *Config) { c.WarmupEpochs = -1 },
+		"batch":           func(c *Config) { c.Batch = 0 },
+		"candidates":      func(c *Config) { c.Candidates = 0 },
+		"budget":          func(c *Config) { c.BudgetS = math.NaN() },
+		"negative budget": func(c *Config) { c.BudgetS = -1 },
+		"endless budget":  func(c *Config) { c.BudgetS = math.Inf(1) },
 	} {
 		c := DefaultConfig()
 		c.BudgetS = 1

@@ -12,6 +12,7 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -42,7 +43,7 @@ type Config struct {
 	Momentum    float64 `json:"momentum"`
 	WeightDecay float64 `json:"weight_decay"`
 	Clip        float64 `json:"clip"`      // greatest norm of the gradient
-	Smoothing   float64 `json:"smoothing"` // label smoothing, 0…1
+	Smoothing   float64 `json:"smoothing"` // of labels, 0…1
 	Seed        uint64  `json:"seed"`
 }
 
@@ -69,23 +70,6 @@ func DefaultEpochs(macs int64, images int) float64 {
 	return math.Round(10*min(20, max(defaultEpochs, epochs))) / 10
 }
 
-// State is everything that training has learned so far: written out and read
-// again, it goes on as if it had never stopped.
-type State struct {
-	Step    int                     `json:"step"`  // the next one
-	Since   Sums                    `json:"since"` // the last Point
-	Data    json.RawMessage         `json:"data"`  // position in the images
-	Weights ops.Weights             `json:"-"`     // kept as tensors beside the JSON
-	SGD     autodiff.State[float32] `json:"-"`
-}
-
-// Sums are what a Point is the mean of.
-type Sums struct {
-	Steps   int     `json:"steps"`
-	Loss    float64 `json:"loss"`
-	Correct int     `json:"correct"` // images
-}
-
 // Point is a line of history: training after a step. Loss and accuracy are
 // means since the last line.
 type Point struct {
@@ -102,17 +86,20 @@ type Point struct {
 type Trainer struct {
 	config  Config
 	data    Source
+	threads int
 	network *ops.Graph               // what is trained
 	model   *autodiff.Model[float32] // it, and what only its training reads
 	sgd     *autodiff.SGD[float32]
 	step    int
-	since   Sums // the last point
+	since   sums // the last point
 }
 
-// New prepares the training of a from weights drawn by the seed.
-func New(c Config, a arch.Architecture, data Source, pool *kernels.Pool) (*Trainer, error) {
+// New prepares the training of a from weights drawn by the seed. It runs on so
+// many threads (0: one for each CPU), which never change a result.
+func New(c Config, a arch.Architecture, data Source, threads int) (*Trainer, error) {
 	if c.Batch < 1 || !(c.Epochs > 0) || data.Len() < c.Batch {
-		return nil, fmt.Errorf("train: %g epochs of %d images in batches of %d: want at least one batch", c.Epochs, data.Len(), c.Batch)
+		return nil, fmt.Errorf("train: %g epochs of %d images in batches of %d: want at least one batch",
+			c.Epochs, data.Len(), c.Batch)
 	}
 	network, err := a.Network(c.Batch)
 	if err != nil {
@@ -122,16 +109,23 @@ func New(c Config, a arch.Architecture, data Source, pool *kernels.Pool) (*Train
 	if err != nil {
 		return nil, err
 	}
-	model, err := autodiff.Compile[float32](graph, autodiff.Options{Pool: pool, Smoothing: c.Smoothing, AuxWeight: auxWeight})
+	pool := kernels.NewPool(threads)
+	defer pool.Close()
+	model, err := autodiff.Compile[float32](graph, autodiff.Options{
+		Pool: pool, Smoothing: c.Smoothing, AuxWeight: auxWeight,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if err := model.Load(ops.InitWeights(graph, rand.New(rand.NewPCG(c.Seed, 1)))); err != nil {
 		return nil, err
 	}
-	return &Trainer{config: c, data: data, network: network, model: model,
-		sgd: &autodiff.SGD[float32]{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true, Pool: pool}}, nil
+	sgd := &autodiff.SGD[float32]{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true}
+	return &Trainer{config: c, data: data, threads: threads, network: network, model: model, sgd: sgd}, nil
 }
+
+// Step is the number of steps done so far.
+func (t *Trainer) Step() int { return t.step }
 
 // Steps is the number of steps of the whole training.
 func (t *Trainer) Steps() int {
@@ -147,64 +141,80 @@ func (t *Trainer) rate(step int) float64 {
 	return autodiff.CosineLR(t.config.LR, 0, step-rise, t.Steps()-rise)
 }
 
-// State is a copy of everything learned so far.
-func (t *Trainer) State() (State, error) {
-	data, err := t.data.MarshalJSON()
-	return State{Step: t.step, Since: t.since, Data: data, Weights: t.model.Weights(), SGD: t.sgd.State.Clone()}, err
-}
-
-// Restore puts a trainer with the same recipe, architecture and images where
-// the one that gave st was.
-func (t *Trainer) Restore(st State) error {
-	if st.Step < 0 || st.Step > t.Steps() {
-		return fmt.Errorf("train: state: step %d of %d", st.Step, t.Steps())
-	}
-	if err := t.data.UnmarshalJSON(st.Data); err != nil {
-		return fmt.Errorf("train: state: %w", err)
-	}
-	if err := t.model.Load(st.Weights); err != nil {
-		return fmt.Errorf("train: state: %w", err)
-	}
-	t.step, t.since, t.sgd.State = st.Step, st.Since, st.SGD.Clone()
-	return nil
-}
-
 // auxWeight is the weight of the auxiliary head's loss.
 // Source: Liu et al., DARTS, 2019, §3.2, and the code published with it.
 const auxWeight = 0.4
 
+// A line of history covers leastPointSteps, or more where a training would have
+// more than maxPoints lines otherwise.
+const (
+	leastPointSteps = 10
+	maxPoints       = 2000
+)
+
 // pointSteps is how many steps a line of history covers.
-const pointSteps = 10
+func (t *Trainer) pointSteps() int { return max(leastPointSteps, (t.Steps()+maxPoints-1)/maxPoints) }
 
 // Run does the remaining steps and returns the network's weights. It calls
-// progress every few steps, and stops between two steps when ctx ends.
+// progress, unless that is nil, every few steps. It stops between two steps
+// when ctx ends and returns its error, and returns a *DivergedError for a step
+// whose figures are not finite.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
+	pool := kernels.NewPool(t.threads)
+	defer pool.Close()
+	t.model.SetPool(pool)
+	t.sgd.Pool = pool
 	for t.step < t.Steps() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		t.data.Next(t.model.Input(), t.model.Labels())
-		l, n := t.model.Step(autodiff.Weights)
-		if math.IsNaN(l) || math.IsInf(l, 0) {
-			return nil, fmt.Errorf("train: step %d: loss is %v: try a lower learning rate than %g", t.step+1, l, t.config.LR)
-		}
-		if _, err := autodiff.ClipGradNorm[float32](t.model.Learnables(), t.config.Clip); err != nil {
+		if err := t.oneStep(); err != nil {
 			return nil, err
 		}
-		t.sgd.LR = t.rate(t.step)
-		if err := t.sgd.Step(t.model.Learnables()); err != nil {
-			return nil, err
+		if t.since.Steps < t.pointSteps() && t.step < t.Steps() {
+			continue
 		}
-		t.step++
-		t.since = Sums{t.since.Steps + 1, t.since.Loss + l, t.since.Correct + n}
-		if m := t.since; m.Steps == pointSteps || t.step == t.Steps() {
-			t.since = Sums{}
-			progress(Point{Phase: "train", Step: t.step, Steps: t.Steps(),
-				Epoch:     (t.step - 1) * t.config.Batch / t.data.Len(),
-				LossTrain: m.Loss / float64(m.Steps), AccuracyTrain: float64(m.Correct) / float64(m.Steps*t.config.Batch), LR: t.sgd.LR})
+		p := t.point()
+		t.since = sums{} // first: progress may take the State
+		if progress != nil {
+			progress(p)
 		}
 	}
 	return t.weights(), nil
+}
+
+// oneStep learns from one batch.
+func (t *Trainer) oneStep() error {
+	t.data.Next(t.model.Input(), t.model.Labels())
+	loss, correct := t.model.Step(autodiff.Weights)
+	if !isFinite(loss) {
+		return t.diverged("the training loss", loss)
+	}
+	norm, err := autodiff.ClipGradNorm[float32](t.model.Learnables(), t.config.Clip)
+	if errors.Is(err, autodiff.ErrNotFinite) {
+		return t.diverged("the norm of the gradient", norm)
+	}
+	if err != nil {
+		return err
+	}
+	t.sgd.LR = t.rate(t.step)
+	if err := t.sgd.Step(t.model.Learnables()); err != nil {
+		return err
+	}
+	t.step++
+	t.since = sums{t.since.Steps + 1, t.since.Loss + loss, t.since.Correct + correct}
+	return nil
+}
+
+// point is the line of history for the steps since the last one.
+func (t *Trainer) point() Point {
+	steps, batch := t.since.Steps, t.config.Batch
+	return Point{
+		Phase: "train", Step: t.step, Steps: t.Steps(), Epoch: (t.step - 1) * batch / t.data.Len(),
+		LossTrain:     t.since.Loss / float64(steps),
+		AccuracyTrain: float64(t.since.Correct) / float64(steps*batch),
+		LR:            t.sgd.LR,
+	}
 }
 
 // weights are those of the network, without what only its training reads.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -13,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
-	"github.com/edgenas/edgenas/internal/kernels"
 )
 
 // stripes is a source of easy images: class k is bright in column 2k.
@@ -61,9 +61,7 @@ func newTrainer(t *testing.T, threads int) *Trainer {
 	t.Helper()
 	c := DefaultConfig()
 	c.Epochs, c.Batch, c.Seed = 10, 8, 1
-	pool := kernels.NewPool(threads)
-	t.Cleanup(pool.Close)
-	tr, err := New(c, architecture(t), &stripes{size: stripesSize}, pool)
+	tr, err := New(c, architecture(t), &stripes{size: stripesSize}, threads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,18 +117,18 @@ func TestAuxiliaryHead(t *testing.T) {
 	begin := func() *Trainer {
 		c := DefaultConfig()
 		c.Epochs, c.Batch, c.Seed = 1, 8, 1
-		tr, err := New(c, a, &stripes{size: size}, nil)
+		tr, err := New(c, a, &stripes{size: size}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return tr
 	}
 	tr := begin()
-	before, err := tr.State()
+	_, before, err := tr.State()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := tr.Run(context.Background(), func(Point) {})
+	want, err := tr.Run(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,28 +140,28 @@ func TestAuxiliaryHead(t *testing.T) {
 			t.Errorf("%s is among the weights", name)
 		}
 	}
-	after, err := tr.State()
+	_, after, err := tr.State()
 	if err != nil {
 		t.Fatal(err)
 	}
 	const head = "auxiliary.linear.weight"
-	if reflect.DeepEqual(before.Weights[head], after.Weights[head]) || len(after.Weights[head].Data) == 0 {
+	if reflect.DeepEqual(before[head], after[head]) || len(after[head].Data) == 0 {
 		t.Error("the auxiliary head learned nothing")
 	}
 
 	tr = begin()
-	if _, err := tr.Run(&stepLimit{context.Background(), tr, 2}, func(Point) {}); !errors.Is(err, context.Canceled) {
+	if _, err := tr.Run(&stepLimit{context.Background(), tr, 2}, nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	st, err := tr.State()
+	text, tensors, err := tr.State()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr = begin()
-	if err := tr.Restore(st); err != nil {
+	if err := tr.Restore(text, tensors); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := tr.Run(context.Background(), func(Point) {}); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := tr.Run(context.Background(), nil); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("the restored training ended with other weights (%v)", err)
 	}
 }
@@ -171,7 +169,7 @@ func TestAuxiliaryHead(t *testing.T) {
 func TestSameBitsForAnyThreads(t *testing.T) {
 	var want any
 	for _, threads := range []int{1, 2, 3} {
-		w, err := newTrainer(t, threads).Run(context.Background(), func(Point) {})
+		w, err := newTrainer(t, threads).Run(context.Background(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,12 +207,12 @@ func TestRestore(t *testing.T) {
 	if _, err := tr.Run(&stepLimit{context.Background(), tr, 23}, collect); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	st, err := tr.State()
+	text, tensors, err := tr.State()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr = newTrainer(t, 1)
-	if err := tr.Restore(st); err != nil {
+	if err := tr.Restore(text, tensors); err != nil {
 		t.Fatal(err)
 	}
 	got, err := tr.Run(context.Background(), collect)
@@ -227,9 +225,67 @@ func TestRestore(t *testing.T) {
 	if !reflect.DeepEqual(points, wantPoints) {
 		t.Errorf("points %+v: want %+v", points, wantPoints)
 	}
-	st.Step = 1000
-	if err := tr.Restore(st); err == nil {
-		t.Error("a step beyond the end was taken")
+	for _, spoilt := range []string{`{"step": 1000, "data": 0}`, `{"step": 1, "data": {}}`, `[]`} {
+		if err := tr.Restore(json.RawMessage(spoilt), tensors); err == nil {
+			t.Errorf("the state %s was taken", spoilt)
+		}
+	}
+	if err := tr.Restore(text, nil); err == nil {
+		t.Error("a state without weights was taken")
+	}
+}
+
+// dazzling hands out stripes, but from a batch on images that are no numbers.
+type dazzling struct {
+	stripes
+	batches int
+}
+
+func (d *dazzling) Next(x []float32, y []int32) {
+	d.stripes.Next(x, y)
+	if d.batches--; d.batches < 0 {
+		x[0] = float32(math.NaN())
+	}
+}
+
+func TestDivergedTraining(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		batches int
+		rate    float64
+		step    int
+	}{
+		{"bad image", 3, 0.05, 4},
+		{"too high a rate", 1000, 1e30, 2},
+	} {
+		c := DefaultConfig()
+		c.Epochs, c.Batch, c.LR, c.Warmup = 10, 8, tc.rate, 0
+		tr, err := New(c, architecture(t), &dazzling{stripes{size: stripesSize}, tc.batches}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.Run(context.Background(), nil)
+		var diverged *DivergedError
+		if !errors.As(err, &diverged) || diverged.Step != tc.step || isFinite(diverged.Value) || tr.Step() != tc.step-1 {
+			t.Fatalf("%s: error %v: want a DivergedError of step %d", tc.name, err, tc.step)
+		}
+		if want := fmt.Sprintf("--lr below %g", tc.rate); !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v: want %q", tc.name, err, want)
+		}
+	}
+}
+
+// A long training leaves a bounded number of lines.
+func TestHistoryIsBounded(t *testing.T) {
+	for _, tc := range []struct {
+		epochs float64
+		want   int
+	}{{1, 10}, {4000, 10}, {4000.2, 11}, {1e6, 2500}} {
+		tr := newTrainer(t, 1)
+		tr.config.Epochs = tc.epochs // of 5 steps
+		if got := tr.pointSteps(); got != tc.want {
+			t.Errorf("%d steps: a line for every %d: want %d", tr.Steps(), got, tc.want)
+		}
 	}
 }
 
@@ -276,7 +332,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		c := tr.config
 		spoil(&c)
-		if _, err := New(c, architecture(t), &stripes{size: stripesSize}, nil); err == nil {
+		if _, err := New(c, architecture(t), &stripes{size: stripesSize}, 1); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

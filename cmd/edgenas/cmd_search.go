@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -66,14 +67,14 @@ and the command that verifies the result there is printed.`,
 // AddFlags adds the flags of the command.
 func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
 	var methods []string
-	for _, m := range search.Methods {
+	for _, m := range search.Relaxations {
 		methods = append(methods, m.Name())
 	}
 	o.flags = f
 	f.Var(&o.budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
 	f.StringVar(&o.out, "out", "edgenas-out", "folder for everything that the run leaves")
 	f.StringVar(&o.resume, "resume", "", "folder of a run that was interrupted: go on with it")
-	f.StringVar(&o.method, "method", search.DefaultMethod, "search method: "+strings.Join(methods, ", "))
+	f.StringVar(&o.method, "method", search.DefaultRelaxation, "search method: "+strings.Join(methods, ", "))
 	o.space.AddFlags(f)
 	o.target.AddFlags(f)
 	o.target.addRounds(f)
@@ -87,6 +88,7 @@ func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
 			eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
 	f.IntVar(&o.search.Epochs, "search-epochs", o.search.Epochs, "epochs of the search")
 	f.IntVar(&o.search.Batch, "search-batch", o.search.Batch, "images of a step of the search")
+	f.Float64Var(&o.search.LR, "search-lr", o.search.LR, "learning rate of the supernet's weights, at first")
 	f.Float64Var(&o.search.AlphaLR, "alpha-lr", o.search.AlphaLR, "learning rate of α; its steps are Adam's")
 	f.Float64Var(&o.search.BetaDecay, "beta-decay", o.search.BetaDecay,
 		"strength of β-decay at the end of the search; 0 turns it off")
@@ -112,7 +114,7 @@ func (o *searchOptions) check() error {
 	if !o.flags.Changed("search-channels") {
 		o.channels = supernet.Channels
 	}
-	if _, err := search.NewMethod(o.method); err != nil {
+	if _, err := search.NewRelaxation(o.method); err != nil {
 		return fault.Usagef("--method: %w", err)
 	}
 	s := o.search
@@ -125,8 +127,10 @@ func (o *searchOptions) check() error {
 		return fault.Usagef("--search-epochs %d: want 1 to %d", s.Epochs, maxEpochs)
 	case s.Batch < 1 || s.Batch > maxBatch:
 		return fault.Usagef("--search-batch %d: want 1 to %d", s.Batch, maxBatch)
-	case !(s.AlphaLR > 0 && s.AlphaLR <= 10):
-		return fault.Usagef("--alpha-lr %g: want more than 0, at most 10", s.AlphaLR)
+	case !(s.LR > 0 && s.LR <= maxRate):
+		return fault.Usagef("--search-lr %g: want more than 0, at most %d", s.LR, maxRate)
+	case !(s.AlphaLR > 0 && s.AlphaLR <= maxRate):
+		return fault.Usagef("--alpha-lr %g: want more than 0, at most %d", s.AlphaLR, maxRate)
 	case !(s.BetaDecay >= 0 && s.BetaDecay <= 1e6):
 		return fault.Usagef("--beta-decay %g: want 0 to 1e6", s.BetaDecay)
 	}
@@ -212,15 +216,12 @@ func (a *app) resumeSearch(ctx context.Context, o searchOptions) error {
 // network that turned out to be over its budget is a verification error.
 func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
 	if err != nil {
-		switch fault.Code(err) {
-		case fault.Interrupted:
-			if dir.Has(runfile.RequestName) {
-				a.note("interrupted; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
-			}
-		case fault.Unexpected:
-			if dir.Has(runfile.RequestName) {
-				a.note("what was done is kept; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
-			}
+		switch code := fault.Code(err); {
+		case !dir.Has(runfile.RequestName), diverged(err): // there is nothing, or it would end so again
+		case code == fault.Interrupted:
+			a.note("interrupted; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
+		case code == fault.Unexpected:
+			a.note("what was done is kept; go on with: edgenas search --resume %s", wording.Quote(string(dir)))
 		}
 		return err
 	}
@@ -234,6 +235,13 @@ func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
 	return fault.Errorf(fault.Verify, "the network takes %s %s, over the budget of %s: search again with a budget of %s",
 		wording.Seconds(took), how, wording.Seconds(r.LatencyBudgetS),
 		wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
+}
+
+// diverged says whether a search or a training left the finite numbers.
+func diverged(err error) bool {
+	var searching *search.DivergedError
+	var training *train.DivergedError
+	return errors.As(err, &searching) || errors.As(err, &training)
 }
 
 // quantile writes a quantile after the median, if it is known.

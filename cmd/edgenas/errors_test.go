@@ -84,6 +84,8 @@ func TestUsage(t *testing.T) {
 		{"search channels", "search --latency-budget 2ms --search-channels 0", []string{"--search-channels 0: want at least 1"}},
 		{"epochs", "search --latency-budget 2ms --epochs -1", []string{"--epochs -1: want 0"}},
 		{"smoothing", "train --label-smoothing 1", []string{"--label-smoothing 1: want 0 to below 1"}},
+		{"rate", "search --latency-budget 2ms --lr 0", []string{"--lr 0: want more than 0"}},
+		{"search rate", "search --latency-budget 2ms --search-lr 11", []string{"--search-lr 11: want more than 0, at most 10"}},
 		{"alpha rate", "search --latency-budget 2ms --alpha-lr 0", []string{"--alpha-lr 0: want more than 0"}},
 		{"beta", "search --latency-budget 2ms --beta-decay NaN", []string{"--beta-decay NaN"}},
 		{"tolerance without unit", "verify @run/model.onnx --tolerance 5", []string{`--tolerance: "5": want a percentage such as 5%`}},
@@ -282,6 +284,31 @@ func TestInfeasible(t *testing.T) {
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the folder of a run that could not begin is there")
+	}
+}
+
+// A run that diverges names the flag that helps. It would do so again if it
+// went on, so that nobody is told to.
+func TestDiverges(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		without []string
+		rate    string // its text in the request
+		want    []string
+	}{
+		{"search", []string{runfile.ResultName, runfile.ArchitectureName, runfile.WeightsName, runfile.SearchCheckpoint, runfile.TrainCheckpoint, runfile.HistoryName},
+			`"lr_min"`, []string{"search: step", "--search-lr below 1e+30"}},
+		{"train", []string{runfile.ResultName, runfile.WeightsName, runfile.TrainCheckpoint}, `"warmup"`, []string{"train: step", "--lr below 1e+30"}},
+	} {
+		dir := copyRun(t, tt.without...)
+		path := filepath.Join(dir, runfile.RequestName)
+		text := bytes.Replace(read(t, path), []byte(tt.rate), []byte(`"lr": 1e30, `+tt.rate), 1) // the last one counts
+		write(t, path, text)
+		o := edgenas(t, "search", "--resume", dir)
+		refused(t, o, fault.Unexpected, tt.want...)
+		if strings.Contains(o.stderr, "go on with") {
+			t.Errorf("%s: %s", tt.name, o.stderr)
+		}
 	}
 }
 

@@ -223,7 +223,7 @@ func TestDiffWithinBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := edgenas(t, "lut", "diff", paths[0], paths[1]).want(t, exitDone)
+	o := edgenas(t, "lut", "diff", paths[0], paths[1]).want(t, fault.Done)
 	for _, want := range []string{
 		"   1.00 ms    2.00 ms   2.000  apart\n", "   2.00 ms    2.02 ms       ~  close\n",
 		"~: the bounds of the two times overlap, as those of 1 operations do\n",

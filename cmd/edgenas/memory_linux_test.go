@@ -33,7 +33,7 @@ func TestMemoryUsed(t *testing.T) {
 		size := tinySize
 		size.Cells, size.Image = tt.cells, 32
 		board := save(t, tinyProfile(t, tt.space, size), filepath.Join(t.TempDir(), "board.json"))
-		for _, method := range search.Methods {
+		for _, method := range search.Relaxations {
 			t.Run(tt.space+"/"+method.Name(), func(t *testing.T) {
 				var stderr bytes.Buffer
 				cmd := command(t, "search", "--space", tt.space, "--method", method.Name(), "--latency-budget", "1s", "--profile", board, "--data", "idx:"+images,

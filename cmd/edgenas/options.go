@@ -169,6 +169,7 @@ type recipeOptions struct {
 // AddFlags adds the flags of all commands that train.
 func (o *recipeOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Epochs, "epochs", 0, "epochs of the training; 0: by the network's size, about the same time for each")
+	f.Float64Var(&o.LR, "lr", o.LR, "greatest learning rate of the training")
 	f.Float64Var(&o.Smoothing, "label-smoothing", 0, "label smoothing, 0 to 1")
 	f.IntVar(&o.Cutout, "cutout", 0, "side of the square cut out of training images, in pixels; 0: none")
 }
@@ -176,11 +177,16 @@ func (o *recipeOptions) AddFlags(f *pflag.FlagSet) {
 // maxEpochs is more than anybody waits for.
 const maxEpochs = 10_000
 
+// maxRate is a learning rate beyond all that work.
+const maxRate = 10
+
 // check is a usage error where a value makes no sense.
 func (o *recipeOptions) check() error {
 	switch {
 	case !(o.Epochs >= 0 && o.Epochs <= maxEpochs):
 		return fault.Usagef("--epochs %g: want 0 to %d", o.Epochs, maxEpochs)
+	case !(o.LR > 0 && o.LR <= maxRate):
+		return fault.Usagef("--lr %g: want more than 0, at most %d", o.LR, maxRate)
 	case !(o.Smoothing >= 0 && o.Smoothing < 1):
 		return fault.Usagef("--label-smoothing %g: want 0 to below 1", o.Smoothing)
 	case o.Cutout < 0:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/search"
 )
 
 // shown is the stage that is shown, and the last that was said of it.
@@ -45,7 +46,7 @@ func (a *app) show(e event.Event) {
 		}
 	case event.SearchPoint:
 		s.text = fmt.Sprintf("epoch %d  loss %.3f  α entropy %.2f  expected %s  derived %s", e.Epoch, e.LossTrain,
-			e.AlphaEntropy, wording.Seconds(e.ExpectedLatencyS), wording.Seconds(e.DerivedLatencyS))
+			e.AlphaEntropy, wording.Seconds(e.ExpectedLatencyS), derivedText(e.Point))
 	case event.TrainPoint:
 		s.text = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", e.Epoch, e.Epochs, e.LossTrain,
 			100*e.AccuracyTrain)
@@ -63,4 +64,12 @@ func (a *app) show(e event.Event) {
 	case event.Warning:
 		a.note("warning: %s", e.Text)
 	}
+}
+
+// derivedText says what the network derived after a step takes.
+func derivedText(p search.Point) string {
+	if p.DerivedLatencyS == nil {
+		return "no network"
+	}
+	return wording.Seconds(*p.DerivedLatencyS)
 }

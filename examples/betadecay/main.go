@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command betadecay shows what β-decay is for: it searches nb201 with plain
-// DARTS, without a latency term to speak of (a budget of an hour), without
-// β-decay, with the default strength and with that of its paper, for several
-// seeds, and prints how many edges end as skip connections. The supernet has
-// the depth of the literature (5 cells a stage); that a search takes a minute
-// comes from the images: 5,000 of the embedded ones, made 8×8. From the root of
-// the repository:
+// DARTS and without a budget, without β-decay, with the default strength and
+// with that of its paper, for several seeds, and prints how many edges end as
+// skip connections. The supernet has the depth of the literature (5 cells a
+// stage); that a search takes a minute comes from the images: 5,000 of the
+// embedded ones, made 8×8. From the root of the repository:
 //
 //	go run ./examples/betadecay
 //
-// Each finished search is a line of -out/runs.jsonl. Stopped, the program goes
-// on where it was when it is started again.
+// Each finished search is a line of -out/runs.jsonl. Stopped, the program does
+// the searches that are missing when it is started again.
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -24,14 +22,17 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/search"
 )
 
 // run is one search, and what it ended with.
@@ -74,22 +75,17 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
-	program := filepath.Join(out, "edgenas")
-	if text, err := exec.Command("go", "build", "-o", program, "./cmd/edgenas").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, text)
-	}
 	done, err := read(filepath.Join(out, "runs.jsonl"))
 	if err != nil {
 		return err
 	}
-	if err := writeImages(filepath.Join(out, "images")); err != nil {
+	images := filepath.Join(out, "images")
+	if err := writeImages(images); err != nil {
 		return err
 	}
-	profile := filepath.Join(out, "profile.json")
-	if _, err := os.Stat(profile); errors.Is(err, fs.ErrNotExist) { // one for all: it only has to be there
-		if text, err := exec.CommandContext(ctx, program, "profile", "--quiet", "--image", fmt.Sprint(imageSize), "-o", profile).CombinedOutput(); err != nil {
-			return fmt.Errorf("profile: %w: %s", err, text)
-		}
+	set, err := dataset.Open("idx:"+images, dataset.Options{})
+	if err != nil {
+		return err
 	}
 	var missing []run
 	for seed := 1; seed <= seeds; seed++ {
@@ -114,7 +110,7 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 			if ctx.Err() != nil {
 				return
 			}
-			err := search(ctx, program, out, &r)
+			err := r.search(ctx, set)
 			lock.Lock()
 			defer lock.Unlock()
 			if err != nil {
@@ -127,30 +123,67 @@ func all(ctx context.Context, out string, seeds, epochs, jobs int) error {
 		})
 	}
 	wg.Wait()
-	slices.SortFunc(done, func(a, b run) int { return bytes.Compare([]byte(a.name()), []byte(b.name())) })
-	fmt.Println("| seed | epochs | β-decay | skip connections of 6 edges | mean weight of skip_connect | entropy of α |\n|---|---|---|---|---|---|")
+	slices.SortFunc(done, func(a, b run) int { return strings.Compare(a.name(), b.name()) })
+	fmt.Println("| seed | epochs | β-decay | skip connections of 6 edges | mean weight of skip_connect | entropy of α |")
+	fmt.Println("|---|---|---|---|---|---|")
 	for _, r := range done {
 		fmt.Printf("| %d | %d | %g | %d | %.3f | %.3f |\n", r.Seed, r.Epochs, r.BetaDecay, r.Skips, r.SkipWeight, r.Entropy)
 	}
 	return failed
 }
 
-// search runs one, or goes on with it, and reads how α ended.
-func search(ctx context.Context, program, out string, r *run) error {
-	dir := filepath.Join(out, r.name())
-	args := []string{"search", "--method", "darts", "--beta-decay", fmt.Sprint(r.BetaDecay), "--seed", fmt.Sprint(r.Seed),
-		"--latency-budget", "1h", "--profile", filepath.Join(out, "profile.json"), "--data", "idx:" + filepath.Join(out, "images"),
-		"--search-cells", "5", "--search-channels", "8", "--alpha-lr", "0.003",
-		"--search-epochs", fmt.Sprint(r.Epochs), "--epochs", "0.02", "--out", dir}
-	if _, err := os.Stat(filepath.Join(dir, "request.json")); err == nil {
-		args = []string{"search", "--resume", dir}
+// search does one and reads how α ended.
+func (r *run) search(ctx context.Context, set *dataset.Set) error {
+	space, err := arch.NewSpace("nb201", arch.Size{
+		Cells: 5, Channels: 8, Image: set.H, Colours: set.C, Classes: len(set.Classes),
+	})
+	if err != nil {
+		return err
 	}
-	c := exec.CommandContext(ctx, program, append(args, "--threads", "1", "--quiet")...)
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	if text, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", dir, err, text)
+	c := search.DefaultConfig()
+	c.Method, c.Seed, c.Epochs, c.BetaDecay, c.AlphaLR = "darts", uint64(r.Seed), r.Epochs, r.BetaDecay, 0.003
+	c.WarmupEpochs = min(c.WarmupEpochs, c.Epochs-1)
+	c.Candidates = 1
+	first, second := dataset.Split(&set.Train, 0.5, rand.New(rand.NewPCG(c.Seed, 3)))
+	half := func(images []int, stream uint64) source {
+		return source{dataset.NewLoader(set, &set.Train, images, set.Augment, rand.NewPCG(c.Seed, stream))}
 	}
-	return r.end(filepath.Join(dir, "history.jsonl"))
+	s, err := search.New(c, search.Problem{
+		Proxy: space, Target: space, Costs: free{}, Weights: half(first, 4), Alpha: half(second, 5), Threads: 1,
+	})
+	if err != nil {
+		return err
+	}
+	var last search.Point
+	if _, err := s.Run(ctx, func(p search.Point) { last = p }); err != nil {
+		return err
+	}
+	r.Entropy = last.AlphaEntropy
+	for _, row := range last.Alpha[0] {
+		r.SkipWeight += row[skip] / float64(len(last.Alpha[0]))
+		if row[skip] == slices.Max(row[1:]) {
+			r.Skips++
+		}
+	}
+	return nil
+}
+
+// free are the costs where there is no budget.
+type free struct{}
+
+func (free) Latency(arch.Choice) (float64, error) { return 0, nil }
+
+// source makes a loader what a search learns from.
+type source struct{ *dataset.Loader }
+
+func (s source) MarshalJSON() ([]byte, error) { return json.Marshal(s.State()) }
+
+func (s source) UnmarshalJSON(text []byte) error {
+	var st dataset.LoaderState
+	if err := json.Unmarshal(text, &st); err != nil {
+		return err
+	}
+	return s.Restore(st)
 }
 
 // How many images there are to search with, and beside them, and how large; the
@@ -207,38 +240,6 @@ func idx(rank byte, dims ...int) []byte {
 		header = binary.BigEndian.AppendUint32(header, uint32(d))
 	}
 	return header
-}
-
-// end reads the last step of a search.
-func (r *run) end(history string) error {
-	f, err := os.Open(history)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var point struct {
-			Phase   string        `json:"phase"`
-			Alpha   [][][]float64 `json:"alpha"`
-			Entropy float64       `json:"alpha_entropy"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &point); err != nil {
-			return fmt.Errorf("%s: %w", history, err)
-		}
-		if point.Phase != "search" {
-			continue
-		}
-		r.Skips, r.SkipWeight, r.Entropy = 0, 0, point.Entropy
-		for _, row := range point.Alpha[0] {
-			r.SkipWeight += row[skip] / float64(len(point.Alpha[0]))
-			if row[skip] == slices.Max(row[1:]) {
-				r.Skips++
-			}
-		}
-	}
-	return lines.Err()
 }
 
 // read gives the runs of a file, none if it is not there.

@@ -12,13 +12,14 @@ type add[T kernels.Float] struct{}
 
 func (add[T]) String() string { return "add" }
 
-func (add[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.Add[T]{Xs: make([][]T, len(in))}
+func (add[T]) compile(c *compiler[T], in, out *operands) {
+	terms := in.take(len(*in))
+	k := &kernels.Add[T]{Xs: make([][]T, len(terms))}
 	x := c.add(k)
-	for i, v := range in {
+	for i, v := range terms {
 		x.read(&k.Xs[i], v)
 	}
-	x.write(&k.Y, out[0], c.values[in[0]].size)
+	x.write(&k.Y, out.next(), c.values[terms[0]].size)
 }
 
 // differentiate hands the gradient to every input as it is.

@@ -3,82 +3,74 @@
 package autodiff
 
 import (
-	"cmp"
 	"slices"
 
+	"github.com/edgenas/edgenas/internal/arena"
 	"github.com/edgenas/edgenas/internal/kernels"
 )
 
-// lines is the number of elements that places in the arena are multiples of:
-// 64 bytes of float32, a cache line.
-const lines = 16
-
-// span is how long a value is used, by index of instruction, and by what.
-type span struct {
+// lifetime is how long a value is used, by index of instruction, and by what.
+type lifetime struct {
 	value
 	first, last int
 	owner       *gate // nil, or all of its users run only while this is open
-	offset      int
 }
 
-// exclusive says whether two values are never there in the same step: their
+// exclusive reports whether two values are never there in the same step: their
 // gates are of one row, of which a sampled path opens one.
-func (a span) exclusive(b span) bool {
+func (a lifetime) exclusive(b lifetime) bool {
 	return a.owner != nil && b.owner != nil && a.owner != b.owner && a.owner.row == b.owner.row
+}
+
+// place is where a value lies in the arena.
+type place struct {
+	value
+	offset int
 }
 
 // plan gives every value without memory its place in one arena, and the arena's
 // size. Values whose times overlap get different places; with paths, those of
-// different gates of a row may share one. It places the largest first, each as
-// low as it fits.
-func (p *program[T]) plan(paths bool) (placed []span, total int) {
-	spans := p.spans(paths)
-	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(p.values[b.value].size, p.values[a.value].size) })
-	size := func(s span) int { return (p.values[s.value].size + lines - 1) / lines * lines }
-	for _, s := range spans {
-		for _, o := range placed {
-			if o.first > s.last || s.first > o.last || s.exclusive(o) || o.offset+size(o) <= s.offset {
-				continue
-			}
-			if s.offset+size(s) <= o.offset {
-				break
-			}
-			s.offset = o.offset + size(o)
-		}
-		at, _ := slices.BinarySearchFunc(placed, s.offset, func(o span, offset int) int { return cmp.Compare(o.offset, offset) })
-		placed = slices.Insert(placed, at, s)
-		total = max(total, s.offset+size(s))
+// different gates of a row may share one.
+func (p *program[T]) plan(paths bool) (places []place, total int) {
+	lives := p.lifetimes(paths)
+	spans := make([]arena.Span, len(lives))
+	for i, l := range lives {
+		spans[i] = arena.Span{Len: p.values[l.value].size, First: l.first, Last: l.last}
 	}
-	return placed, total
+	offsets, total := arena.Place(spans, func(a, b int) bool { return lives[a].exclusive(lives[b]) })
+	for i, l := range lives {
+		places = append(places, place{l.value, offsets[i]})
+	}
+	return places, total
 }
 
 // allocate makes the arena and gives values their memory.
-func (p *program[T]) allocate(placed []span, total int) (arena []T) {
-	arena = make([]T, total)
-	kernels.LargePages(arena)
-	for _, s := range placed {
-		v := &p.values[s.value]
-		v.mem = arena[s.offset : s.offset+v.size : s.offset+v.size]
+func (p *program[T]) allocate(places []place, total int) (memory []T) {
+	memory = make([]T, total)
+	kernels.LargePages(memory)
+	for _, at := range places {
+		v := &p.values[at.value]
+		v.mem = memory[at.offset : at.offset+v.size : at.offset+v.size]
 	}
 	for v, under := range p.over {
 		p.values[v].mem = p.values[under].mem
 	}
-	return arena
+	return memory
 }
 
-// spans lists the values that need a place.
-func (p *program[T]) spans(paths bool) []span {
-	all := make([]span, len(p.values))
+// lifetimes lists the values that need a place.
+func (p *program[T]) lifetimes(paths bool) []lifetime {
+	all := make([]lifetime, len(p.values))
 	for i := range all {
-		all[i] = span{value: value(i), first: -1}
+		all[i] = lifetime{value: value(i), first: -1}
 	}
 	for i, x := range p.ins {
 		for _, o := range slices.Concat(x.in, x.out) {
-			s := &all[o.value]
-			if s.first < 0 {
-				s.first = i
+			l := &all[o.value]
+			if l.first < 0 {
+				l.first = i
 			}
-			s.last = i
+			l.last = i
 		}
 	}
 	if paths {
@@ -94,7 +86,7 @@ func (p *program[T]) spans(paths bool) []span {
 		}
 		all[v].first = -1
 	}
-	return slices.DeleteFunc(all, func(s span) bool { return s.first < 0 || p.values[s.value].mem != nil })
+	return slices.DeleteFunc(all, func(l lifetime) bool { return l.first < 0 || p.values[l.value].mem != nil })
 }
 
 // ownership is what is known of who uses something: nobody yet, one gate, or

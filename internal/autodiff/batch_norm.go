@@ -16,9 +16,12 @@ import (
 // standard deviation) if the operation that made x knows them. Outputs: y, and
 // the statistics (2·c) if they are not given.
 type batchNorm[T kernels.Float] struct {
-	name  string // one node for each: they have running statistics of their own
-	m, c  int
-	given *int // where the statistics begin in the input; nil: they are an output
+	// name makes each norm a distinct graph node. Gorgonia merges nodes whose
+	// operations look alike, and two norms must not share running statistics.
+	name   string
+	m, c   int
+	affine bool // it has a scale and a shift
+	given  *int // where the statistics begin in the input; nil: they are an output
 }
 
 // shapes are those of the outputs.
@@ -37,24 +40,23 @@ func (d batchNorm[T]) statistics() int {
 	return 0
 }
 
-// affine says whether it has a scale and a shift, given the number of inputs.
-func (d batchNorm[T]) affine(inputs int) bool { return inputs >= 3 }
-
 func (d batchNorm[T]) String() string { return fmt.Sprintf("batch norm %s %d×%d", d.name, d.m, d.c) }
 
-func (d batchNorm[T]) compile(c *compiler[T], in, out []value) {
-	k := &batchNormForward[T]{BatchNorm: kernels.BatchNorm[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Given: d.given != nil}}
+func (d batchNorm[T]) compile(c *compiler[T], in, out *operands) {
+	k := &batchNormForward[T]{BatchNorm: kernels.BatchNorm[T]{
+		M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Given: d.given != nil,
+	}}
 	var statistics []T
-	x := c.add(k).read(&k.X, in[0])
-	if d.affine(len(in)) {
-		x.read(&k.Gamma, in[1]).read(&k.Beta, in[2])
+	x := c.add(k).read(&k.X, in.next())
+	if d.affine {
+		x.read(&k.Gamma, in.next()).read(&k.Beta, in.next())
 	}
-	x.write(&k.Y, out[0], d.m*d.c)
+	x.write(&k.Y, out.next(), d.m*d.c)
 	if k.Given {
-		k.statistics = in[len(in)-1]
+		k.statistics = in.next()
 		x.read(&statistics, k.statistics)
 	} else {
-		x.write(&statistics, out[1], 2*d.c)
+		x.write(&statistics, out.next(), 2*d.c)
 		k.statistics = x.out[len(x.out)-1].value
 	}
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
@@ -80,7 +82,7 @@ func (d batchNorm[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad 
 		args[1] = b.pick(out, 1)
 	}
 	shapes := []tensor.Shape{in[0].Shape()}
-	if !d.affine(len(in)) {
+	if !d.affine {
 		g[0] = b.apply(batchNormGrad[T](d), shapes, args...)
 		return g
 	}
@@ -99,12 +101,13 @@ type batchNormGrad[T kernels.Float] batchNorm[T]
 func (d batchNormGrad[T]) String() string       { return batchNorm[T](d).String() + " backward" }
 func (d batchNormGrad[T]) adds(output int) bool { return output == 0 }
 
-func (d batchNormGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d batchNormGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.BatchNormBackward[T]{M: d.m, C: d.c}
 	var statistics []T
-	x := c.add(k).read(&k.X, in[0]).read(&statistics, in[1]).grad(&k.DY, in[2]).offer(&k.DX, out[0], &k.Add)
-	if len(in) == 4 {
-		x.read(&k.Gamma, in[3]).offer(&k.DGamma, out[1], nil).offer(&k.DBeta, out[2], nil)
+	x := c.add(k).read(&k.X, in.next()).read(&statistics, in.next()).grad(&k.DY, in.next())
+	x.offer(&k.DX, out.next(), &k.Add)
+	if d.affine {
+		x.read(&k.Gamma, in.next()).offer(&k.DGamma, out.next(), nil).offer(&k.DBeta, out.next(), nil)
 	}
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 	x.ready = func() {

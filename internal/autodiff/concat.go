@@ -18,15 +18,15 @@ type concat[T kernels.Float] struct {
 
 func (d concat[T]) String() string { return fmt.Sprintf("concat %d×%v", d.m, d.channels) }
 
-func (d concat[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.Concat[T]{M: d.m, Channels: d.channels, Xs: make([][]T, len(in))}
+func (d concat[T]) compile(c *compiler[T], in, out *operands) {
+	k := &kernels.Concat[T]{M: d.m, Channels: d.channels, Xs: make([][]T, len(d.channels))}
 	x := c.add(k)
 	n := 0
-	for i, v := range in {
+	for i, v := range in.take(len(d.channels)) {
 		x.read(&k.Xs[i], v)
 		n += d.m * d.channels[i]
 	}
-	x.write(&k.Y, out[0], n)
+	x.write(&k.Y, out.next(), n)
 }
 
 func (d concat[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -54,10 +54,11 @@ type concatGrad[T kernels.Float] concat[T]
 func (d concatGrad[T]) String() string { return concat[T](d).String() + " backward" }
 func (d concatGrad[T]) adds(int) bool  { return true }
 
-func (d concatGrad[T]) compile(c *compiler[T], in, out []value) {
-	k := &kernels.ConcatBackward[T]{M: d.m, Channels: d.channels, DXs: make([][]T, len(out)), Add: make([]bool, len(out))}
-	x := c.add(k).grad(&k.DY, in[0])
-	for i, v := range out {
+func (d concatGrad[T]) compile(c *compiler[T], in, out *operands) {
+	n := len(d.channels)
+	k := &kernels.ConcatBackward[T]{M: d.m, Channels: d.channels, DXs: make([][]T, n), Add: make([]bool, n)}
+	x := c.add(k).grad(&k.DY, in.next())
+	for i, v := range out.take(n) {
 		x.offer(&k.DXs[i], v, &k.Add[i])
 	}
 }

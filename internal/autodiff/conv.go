@@ -14,20 +14,22 @@ import (
 // Inputs: x, weights, then the bias if there is one.
 type conv[T kernels.Float] struct {
 	kernels.ConvShape
-	relu bool
+	relu, bias bool
 }
 
-func (d conv[T]) String() string { return fmt.Sprintf("conv %+v relu=%t", d.ConvShape, d.relu) }
+func (d conv[T]) String() string {
+	return fmt.Sprintf("conv %+v relu=%t bias=%t", d.ConvShape, d.relu, d.bias)
+}
 
 func (d conv[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.OutH(), d.OutW(), d.Out} }
 
-func (d conv[T]) compile(c *compiler[T], in, out []value) {
+func (d conv[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.Conv[T]{ConvShape: d.ConvShape, ReLUIn: d.relu}
-	x := c.add(k).read(&k.X, in[0]).read(&k.Weights, in[1])
-	if len(in) == 3 {
-		x.read(&k.Bias, in[2])
+	x := c.add(k).read(&k.X, in.next()).read(&k.Weights, in.next())
+	if d.bias {
+		x.read(&k.Bias, in.next())
 	}
-	x.write(&k.Y, out[0], size(d.outShape())).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.write(&k.Y, out.next(), size(d.outShape())).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 func (d conv[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -40,7 +42,7 @@ func (d conv[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgon
 		}
 		out[0] = b.apply(convData[T](d), []tensor.Shape{in[0].Shape()}, args...)
 	}
-	if len(in) == 3 {
+	if d.bias {
 		out[2] = b.apply(biasGrad[T]{d.N * d.OutH() * d.OutW(), d.Out}, []tensor.Shape{in[2].Shape()}, grad)
 	}
 	return out
@@ -51,9 +53,10 @@ type convWeights[T kernels.Float] conv[T]
 
 func (d convWeights[T]) String() string { return conv[T](d).String() + " backward weights" }
 
-func (d convWeights[T]) compile(c *compiler[T], in, out []value) {
+func (d convWeights[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.ConvBackwardWeights[T]{ConvShape: d.ConvShape, ReLUIn: d.relu}
-	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DW, out[0], nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x := c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DW, out.next(), nil)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // convData is the gradient of conv in its input. Inputs: weights, dy, and x if relu.
@@ -62,13 +65,13 @@ type convData[T kernels.Float] conv[T]
 func (d convData[T]) String() string { return conv[T](d).String() + " backward data" }
 func (d convData[T]) adds(int) bool  { return true }
 
-func (d convData[T]) compile(c *compiler[T], in, out []value) {
+func (d convData[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.ConvBackwardData[T]{ConvShape: d.ConvShape, ReLUIn: d.relu}
-	x := c.add(k).read(&k.Weights, in[0]).grad(&k.DY, in[1])
+	x := c.add(k).read(&k.Weights, in.next()).grad(&k.DY, in.next())
 	if d.relu {
-		x.read(&k.X, in[2])
+		x.read(&k.X, in.next())
 	}
-	x.offer(&k.DX, out[0], &k.Add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.offer(&k.DX, out.next(), &k.Add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // biasGrad is the gradient of a bias: the sum of dy over rows. Input: dy.
@@ -76,7 +79,7 @@ type biasGrad[T kernels.Float] struct{ rows, channels int }
 
 func (d biasGrad[T]) String() string { return fmt.Sprintf("bias gradient %d×%d", d.rows, d.channels) }
 
-func (d biasGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d biasGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.LinearBackward[T]{N: d.rows, In: 1, Out: d.channels}
-	c.add(k).grad(&k.DY, in[0]).offer(&k.DB, out[0], nil)
+	c.add(k).grad(&k.DY, in.next()).offer(&k.DB, out.next(), nil)
 }

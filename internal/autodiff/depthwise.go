@@ -14,22 +14,22 @@ import (
 // relu. Inputs: x, weights, then the bias if there is one.
 type depthwise[T kernels.Float] struct {
 	kernels.DepthwiseShape
-	relu bool
+	relu, bias bool
 }
 
 func (d depthwise[T]) String() string {
-	return fmt.Sprintf("depthwise %+v relu=%t", d.DepthwiseShape, d.relu)
+	return fmt.Sprintf("depthwise %+v relu=%t bias=%t", d.DepthwiseShape, d.relu, d.bias)
 }
 
 func (d depthwise[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.OutH(), d.OutW(), d.C} }
 
-func (d depthwise[T]) compile(c *compiler[T], in, out []value) {
+func (d depthwise[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.Depthwise[T]{DepthwiseShape: d.DepthwiseShape, ReLUIn: d.relu}
-	x := c.add(k).read(&k.X, in[0]).read(&k.Weights, in[1])
-	if len(in) == 3 {
-		x.read(&k.Bias, in[2])
+	x := c.add(k).read(&k.X, in.next()).read(&k.Weights, in.next())
+	if d.bias {
+		x.read(&k.Bias, in.next())
 	}
-	x.write(&k.Y, out[0], size(d.outShape())).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.write(&k.Y, out.next(), size(d.outShape())).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 func (d depthwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -42,7 +42,7 @@ func (d depthwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *g
 		}
 		out[0] = b.apply(depthwiseData[T](d), []tensor.Shape{in[0].Shape()}, args...)
 	}
-	if len(in) == 3 {
+	if d.bias {
 		out[2] = b.apply(biasGrad[T]{d.N * d.OutH() * d.OutW(), d.C}, []tensor.Shape{in[2].Shape()}, grad)
 	}
 	return out
@@ -53,9 +53,10 @@ type depthwiseWeights[T kernels.Float] depthwise[T]
 
 func (d depthwiseWeights[T]) String() string { return depthwise[T](d).String() + " backward weights" }
 
-func (d depthwiseWeights[T]) compile(c *compiler[T], in, out []value) {
+func (d depthwiseWeights[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.DepthwiseBackwardWeights[T]{DepthwiseShape: d.DepthwiseShape, ReLUIn: d.relu}
-	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DW, out[0], nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x := c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DW, out.next(), nil)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // depthwiseData is the gradient of depthwise in its input. Inputs: weights, dy, and x if relu.
@@ -64,11 +65,11 @@ type depthwiseData[T kernels.Float] depthwise[T]
 func (d depthwiseData[T]) String() string { return depthwise[T](d).String() + " backward data" }
 func (d depthwiseData[T]) adds(int) bool  { return true }
 
-func (d depthwiseData[T]) compile(c *compiler[T], in, out []value) {
+func (d depthwiseData[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.DepthwiseBackwardData[T]{DepthwiseShape: d.DepthwiseShape, ReLUIn: d.relu}
-	x := c.add(k).read(&k.Weights, in[0]).grad(&k.DY, in[1])
+	x := c.add(k).read(&k.Weights, in.next()).grad(&k.DY, in.next())
 	if d.relu {
-		x.read(&k.X, in[2])
+		x.read(&k.X, in.next())
 	}
-	x.offer(&k.DX, out[0], &k.Add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.offer(&k.DX, out.next(), &k.Add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }

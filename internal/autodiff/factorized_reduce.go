@@ -28,18 +28,20 @@ func (d factorizedReduce[T]) outShape() tensor.Shape {
 	return tensor.Shape{d.N, d.OutH(), d.OutW(), d.Out()}
 }
 
-func (d factorizedReduce[T]) compile(c *compiler[T], in, out []value) {
+func (d factorizedReduce[T]) compile(c *compiler[T], in, out *operands) {
 	n := len(d.Channels)
-	k := &kernels.FactorizedReduce[T]{FactorizedReduceShape: d.FactorizedReduceShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon,
-		Xs: make([][]T, n), Weights: make([][]T, len(d.Outs))}
+	k := &kernels.FactorizedReduce[T]{
+		FactorizedReduceShape: d.FactorizedReduceShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon,
+		Xs: make([][]T, n), Weights: make([][]T, len(d.Outs)),
+	}
 	x := c.add(k)
-	for i := range n {
-		x.read(&k.Xs[i], in[i])
+	for i, v := range in.take(n) {
+		x.read(&k.Xs[i], v)
 	}
-	for i := range d.Outs {
-		x.read(&k.Weights[i], in[n+i])
+	for i, v := range in.take(len(d.Outs)) {
+		x.read(&k.Weights[i], v)
 	}
-	x.write(&k.Y, out[0], size(d.outShape())).writeStatistics(out[1], d.Out(), &k.Mean, &k.InvStd)
+	x.write(&k.Y, out.next(), size(d.outShape())).writeStatistics(out.next(), d.Out(), &k.Mean, &k.InvStd)
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
@@ -56,16 +58,19 @@ func (d factorizedReduceGrad[T]) String() string {
 }
 func (d factorizedReduceGrad[T]) adds(output int) bool { return output < len(d.Channels) }
 
-func (d factorizedReduceGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d factorizedReduceGrad[T]) compile(c *compiler[T], in, out *operands) {
 	n, m := len(d.Channels), len(d.Outs)
-	k := &factorizedReduceBackward[T]{FactorizedReduceBackward: kernels.FactorizedReduceBackward[T]{FactorizedReduceShape: d.FactorizedReduceShape,
-		ReLUIn: d.relu, Add: make([]bool, n), Xs: make([][]T, n), DXs: make([][]T, n), Weights: make([][]T, m), DWeights: make([][]T, m)}, y: in[n+m+1]}
-	x := c.add(k).grad(&k.DY, in[n+m])
-	for i := range n {
-		x.read(&k.Xs[i], in[i]).offer(&k.DXs[i], out[i], &k.Add[i])
+	maps, weights, dy, y := in.take(n), in.take(m), in.next(), in.next()
+	k := &factorizedReduceBackward[T]{kernels.FactorizedReduceBackward[T]{
+		FactorizedReduceShape: d.FactorizedReduceShape, ReLUIn: d.relu, Add: make([]bool, n),
+		Xs: make([][]T, n), DXs: make([][]T, n), Weights: make([][]T, m), DWeights: make([][]T, m),
+	}, y}
+	x := c.add(k).grad(&k.DY, dy)
+	for i, v := range maps {
+		x.read(&k.Xs[i], v).offer(&k.DXs[i], out.next(), &k.Add[i])
 	}
-	for i := range m {
-		x.read(&k.Weights[i], in[n+i]).offer(&k.DWeights[i], out[n+i], nil)
+	for i, v := range weights {
+		x.read(&k.Weights[i], v).offer(&k.DWeights[i], out.next(), nil)
 	}
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }

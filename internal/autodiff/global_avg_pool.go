@@ -17,9 +17,9 @@ func (d globalAvgPool[T]) String() string {
 	return fmt.Sprintf("global avg pool %+v", struct{ n, hw, c int }(d))
 }
 
-func (d globalAvgPool[T]) compile(c *compiler[T], in, out []value) {
+func (d globalAvgPool[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.GlobalAvgPool[T]{N: d.n, HW: d.hw, C: d.c}
-	c.add(k).read(&k.X, in[0]).write(&k.Y, out[0], d.n*d.c)
+	c.add(k).read(&k.X, in.next()).write(&k.Y, out.next(), d.n*d.c)
 }
 
 func (d globalAvgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -36,7 +36,7 @@ type globalAvgPoolGrad[T kernels.Float] globalAvgPool[T]
 func (d globalAvgPoolGrad[T]) String() string { return globalAvgPool[T](d).String() + " backward" }
 func (d globalAvgPoolGrad[T]) adds(int) bool  { return true }
 
-func (d globalAvgPoolGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d globalAvgPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.GlobalAvgPoolBackward[T]{N: d.n, HW: d.hw, C: d.c}
-	c.add(k).grad(&k.DY, in[0]).offer(&k.DX, out[0], &k.Add)
+	c.add(k).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
 }

@@ -15,9 +15,10 @@ type linear[T kernels.Float] struct{ n, in, out int }
 
 func (d linear[T]) String() string { return fmt.Sprintf("linear %+v", struct{ n, in, out int }(d)) }
 
-func (d linear[T]) compile(c *compiler[T], in, out []value) {
+func (d linear[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.Linear[T]{N: d.n, In: d.in, Out: d.out}
-	c.add(k).read(&k.X, in[0]).read(&k.Weights, in[1]).read(&k.Bias, in[2]).write(&k.Y, out[0], d.n*d.out)
+	x := c.add(k).read(&k.X, in.next()).read(&k.Weights, in.next()).read(&k.Bias, in.next())
+	x.write(&k.Y, out.next(), d.n*d.out)
 }
 
 func (d linear[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -35,8 +36,8 @@ type linearGrad[T kernels.Float] linear[T]
 func (d linearGrad[T]) String() string       { return linear[T](d).String() + " backward" }
 func (d linearGrad[T]) adds(output int) bool { return output == 0 }
 
-func (d linearGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d linearGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.LinearBackward[T]{N: d.n, In: d.in, Out: d.out}
-	c.add(k).read(&k.X, in[0]).read(&k.Weights, in[1]).grad(&k.DY, in[2]).
-		offer(&k.DX, out[0], &k.Add).offer(&k.DW, out[1], nil).offer(&k.DB, out[2], nil)
+	x := c.add(k).read(&k.X, in.next()).read(&k.Weights, in.next()).grad(&k.DY, in.next())
+	x.offer(&k.DX, out.next(), &k.Add).offer(&k.DW, out.next(), nil).offer(&k.DB, out.next(), nil)
 }

@@ -18,24 +18,29 @@ import (
 type loss[T kernels.Float] struct {
 	n, classes int
 	smoothing  float64
-	weight     float64
+	auxiliary  bool
+	weight     float64 // of the auxiliary head's loss
 	labels     []int32
 	correct    []int32 // 1: how many logits are right
 }
 
 func (d loss[T]) String() string {
-	return fmt.Sprintf("softmax cross entropy n=%d classes=%d smoothing=%g auxiliary=%g", d.n, d.classes, d.smoothing, d.weight)
+	return fmt.Sprintf("softmax cross entropy n=%d classes=%d smoothing=%g auxiliary=%t×%g",
+		d.n, d.classes, d.smoothing, d.auxiliary, d.weight)
 }
 
-func (d loss[T]) compile(c *compiler[T], in, out []value) {
+func (d loss[T]) compile(c *compiler[T], in, out *operands) {
 	entropy := func(correct []int32) kernels.SoftmaxCrossEntropy[T] {
-		return kernels.SoftmaxCrossEntropy[T]{N: d.n, Classes: d.classes, Smoothing: T(d.smoothing), Labels: d.labels, Correct: correct}
+		return kernels.SoftmaxCrossEntropy[T]{
+			N: d.n, Classes: d.classes, Smoothing: T(d.smoothing), Labels: d.labels, Correct: correct,
+		}
 	}
 	k := &lossKernel[T]{main: entropy(d.correct), weight: T(d.weight)}
-	x := c.add(k).read(&k.main.Logits, in[0]).write(&k.main.Loss, out[0], 1).offer(&k.main.DLogits, out[1], nil)
-	if len(in) == 2 {
+	x := c.add(k).read(&k.main.Logits, in.next())
+	x.write(&k.main.Loss, out.next(), 1).offer(&k.main.DLogits, out.next(), nil)
+	if d.auxiliary {
 		k.auxiliary = entropy(make([]int32, 1))
-		x.read(&k.auxiliary.Logits, in[1]).offer(&k.auxiliary.DLogits, out[2], nil).scratch(&k.auxiliary.Loss, 1)
+		x.read(&k.auxiliary.Logits, in.next()).offer(&k.auxiliary.DLogits, out.next(), nil).scratch(&k.auxiliary.Loss, 1)
 	}
 }
 

@@ -35,7 +35,7 @@ type lowering[T kernels.Float] struct {
 	reduces  map[ops.Value]bool        // concatenation of a factorized reduce
 	reducing map[ops.Value]bool        // convolution of a factorized reduce
 	absorbed map[ops.Value]bool        // part of a chain
-	known    map[ops.Value]known       // statistics of maps
+	known    map[ops.Value]known       // where the statistics of maps are
 }
 
 // leaf is a graph input that has a gradient.
@@ -50,6 +50,12 @@ type leaf[T kernels.Float] struct {
 type runningSource[T kernels.Float] struct {
 	runningStatistics[T]
 	at, c int // where its statistics are
+}
+
+// known is where the statistics of a map are, for the batch norm behind it.
+type known struct {
+	of *gorgonia.Node // its second output
+	at int
 }
 
 func newLowering[T kernels.Float](g *ops.Graph, o Options) (*lowering[T], error) {
@@ -169,13 +175,6 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 	if l.absorbed[i] || l.reducing[i] {
 		return nil
 	}
-	var x *gorgonia.Node
-	var in ops.Shape
-	if len(n.In) > 0 {
-		x, in = l.nodes[n.In[0]], l.from.Shape(n.In[0])
-	}
-	maps := []tensor.Shape{physical(n.Shape)}
-	windows := kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: n.Window.Kernel, Stride: n.Window.Stride, Pad: n.Window.Pad}
 	switch n.Kind {
 	case ops.Zero:
 		return nil
@@ -183,17 +182,9 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 		if i != 0 {
 			return fmt.Errorf("autodiff: %s: a network has one input", n.Name)
 		}
-		x = l.input(n.Name, maps[0], make([]T, n.Shape.Len()))
-		l.images, l.nodes[i] = x, x
+		l.images = l.input(n.Name, physical(n.Shape), make([]T, n.Shape.Len()))
+		l.nodes[i] = l.images
 		return nil
-	case ops.ReLU:
-		if l.onlyConvsRead(i) {
-			return nil
-		}
-	case ops.BatchNorm:
-		if l.mixNormalises(i) {
-			return nil
-		}
 	case ops.Add:
 		return l.add(i, n)
 	case ops.Mix:
@@ -213,46 +204,71 @@ func (l *lowering[T]) lower(i ops.Value, n ops.Node) error {
 		if from, relu, ok := l.isPointwise(i); ok {
 			return l.pointwise(i, n, from, relu)
 		}
-		if r := l.from.Nodes[n.In[0]]; r.Kind == ops.ReLU {
-			return l.conv(i, n, l.nodes[r.In[0]], true)
+		from, relu := l.beforeReLU(n.In[0])
+		return l.conv(i, n, l.nodes[from], relu)
+	case ops.ReLU:
+		if l.onlyConvsRead(i) {
+			return nil
 		}
-		return l.conv(i, n, x, false)
+	case ops.BatchNorm:
+		if l.mixNormalises(i) {
+			return nil
+		}
 	}
+	return l.single(i, n)
+}
+
+// single adds a node that stands for itself and reads one map.
+func (l *lowering[T]) single(i ops.Value, n ops.Node) error {
+	x, in := l.nodes[n.In[0]], l.from.Shape(n.In[0])
 	if x == nil {
 		return fmt.Errorf("autodiff: %s: a %v reads zeros", n.Name, n.Kind)
 	}
+	maps := []tensor.Shape{physical(n.Shape)}
 	switch n.Kind {
 	case ops.ReLU:
-		x = l.apply(relu[T]{}, maps, x)
+		l.nodes[i] = l.apply(relu[T]{}, maps, x)
 	case ops.MaxPool:
-		d := maxPool[T]{windows, l.site(n), l.normed(i)}
-		x = l.pooled(i, l.apply(d, poolShapes(windows, d.norm), x), d.norm)
+		d := maxPool[T]{poolShape(in, n.Window), l.site(n), l.normed(i)}
+		l.pool(i, l.apply(d, poolShapes(d.PoolShape, d.norm), x), d.norm)
 	case ops.AvgPool:
-		d := avgPool[T]{windows, l.site(n), l.normed(i)}
-		x = l.pooled(i, l.apply(d, poolShapes(windows, d.norm), x), d.norm)
+		d := avgPool[T]{poolShape(in, n.Window), l.site(n), l.normed(i)}
+		l.pool(i, l.apply(d, poolShapes(d.PoolShape, d.norm), x), d.norm)
 	case ops.GlobalAvgPool:
-		x = l.apply(globalAvgPool[T]{in.N, in.H * in.W, in.C}, maps, x)
+		l.nodes[i] = l.apply(globalAvgPool[T]{in.N, in.H * in.W, in.C}, maps, x)
 	case ops.Linear:
-		x = l.apply(linear[T]{in.N, in.C, n.Shape.C}, maps, append(gorgonia.Nodes{x}, l.learned(n)...)...)
+		l.nodes[i] = l.apply(linear[T]{in.N, in.C, n.Shape.C}, maps, append(gorgonia.Nodes{x}, l.learned(n)...)...)
 	case ops.BatchNorm:
-		d := batchNorm[T]{name: n.Name, m: in.Len() / in.C, c: in.C}
-		args := append(gorgonia.Nodes{x}, l.learned(n)...)
-		k, ok := l.known[n.In[0]]
-		if ok {
-			d.given = &k.at
-			args = append(args, l.pick(k.of, 1))
-		}
-		x = l.apply(d, d.shapes(maps[0]), args...)
-		if !ok {
-			k.of = x
-			x = l.pick(x, 0)
-		}
-		l.running[k.of] = append(l.running[k.of], l.statistics(n, d.m, k.at, nil))
+		l.batchNorm(i, n, x)
 	default:
 		return fmt.Errorf("autodiff: %s: cannot train a %v", n.Name, n.Kind)
 	}
-	l.nodes[i] = x
 	return nil
+}
+
+// batchNorm adds a batch norm of map x, whose statistics may be known.
+func (l *lowering[T]) batchNorm(i ops.Value, n ops.Node, x *gorgonia.Node) {
+	in := l.from.Shape(n.In[0])
+	d := batchNorm[T]{name: n.Name, m: in.Len() / in.C, c: in.C, affine: n.Affine}
+	args := append(gorgonia.Nodes{x}, l.learned(n)...)
+	k, given := l.known[n.In[0]]
+	if given {
+		d.given = &k.at
+		args = append(args, l.pick(k.of, 1))
+	}
+	all := l.apply(d, d.shapes(physical(n.Shape)), args...)
+	if given {
+		l.nodes[i] = all
+	} else {
+		k.of = all
+		l.nodes[i] = l.pick(all, 0)
+	}
+	l.running[k.of] = append(l.running[k.of], l.statistics(n, d.m, k.at, nil))
+}
+
+// poolShape is that of a pooling of map in.
+func poolShape(in ops.Shape, w ops.Window) kernels.PoolShape {
+	return kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad}
 }
 
 // normed says whether a batch norm reads v.
@@ -260,13 +276,14 @@ func (l *lowering[T]) normed(v ops.Value) bool {
 	return slices.ContainsFunc(l.readers[v], func(r ops.Value) bool { return l.from.Nodes[r].Kind == ops.BatchNorm })
 }
 
-// pooled is the first output of pooling v, whose statistics are known if it is normed.
-func (l *lowering[T]) pooled(v ops.Value, all *gorgonia.Node, normed bool) *gorgonia.Node {
+// pool makes pooling v of the outputs of its operation. Its statistics are
+// known if it is normed.
+func (l *lowering[T]) pool(v ops.Value, all *gorgonia.Node, normed bool) {
 	if !normed {
-		return all
+		l.nodes[v] = all
+		return
 	}
-	l.known[v] = known{all, 0}
-	return l.pick(all, 0)
+	l.nodes[v], l.known[v] = l.pick(all, 0), known{all, 0}
 }
 
 // site is where a pooling stands, if that matters.
@@ -303,10 +320,10 @@ func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool)
 	switch {
 	case n.Groups == 1:
 		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu}, out, args...)
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu, n.Bias}, out, args...)
 	case n.Groups == in.C && in.C == n.Shape.C:
 		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu}, out, args...)
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu, n.Bias}, out, args...)
 	default:
 		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise", n.Name, n.Groups, in.C, n.Shape.C)
 	}

@@ -43,16 +43,6 @@ func (d mix[T]) statistics() int {
 	return n
 }
 
-// given lists the terms whose statistics are inputs, in order.
-func (d mix[T]) given() (terms []int) {
-	for i, t := range d.terms {
-		if t.given {
-			terms = append(terms, i)
-		}
-	}
-	return terms
-}
-
 // hand gives a kernel's term its weight and statistics.
 func (d mix[T]) hand(to *kernels.MixTerm[T], t mixTerm, p, statistics []T) {
 	to.P = &p[t.p]
@@ -61,22 +51,38 @@ func (d mix[T]) hand(to *kernels.MixTerm[T], t mixTerm, p, statistics []T) {
 	}
 }
 
-// statisticsOf is where term i finds its statistics: own, or the input given for it.
-func (d mix[T]) statisticsOf(i int, in []value, own value) value {
-	for j, of := range d.given() {
-		if of == i {
-			return in[len(d.terms)+1+j]
+// mixInputs are the inputs of mix.
+type mixInputs struct {
+	terms []value
+	p     value
+	given map[int]value // statistics of terms, by their index
+}
+
+func (d mix[T]) inputs(in *operands) mixInputs {
+	m := mixInputs{in.take(len(d.terms)), in.next(), map[int]value{}}
+	for i, t := range d.terms {
+		if t.given {
+			m.given[i] = in.next()
 		}
 	}
-	return own
+	return m
+}
+
+// statistics is where term i finds its own: among those given, or in the
+// mixture's.
+func (m mixInputs) statistics(i int, mixture value) value {
+	if v, ok := m.given[i]; ok {
+		return v
+	}
+	return mixture
 }
 
 // compile writes an instruction for the terms of each row of α, each adding to
 // the output and placed behind the operations that it reads: their outputs are
 // still in a cache. Where paths are sampled a row has one output, and a single
 // instruction, which does not go over the sum again for each, moves less.
-func (d mix[T]) compile(c *compiler[T], in, out []value) {
-	own := out[1]
+func (d mix[T]) compile(c *compiler[T], in, out *operands) {
+	inputs, y, own := d.inputs(in), out.next(), out.next()
 	if own == none {
 		own = c.alloc(max(1, d.statistics()))
 	}
@@ -85,23 +91,26 @@ func (d mix[T]) compile(c *compiler[T], in, out []value) {
 		for first+n < len(d.terms) && (d.paths || d.terms[first+n].gate.row == d.terms[first].gate.row) {
 			n++
 		}
-		d.part(c, in, out[0], own, first, n)
+		d.part(c, inputs, y, own, first, n)
 		first += n
 	}
 }
 
-func (d mix[T]) part(c *compiler[T], in []value, y, own value, first, n int) {
-	k := &kernels.Mix[T]{M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Add: first > 0, Terms: make([]kernels.MixTerm[T], n)}
+// part writes the instruction for n terms from first on.
+func (d mix[T]) part(c *compiler[T], in mixInputs, y, own value, first, n int) {
+	k := &kernels.Mix[T]{
+		M: d.m, C: d.c, Epsilon: ops.BatchNormEpsilon, Add: first > 0, Terms: make([]kernels.MixTerm[T], n),
+	}
 	var p, all []T
 	given := make([][]T, n)
-	x := c.add(k).read(&p, in[len(d.terms)])
+	x := c.add(k).read(&p, in.p)
 	x.near = producers
 	for i := range k.Terms {
 		t := d.terms[first+i]
 		k.Terms[i].Norm, k.Terms[i].Given, k.Terms[i].Open = t.norm, t.given, t.gate.open
-		x.readIf(t.gate, &k.Terms[i].X, in[first+i])
+		x.readIf(t.gate, &k.Terms[i].X, in.terms[first+i])
 		if t.given {
-			x.readIf(t.gate, &given[i], d.statisticsOf(first+i, in, own))
+			x.readIf(t.gate, &given[i], in.given[first+i])
 		}
 	}
 	x.write(&k.Y, y, d.m*d.c).write(&all, own, 0).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
@@ -129,17 +138,18 @@ func (d mixGrad[T]) adds(int) bool  { return true }
 
 // compile writes an instruction for each term, placed before the one that
 // carries its gradient further: what both read is still in a cache.
-func (d mixGrad[T]) compile(c *compiler[T], in, out []value) {
-	n := len(d.terms)
+func (d mixGrad[T]) compile(c *compiler[T], in, out *operands) {
+	inputs, own, dy := mix[T](d).inputs(in), in.next(), in.next()
+	dterms, dp := out.take(len(d.terms)), out.next()
 	for i, t := range d.terms {
 		k := &mixBackward[T]{at: t.p}
 		k.M, k.C, k.Terms = d.m, d.c, []kernels.MixTerm[T]{{Norm: t.norm, Open: t.gate.open, DP: &k.own}}
 		term := &k.Terms[0]
 		var p, statistics []T
-		x := c.add(k).read(&p, in[n]).readIf(t.gate, &statistics, mix[T](d).statisticsOf(i, in, in[len(in)-2])).grad(&k.DY, in[len(in)-1])
+		x := c.add(k).read(&p, inputs.p).readIf(t.gate, &statistics, inputs.statistics(i, own)).grad(&k.DY, dy)
 		x.near = readers
-		x.readIf(t.gate, &term.X, in[i]).offerIf(t.gate, &term.DX, out[i], &term.AddDX)
-		x.offerIf(t.gate, &k.dp, out[n], &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+		x.readIf(t.gate, &term.X, inputs.terms[i]).offerIf(t.gate, &term.DX, dterms[i], &term.AddDX)
+		x.offerIf(t.gate, &k.dp, dp, &k.add).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 		x.ready = func() { mix[T](d).hand(term, t, p, statistics) }
 	}
 }

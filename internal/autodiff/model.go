@@ -121,7 +121,7 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 		}
 		args, shapes = append(args, l.nodes[g.Aux]), append(shapes, logits.Shape())
 	}
-	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, o.AuxWeight, m.labels, m.correct}, shapes, args...)
+	root := l.apply(loss[T]{out.N, out.C, o.Smoothing, g.Aux != 0, o.AuxWeight, m.labels, m.correct}, shapes, args...)
 	root = l.pick(root, 0)
 	if l.err != nil {
 		return nil, l.err
@@ -154,6 +154,10 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	m.reference = reference{l.expr, root, grads}
 	return m, nil
 }
+
+// SetPool makes the steps run on pool from now on. It must not have more
+// threads than the pool that the model was compiled for.
+func (m *Model[T]) SetPool(pool *kernels.Pool) { m.pool = pool }
 
 // Input is the batch of images, N,H,W,C. Fill it before a step.
 func (m *Model[T]) Input() []T { return m.input }

@@ -18,7 +18,7 @@ import (
 type definition[T kernels.Float] interface {
 	fmt.Stringer
 	// compile writes the instructions that compute the outputs from the inputs.
-	compile(c *compiler[T], in, out []value)
+	compile(c *compiler[T], in, out *operands)
 }
 
 // differentiable is a definition of the forward pass.
@@ -138,7 +138,7 @@ func (o *op[T]) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 		outs = append(outs, c.pin(rest[:size(s)]))
 		rest = rest[size(s):]
 	}
-	o.compile(c, ins, outs)
+	c.compile(o.definition, ins, outs)
 	for i := range c.values {
 		if c.values[i].mem == nil {
 			c.values[i].mem = make([]T, c.values[i].size)
@@ -183,8 +183,8 @@ func (p *pick[T]) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 // give the operation's output its place.
 type choice[T kernels.Float] int
 
-func (c choice[T]) String() string                       { return fmt.Sprintf("output %d", int(c)) }
-func (choice[T]) compile(*compiler[T], []value, []value) {}
+func (c choice[T]) String() string                           { return fmt.Sprintf("output %d", int(c)) }
+func (choice[T]) compile(*compiler[T], *operands, *operands) {}
 
 // dataOf is the memory of v.
 func dataOf[T kernels.Float](v gorgonia.Value) ([]T, error) {

@@ -26,14 +26,17 @@ func (d pointwise[T]) String() string {
 
 func (d pointwise[T]) outShape() tensor.Shape { return tensor.Shape{d.N, d.H, d.W, d.Out} }
 
-func (d pointwise[T]) compile(c *compiler[T], in, out []value) {
+func (d pointwise[T]) compile(c *compiler[T], in, out *operands) {
 	n := len(d.Channels)
-	k := &kernels.Pointwise[T]{PointwiseShape: d.PointwiseShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon, Xs: make([][]T, n)}
-	x := c.add(k)
-	for i := range n {
-		x.read(&k.Xs[i], in[i])
+	k := &kernels.Pointwise[T]{
+		PointwiseShape: d.PointwiseShape, ReLUIn: d.relu, Epsilon: ops.BatchNormEpsilon, Xs: make([][]T, n),
 	}
-	x.read(&k.Weights, in[n]).write(&k.Y, out[0], size(d.outShape())).writeStatistics(out[1], d.Out, &k.Mean, &k.InvStd)
+	x := c.add(k)
+	for i, v := range in.take(n) {
+		x.read(&k.Xs[i], v)
+	}
+	x.read(&k.Weights, in.next()).write(&k.Y, out.next(), size(d.outShape()))
+	x.writeStatistics(out.next(), d.Out, &k.Mean, &k.InvStd)
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
@@ -48,15 +51,17 @@ type pointwiseGrad[T kernels.Float] pointwise[T]
 func (d pointwiseGrad[T]) String() string       { return pointwise[T](d).String() + " backward" }
 func (d pointwiseGrad[T]) adds(output int) bool { return output < len(d.Channels) }
 
-func (d pointwiseGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d pointwiseGrad[T]) compile(c *compiler[T], in, out *operands) {
 	n := len(d.Channels)
-	k := &pointwiseBackward[T]{PointwiseBackward: kernels.PointwiseBackward[T]{PointwiseShape: d.PointwiseShape, ReLUIn: d.relu,
-		Add: make([]bool, n), Xs: make([][]T, n), DXs: make([][]T, n)}, y: in[n+2]}
-	x := c.add(k).grad(&k.DY, in[n+1])
-	for i := range n {
-		x.read(&k.Xs[i], in[i]).offer(&k.DXs[i], out[i], &k.Add[i])
+	maps, weights, dy, y := in.take(n), in.next(), in.next(), in.next()
+	k := &pointwiseBackward[T]{kernels.PointwiseBackward[T]{
+		PointwiseShape: d.PointwiseShape, ReLUIn: d.relu, Add: make([]bool, n), Xs: make([][]T, n), DXs: make([][]T, n),
+	}, y}
+	x := c.add(k).grad(&k.DY, dy)
+	for i, v := range maps {
+		x.read(&k.Xs[i], v).offer(&k.DXs[i], out.next(), &k.Add[i])
 	}
-	x.read(&k.Weights, in[n]).offer(&k.DWeights, out[n], nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	x.read(&k.Weights, weights).offer(&k.DWeights, out.next(), nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // pointwiseBackward is a kernel that knows where its output was, for a batch

@@ -40,16 +40,16 @@ func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 }
 
 // writePool makes y and its statistics outputs.
-func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, out []value, y, mean, invstd *[]T) {
-	x.write(y, out[0], s.N*s.OutH()*s.OutW()*s.C)
-	if len(out) > 1 {
-		x.writeStatistics(out[1], s.C, mean, invstd)
+func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, norm bool, out *operands, y, mean, invstd *[]T) {
+	x.write(y, out.next(), s.N*s.OutH()*s.OutW()*s.C)
+	if norm {
+		x.writeStatistics(out.next(), s.C, mean, invstd)
 	}
 }
 
-func (d avgPool[T]) compile(c *compiler[T], in, out []value) {
+func (d avgPool[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.AvgPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
+	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -75,9 +75,11 @@ type avgPoolGrad[T kernels.Float] avgPool[T]
 func (d avgPoolGrad[T]) String() string { return avgPool[T](d).String() + " backward" }
 func (d avgPoolGrad[T]) adds(int) bool  { return true }
 
-func (d avgPoolGrad[T]) compile(c *compiler[T], in, out []value) {
-	k := &avgPoolBackward[T]{kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
-	c.add(k).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+func (d avgPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
+	k := &avgPoolBackward[T]{AvgPoolBackward: kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}}
+	in.next() // x, which only the gradient of a maximum needs
+	c.add(k).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	k.y = poolOutput(d.norm, in)
 }
 
 // avgPoolBackward is a kernel that knows where its output was, for a batch norm
@@ -87,8 +89,14 @@ type avgPoolBackward[T kernels.Float] struct {
 	y value
 }
 
-// last is the last of the values.
-func last(in []value) value { return in[len(in)-1] }
+// poolOutput takes the output of a pooling, which its gradient knows if a batch
+// norm follows.
+func poolOutput(norm bool, in *operands) value {
+	if norm {
+		return in.next()
+	}
+	return none
+}
 
 // maxPool is the maximum over windows, padding never the largest. Input and
 // outputs are as in avgPool.
@@ -102,9 +110,9 @@ func (d maxPool[T]) String() string {
 	return fmt.Sprintf("max pool %s %+v norm=%t", d.site, d.PoolShape, d.norm)
 }
 
-func (d maxPool[T]) compile(c *compiler[T], in, out []value) {
+func (d maxPool[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.MaxPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
+	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -117,9 +125,10 @@ type maxPoolGrad[T kernels.Float] maxPool[T]
 func (d maxPoolGrad[T]) String() string { return maxPool[T](d).String() + " backward" }
 func (d maxPoolGrad[T]) adds(int) bool  { return true }
 
-func (d maxPoolGrad[T]) compile(c *compiler[T], in, out []value) {
-	k := &maxPoolBackward[T]{kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
-	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+func (d maxPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
+	k := &maxPoolBackward[T]{MaxPoolBackward: kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}}
+	c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	k.y = poolOutput(d.norm, in)
 }
 
 // maxPoolBackward is avgPoolBackward of a max pooling.

@@ -180,7 +180,7 @@ func (t *translation[T]) node(n *gorgonia.Node, running []runningSource[T]) erro
 				out = append(out, v)
 			}
 		}
-		o.compile(&t.compiler, in, out)
+		t.compile(o.definition, in, out)
 		if len(running) > 0 {
 			t.follow(out[1], running)
 		}

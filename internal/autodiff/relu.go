@@ -13,9 +13,10 @@ type relu[T kernels.Float] struct{}
 
 func (relu[T]) String() string { return "relu" }
 
-func (relu[T]) compile(c *compiler[T], in, out []value) {
+func (relu[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.ReLU[T]{}
-	c.add(k).read(&k.X, in[0]).write(&k.Y, out[0], c.values[in[0]].size)
+	from := in.next()
+	c.add(k).read(&k.X, from).write(&k.Y, out.next(), c.values[from].size)
 }
 
 // differentiate masks by the output: it is positive where the input is, and
@@ -34,7 +35,7 @@ type reluGrad[T kernels.Float] struct{}
 func (reluGrad[T]) String() string { return "relu backward" }
 func (reluGrad[T]) adds(int) bool  { return true }
 
-func (reluGrad[T]) compile(c *compiler[T], in, out []value) {
+func (reluGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.ReLUBackward[T]{}
-	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+	c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
 }

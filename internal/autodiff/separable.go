@@ -51,26 +51,47 @@ func (d separable[T]) shapes() []tensor.Shape {
 	return out
 }
 
-func (d separable[T]) compile(c *compiler[T], in, out []value) {
+// separableInputs are the inputs of separable, or their gradients.
+type separableInputs struct {
+	x      value
+	stages []separableStage
+}
+
+type separableStage struct {
+	depth, point value
+	affine       bool
+	scale, shift value // if affine
+}
+
+func (d separable[T]) inputs(in *operands) separableInputs {
+	s := separableInputs{x: in.next()}
+	for i := range d.stages {
+		stage := separableStage{depth: in.next(), point: in.next()}
+		if stage.affine = i < d.last() && d.affine[i]; stage.affine {
+			stage.scale, stage.shift = in.next(), in.next()
+		}
+		s.stages = append(s.stages, stage)
+	}
+	return s
+}
+
+func (d separable[T]) compile(c *compiler[T], in, out *operands) {
 	n := len(d.stages)
 	k := &kernels.SeparableChain[T]{Stages: make([]kernels.Separable[T], n), Norms: make([]kernels.ChainNorm[T], n-1)}
 	x := c.add(k)
 	var statistics, scratch []T
 	coefficients, scratchLen := make([][]T, n), 0
-	x.read(&k.Stages[0].X, in[0])
-	in = in[1:]
+	inputs, y, stats, between := d.inputs(in), out.next(), out.next(), out.take(n-1)
+	x.read(&k.Stages[0].X, inputs.x)
 	for i := range k.Stages {
-		s := &k.Stages[i]
+		s, of, to := &k.Stages[i], inputs.stages[i], y
 		s.SeparableShape, s.Epsilon = d.stages[i], ops.BatchNormEpsilon
-		x.read(&s.Depth, in[0]).read(&s.Point, in[1])
-		in = in[2:]
-		to := out[0]
+		x.read(&s.Depth, of.depth).read(&s.Point, of.point)
 		if i < d.last() {
-			to = out[2+i]
-			if d.affine[i] {
-				x.read(&k.Norms[i].Gamma, in[0]).read(&k.Norms[i].Beta, in[1])
-				in = in[2:]
-			}
+			to = between[i]
+		}
+		if of.affine {
+			x.read(&k.Norms[i].Gamma, of.scale).read(&k.Norms[i].Beta, of.shift)
 		}
 		x.write(&s.Y, to, size(outShape(s.SeparableShape)))
 		if i > 0 {
@@ -78,7 +99,7 @@ func (d separable[T]) compile(c *compiler[T], in, out []value) {
 		}
 		scratchLen = max(scratchLen, s.ScratchLen(c.pool.Threads()))
 	}
-	x.write(&statistics, out[1], d.statistics(n)).scratch(&scratch, scratchLen)
+	x.write(&statistics, stats, d.statistics(n)).scratch(&scratch, scratchLen)
 	x.ready = func() {
 		for i := range k.Stages {
 			s := &k.Stages[i]
@@ -106,32 +127,31 @@ type separableGrad[T kernels.Float] separable[T]
 func (d separableGrad[T]) String() string       { return separable[T](d).String() + " backward" }
 func (d separableGrad[T]) adds(output int) bool { return output == 0 }
 
-func (d separableGrad[T]) compile(c *compiler[T], in, out []value) {
+func (d separableGrad[T]) compile(c *compiler[T], in, out *operands) {
 	n := len(d.stages)
 	last := n - 1
-	k := &separableBackward[T]{SeparableChainBackward: kernels.SeparableChainBackward[T]{
-		Stages: make([]kernels.SeparableBackward[T], n), InvStd: make([][]T, n), Norms: make([]kernels.ChainNorm[T], n-1)}}
-	x := c.add(k)
-	middle := in[len(out)+3:] // outputs of the stages but the last
-	x.grad(&k.Stages[last].DY, in[len(out)])
-	k.y = in[len(out)+1]
+	inputs, dy, y, stats, outputs := separable[T](d).inputs(in), in.next(), in.next(), in.next(), in.take(last)
+	gradients := separable[T](d).inputs(out)
+	k := &separableBackward[T]{kernels.SeparableChainBackward[T]{
+		Stages: make([]kernels.SeparableBackward[T], n), InvStd: make([][]T, n), Norms: make([]kernels.ChainNorm[T], n-1),
+	}, y}
+	x := c.add(k).grad(&k.Stages[last].DY, dy)
 	var statistics, scratch []T
-	x.read(&statistics, in[len(out)+2])
+	x.read(&statistics, stats)
 	between, coefficients, scratchLen := make([][]T, n), make([][]T, n), 0
-	x.read(&k.Stages[0].X, in[0]).offer(&k.Stages[0].DX, out[0], &k.Stages[0].Add)
-	in, out = in[1:], out[1:]
+	x.read(&k.Stages[0].X, inputs.x).offer(&k.Stages[0].DX, gradients.x, &k.Stages[0].Add)
 	for i := range k.Stages {
-		s := &k.Stages[i]
+		s, of, grad := &k.Stages[i], inputs.stages[i], gradients.stages[i]
 		s.SeparableShape = d.stages[i]
-		x.read(&s.Depth, in[0]).offer(&s.DDepth, out[0], nil).read(&s.Point, in[1]).offer(&s.DPoint, out[1], nil)
-		in, out = in[2:], out[2:]
-		if i < last && d.affine[i] {
+		x.read(&s.Depth, of.depth).offer(&s.DDepth, grad.depth, nil)
+		x.read(&s.Point, of.point).offer(&s.DPoint, grad.point, nil)
+		if of.affine {
 			norm := &k.Norms[i]
-			x.read(&norm.Gamma, in[0]).offer(&norm.DGamma, out[0], nil).read(&norm.Beta, in[1]).offer(&norm.DBeta, out[1], nil)
-			in, out = in[2:], out[2:]
+			x.read(&norm.Gamma, of.scale).offer(&norm.DGamma, grad.scale, nil)
+			x.read(&norm.Beta, of.shift).offer(&norm.DBeta, grad.shift, nil)
 		}
 		if i > 0 {
-			x.read(&s.X, middle[i-1]).scratch(&between[i], s.N*s.H*s.W*s.C).scratch(&coefficients[i], 7*s.C)
+			x.read(&s.X, outputs[i-1]).scratch(&between[i], s.N*s.H*s.W*s.C).scratch(&coefficients[i], 7*s.C)
 		}
 		scratchLen = max(scratchLen, s.ScratchLen(c.pool.Threads()))
 	}
@@ -222,10 +242,4 @@ func (l *lowering[T]) separable(chain []ops.Value) error {
 	l.running[all] = sources
 	l.known[v] = known{all, d.statistics(d.last())}
 	return nil
-}
-
-// known is where the statistics of a map are, for the batch norm behind it.
-type known struct {
-	of *gorgonia.Node // its second output
-	at int
 }

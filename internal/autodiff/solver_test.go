@@ -141,29 +141,32 @@ func TestSolversOnGorgoniaNodes(t *testing.T) {
 }
 
 func TestClipGradNorm(t *testing.T) {
-	inf := float32(math.Inf(1))
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for _, c := range []struct {
 		name   string
 		g      []float32
 		limit  float64
 		norm   float64
 		factor float32
+		err    error
 	}{
-		{"above", []float32{3, 4}, 1, 5, 0.2},
-		{"below", []float32{3, 4}, 6, 5, 1},
-		{"zero", []float32{0, 0}, 1, 0, 1},
-		{"infinite", []float32{3, inf}, 1, math.Inf(1), 1},
+		{"above", []float32{3, 4}, 1, 5, 0.2, nil},
+		{"below", []float32{3, 4}, 6, 5, 1, nil},
+		{"zero", []float32{0, 0}, 1, 0, 1, nil},
+		{"infinite", []float32{3, inf}, 1, math.Inf(1), 1, ErrNotFinite},
+		{"not a number", []float32{3, nan}, 1, math.NaN(), 1, ErrNotFinite},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := NewParam("p", make([]float32, 2), slices.Clone(c.g))
 			idle := NewParam("idle", make([]float32, 1), []float32{100})
 			idle.active = false
 			norm, err := ClipGradNorm[float32](learnables(p, idle), c.limit)
-			if err != nil || norm != c.norm {
-				t.Errorf("norm %v (%v), want %v", norm, err, c.norm)
+			if !errors.Is(err, c.err) || norm != c.norm && !math.IsNaN(c.norm) {
+				t.Errorf("norm %v (%v), want %v (%v)", norm, err, c.norm, c.err)
 			}
 			for i, g := range p.G {
-				if want := c.g[i] * c.factor; g != want && !(math.Abs(float64(g-want)) < 1e-6) {
+				want := c.g[i] * c.factor
+				if g != want && !(math.Abs(float64(g-want)) < 1e-6) && !math.IsNaN(float64(want)) {
 					t.Errorf("gradient %v, want %v times %v", p.G, c.g, c.factor)
 				}
 			}

@@ -247,7 +247,7 @@ func (s Step) Run(ctx context.Context, pool *kernels.Pool) (StepResult, error) {
 		start := time.Now()
 		r.Loss, _ = m.Step(autodiff.Weights)
 		if _, err := autodiff.ClipGradNorm[float32](m.Learnables(), clipNorm); err != nil {
-			return StepResult{}, err
+			return StepResult{}, fmt.Errorf("bench: step: %w", err)
 		}
 		if err := sgd.Step(m.Learnables()); err != nil {
 			return StepResult{}, err

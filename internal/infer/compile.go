@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/edgenas/edgenas/internal/arena"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
 )
@@ -51,9 +52,9 @@ func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) 
 		if kernel[i], err = c.kernel(n); err != nil {
 			return nil, err
 		}
-		scratch[i] = b.add(life{kernel[i].scratch, i, i})
+		scratch[i] = b.add(arena.Span{Len: kernel[i].scratch, First: i, Last: i})
 	}
-	offsets, total := place(b.lives)
+	offsets, total := arena.Place(b.lives, nil)
 	p := &Program{pool: pool, arena: make([]float32, total)}
 	buffer := func(b, n int) []float32 { return p.arena[offsets[b]:][:n:n] }
 	value := func(v ops.Value) value { return value{g.Shape(v), buffer(b.of[v], g.Shape(v).Len())} }

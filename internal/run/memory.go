@@ -22,11 +22,11 @@ import (
 // it, and may take more: about as much as that of a large network.
 func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool *kernels.Pool) (
 	note string, err error) {
-	method, err := search.NewMethod(c.Method)
+	relaxation, err := search.NewRelaxation(c.Method)
 	if err != nil {
 		return "", err
 	}
-	options := autodiff.Options{Pool: pool, Paths: method.Paths()}
+	options := autodiff.Options{Pool: pool, Paths: relaxation.Paths()}
 	for _, alpha := range supernet.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(alpha.Rows), len(alpha.Ops)})
 	}

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/edgenas/edgenas/internal/runfile"
-	"github.com/edgenas/edgenas/search"
-	"github.com/edgenas/edgenas/train"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // phase is the search or the training of a run: it keeps the history and,
@@ -28,65 +27,30 @@ type phase struct {
 
 // learner is what a phase does, as it is written out and read again.
 type learner interface {
-	checkpoint() (runfile.Checkpoint, error)
-	restore(runfile.Checkpoint) (step int, err error)
-}
-
-type searcher struct{ *search.Search }
-
-func (s searcher) checkpoint() (runfile.Checkpoint, error) {
-	st, err := s.State()
-	if err != nil {
-		return runfile.Checkpoint{}, err
-	}
-	text, err := json.Marshal(st)
-	return runfile.Checkpoint{State: text, Weights: st.Supernet, SGD: st.SGD}, err
-}
-
-func (s searcher) restore(c runfile.Checkpoint) (int, error) {
-	st := search.State{Supernet: c.Weights, SGD: c.SGD}
-	if err := json.Unmarshal(c.State, &st); err != nil {
-		return 0, err
-	}
-	return st.Step, s.Restore(st)
-}
-
-type learning struct{ *train.Trainer }
-
-func (t learning) checkpoint() (runfile.Checkpoint, error) {
-	st, err := t.State()
-	if err != nil {
-		return runfile.Checkpoint{}, err
-	}
-	text, err := json.Marshal(st)
-	return runfile.Checkpoint{State: text, Weights: st.Weights, SGD: st.SGD}, err
-}
-
-func (t learning) restore(c runfile.Checkpoint) (int, error) {
-	st := train.State{Weights: c.Weights, SGD: c.SGD}
-	if err := json.Unmarshal(c.State, &st); err != nil {
-		return 0, err
-	}
-	return st.Step, t.Restore(st)
+	// State returns all that it has learned so far: JSON, and tensors by name.
+	State() (json.RawMessage, ops.Weights, error)
+	// Restore puts it where the one was whose State it is given.
+	Restore(json.RawMessage, ops.Weights) error
+	// Step is the number of steps done so far.
+	Step() int
 }
 
 // newPhase begins the phase of this name (of its points in the history), or
 // goes on from its checkpoint file.
 func newPhase(dir runfile.Dir, name, file string, l learner, every time.Duration) (*phase, error) {
 	p := &phase{learner: l, dir: dir, file: file, every: every, start: time.Now(), saved: time.Now()}
-	step := 0
 	if dir.Has(file) {
 		c, err := dir.ReadCheckpoint(file)
 		if err != nil {
 			return nil, err
 		}
-		if step, err = l.restore(c); err != nil {
+		if err = l.Restore(c.State, c.Tensors); err != nil {
 			return nil, dir.Broken(file, err)
 		}
 		p.before = c.Wall
 	}
 	var err error
-	p.history, err = dir.OpenHistory(name, step)
+	p.history, err = dir.OpenHistory(name, l.Step())
 	return p, err
 }
 
@@ -133,11 +97,11 @@ func (p *phase) save() error {
 	if err := p.history.Sync(); err != nil {
 		return err
 	}
-	c, err := p.learner.checkpoint()
+	state, tensors, err := p.learner.State()
 	if err != nil {
 		return err
 	}
-	c.Wall = p.before + time.Since(p.start)
+	c := runfile.Checkpoint{State: state, Tensors: tensors, Wall: p.before + time.Since(p.start)}
 	p.saved = time.Now()
 	return p.dir.WriteCheckpoint(p.file, c)
 }

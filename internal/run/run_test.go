@@ -104,7 +104,7 @@ func request(t *testing.T, host Host, budget float64) Request {
 	q := Request{Dir: runfile.Dir(filepath.Join(t.TempDir(), "run")), Images: set, Host: host}
 	q.Request = runfile.Request{Command: "test", Seed: 1, LatencyBudgetS: budget, Confidence: 0.95, Space: "nb201",
 		Size:        tiny,
-		SearchCells: 1, SearchChannels: 4, Method: search.DefaultMethod, Dataset: data, DataDigest: set.Digest,
+		SearchCells: 1, SearchChannels: 4, Method: search.DefaultRelaxation, Dataset: data, DataDigest: set.Digest,
 		Target: target.Default(), Search: search.DefaultConfig(), Train: train.DefaultConfig()}
 	q.Profile = board(t, n)
 	q.Search.Method, q.Search.Epochs, q.Search.Seed, q.Train.Seed, q.Train.Epochs = q.Method, 4, 1, 1, 2

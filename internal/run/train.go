@@ -54,7 +54,7 @@ func (t Training) Run(ctx context.Context, events event.Sink) (ops.Weights, erro
 	if err != nil {
 		return nil, err
 	}
-	ph, err := newPhase(t.Dir, event.Train, runfile.TrainCheckpoint, learning{trainer}, t.CheckpointEvery)
+	ph, err := newPhase(t.Dir, event.Train, runfile.TrainCheckpoint, trainer, t.CheckpointEvery)
 	if err != nil {
 		return nil, err
 	}
@@ -86,5 +86,5 @@ func (t Training) trainer(epochs float64) (*train.Trainer, error) {
 	recipe.Epochs = epochs
 	varied := augment(set, epochs, t.Cutout)
 	loader := source{dataset.NewLoader(set, &set.Train, nil, varied, rand.NewPCG(recipe.Seed, 6))}
-	return train.New(recipe, t.Architecture, loader, t.Pool)
+	return train.New(recipe, t.Architecture, loader, t.Pool.Threads())
 }

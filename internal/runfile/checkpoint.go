@@ -7,39 +7,31 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"maps"
-	"strings"
 	"time"
 
-	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/internal/safetensors"
 	"github.com/edgenas/edgenas/ops"
 )
 
 // Checkpoint is what the search or the training needs to go on: one file with
-// the weights, the momenta beside them, and the rest as JSON.
+// its tensors, and the rest as JSON.
 type Checkpoint struct {
 	State   json.RawMessage
-	Weights ops.Weights
-	SGD     autodiff.State[float32]
+	Tensors ops.Weights
 	Wall    time.Duration // work done so far
 }
 
-// The entries of a checkpoint beside its weights.
+// The entries of a checkpoint beside its tensors.
 const (
-	momentumPrefix = "momentum:" // before the name of a weight
-	stateKey       = "state"
-	wallKey        = "wall"
-	digestKey      = "digest" // of everything else
+	stateKey  = "state"
+	wallKey   = "wall"
+	digestKey = "digest" // of everything else
 )
 
 // WriteCheckpoint writes the checkpoint of this file name.
 func (d Dir) WriteCheckpoint(name string, c Checkpoint) error {
-	f := safetensors.File{Weights: maps.Clone(c.Weights),
+	f := safetensors.File{Weights: c.Tensors,
 		Metadata: map[string]string{stateKey: string(c.State), wallKey: c.Wall.String()}}
-	for k, m := range c.SGD {
-		f.Weights[momentumPrefix+k] = ops.Tensor{Dims: []int{len(m.First)}, Data: m.First}
-	}
 	sum, err := digest(f)
 	if err != nil {
 		return err
@@ -50,7 +42,7 @@ func (d Dir) WriteCheckpoint(name string, c Checkpoint) error {
 
 // ReadCheckpoint reads what WriteCheckpoint wrote, and nothing else.
 func (d Dir) ReadCheckpoint(name string) (Checkpoint, error) {
-	c := Checkpoint{Weights: ops.Weights{}, SGD: autodiff.State[float32]{}}
+	var c Checkpoint
 	f, err := safetensors.ReadFile(d.Path(name))
 	if err != nil {
 		return c, d.Broken(name, err)
@@ -63,14 +55,7 @@ func (d Dir) ReadCheckpoint(name string) (Checkpoint, error) {
 	if c.Wall, err = time.ParseDuration(f.Metadata[wallKey]); err != nil {
 		return c, d.Broken(name, err)
 	}
-	c.State = json.RawMessage(f.Metadata[stateKey])
-	for k, t := range f.Weights {
-		if p, ok := strings.CutPrefix(k, momentumPrefix); ok {
-			c.SGD[p] = &autodiff.Moments[float32]{Steps: 1, First: t.Data}
-		} else {
-			c.Weights[k] = t
-		}
-	}
+	c.State, c.Tensors = json.RawMessage(f.Metadata[stateKey]), f.Weights
 	return c, nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
-	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 	"github.com/edgenas/edgenas/train"
@@ -182,8 +181,7 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("no checkpoint: %v, %v", wall, err)
 	}
 	c := Checkpoint{State: json.RawMessage(`{"step":3}`), Wall: 90 * time.Second,
-		Weights: ops.Weights{"a": {Dims: []int{2}, Data: []float32{1, 2}}},
-		SGD:     autodiff.State[float32]{"a": {Steps: 1, First: []float32{3, 4}}}}
+		Tensors: ops.Weights{"a": {Dims: []int{2}, Data: []float32{1, 2}}, "momentum:a": {Dims: []int{2}, Data: []float32{3, 4}}}}
 	if err := dir.WriteCheckpoint(TrainCheckpoint, c); err != nil {
 		t.Fatal(err)
 	}

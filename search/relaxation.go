@@ -8,37 +8,39 @@ import (
 	"math/rand/v2"
 )
 
-// Method turns α into the supernet's mixture weights and brings the gradient
-// back. All slices are row-major: one row a decision, one column an operation.
-type Method interface {
-	// Name is the method's name on the command line.
+// A Relaxation turns α into the supernet's mixture weights and brings the
+// gradient back. All slices are row-major: one row for each decision, one
+// column for each operation.
+type Relaxation interface {
+	// Name is the relaxation's name on the command line.
 	Name() string
-	// Paths says that only one operation of each row is ever open.
+	// Paths reports whether only one operation of each row is ever open.
 	Paths() bool
-	// Forward writes the mixture weights p and which of them take part (open),
+	// Forward writes the mixture weights p, and which of them take part (open),
 	// given α. progress runs from 0 to 1 over the search; rng is the search's own.
 	Forward(alpha, p []float64, open []bool, cols int, progress float64, rng *rand.Rand)
 	// Backward adds to grad the gradient by α, given the gradient dp by the
 	// mixture weights of the last Forward.
 	Backward(dp, grad []float64, cols int)
-	// New is a fresh method of this kind: methods remember their last Forward.
-	New() Method
+	// New makes a relaxation of this kind that remembers no Forward.
+	New() Relaxation
 }
 
-// Methods lists the methods. Append only.
-var Methods = []Method{&darts{}, &gdas{}}
+// Relaxations lists the relaxations. Append only.
+var Relaxations = []Relaxation{&darts{}, &gdas{}}
 
-// DefaultMethod is the method of the main job; docs/METHODS.md says why.
-const DefaultMethod = "gdas"
+// DefaultRelaxation names the relaxation of the main job; docs/METHODS.md says
+// why.
+const DefaultRelaxation = "gdas"
 
-// NewMethod makes the method with this name.
-func NewMethod(name string) (Method, error) {
+// NewRelaxation makes the relaxation with this name.
+func NewRelaxation(name string) (Relaxation, error) {
 	var known []string
-	for _, m := range Methods {
-		if m.Name() == name {
-			return m.New(), nil
+	for _, r := range Relaxations {
+		if r.Name() == name {
+			return r.New(), nil
 		}
-		known = append(known, m.Name())
+		known = append(known, r.Name())
 	}
 	return nil, fmt.Errorf("search: method %q: unknown; known are %q", name, known)
 }
