@@ -36,6 +36,13 @@ func mbconvInstance(t *testing.T, seed uint64) instance {
 	return instance{space, newEdgeCosts(space, rng), mixtures(space, rng)}
 }
 
+// instances are one of each kind.
+func instances(t *testing.T, seed uint64) map[string]instance {
+	return map[string]instance{
+		"nb201": nb201Instance(t, seed), "edge selection": toyInstance(t, seed), "mbconv": mbconvInstance(t, seed),
+	}
+}
+
 // exhaustive prices and scores every network of the space, the best first as
 // Discretise orders them.
 func (in instance) exhaustive(t *testing.T, budgetS float64) []Candidate {
@@ -114,9 +121,11 @@ func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
 							t.Fatalf("seed %d, budget %g s: %d networks: want %d", seed, budget, len(got), len(want))
 						}
 						for i := range got {
-							if !got[i].Choice.Equal(want[i].Choice) || got[i].LatencyS != want[i].LatencyS || math.Abs(got[i].Score-want[i].Score) > 1e-12 {
-								t.Fatalf("seed %d, budget %g s: candidate %d of %d is %s (%g s, Σ ln p = %g): want %s (%g s, %g)", seed, budget, i, k,
-									in.space.Notation(got[i].Choice), got[i].LatencyS, got[i].Score, in.space.Notation(want[i].Choice), want[i].LatencyS, want[i].Score)
+							g, w := got[i], want[i]
+							if !g.Choice.Equal(w.Choice) || g.LatencyS != w.LatencyS || math.Abs(g.Score-w.Score) > 1e-12 {
+								t.Fatalf("seed %d, budget %g s: candidate %d of %d is %s (%g s, Σ ln p = %g): want %s (%g s, %g)",
+									seed, budget, i, k, in.space.Notation(g.Choice), g.LatencyS, g.Score,
+									in.space.Notation(w.Choice), w.LatencyS, w.Score)
 							}
 						}
 					}
@@ -192,7 +201,8 @@ func testDiscretise(t *testing.T, space arch.Space) {
 			if s, err := costs.Latency(n.Choice); err != nil || s != n.LatencyS || s > budget {
 				t.Errorf("budget %g s: candidate %d takes %g s, not %g (%v)", budget, i, s, n.LatencyS, err)
 			}
-			if i > 0 && (n.LatencyS >= wellUsed*budget) == (got[i-1].LatencyS >= wellUsed*budget) && n.Score > got[i-1].Score+1e-12 {
+			uses := func(n Candidate) bool { return n.LatencyS >= wellUsed*budget }
+			if i > 0 && uses(n) == uses(got[i-1]) && n.Score > got[i-1].Score+1e-12 {
 				t.Errorf("budget %g s: candidate %d has a greater score than the one before it", budget, i)
 			}
 			name := space.Notation(n.Choice)
@@ -230,12 +240,14 @@ func testDiscretise(t *testing.T, space arch.Space) {
 }
 
 func TestDiscretiseInfeasible(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 2), "edge selection": toyInstance(t, 2), "mbconv": mbconvInstance(t, 2)} {
+	for name, in := range instances(t, 2) {
 		c, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fastest := slices.MinFunc(in.exhaustive(t, 1), func(a, b Candidate) int { return cmp.Compare(a.LatencyS, b.LatencyS) })
+		fastest := slices.MinFunc(in.exhaustive(t, 1), func(a, b Candidate) int {
+			return cmp.Compare(a.LatencyS, b.LatencyS)
+		})
 		_, err = c.Discretise(in.p, 1e-6, 5)
 		var infeasible *InfeasibleError
 		if !errors.As(err, &infeasible) {
@@ -334,7 +346,7 @@ type failing struct{ Costs }
 func (failing) Latency(arch.Choice) (float64, error) { return 0, errors.New("not measured") }
 
 func TestCatalogueFails(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 3), "edge selection": toyInstance(t, 3), "mbconv": mbconvInstance(t, 3)} {
+	for name, in := range instances(t, 3) {
 		if _, err := NewCatalogue(in.space, failing{}); err == nil {
 			t.Errorf("%s: costs that fail were taken", name)
 		}
@@ -347,7 +359,7 @@ func TestCatalogueFails(t *testing.T) {
 // A large network keeps the budget, uses it where there is one group, and is
 // the fastest where nothing keeps it.
 func TestLarge(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 1), "toy": toyInstance(t, 1), "mbconv": mbconvInstance(t, 1)} {
+	for name, in := range instances(t, 1) {
 		catalogue, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
 			t.Fatal(err)
@@ -357,13 +369,15 @@ func TestLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := 0.0
-		for _, budget := range []float64{0, fastest.LatencyS * 1.001, fastest.LatencyS * 1.2, fastest.LatencyS * 2, math.Inf(1)} {
+		for _, share := range []float64{0, 1.001, 1.2, 2, math.Inf(1)} {
+			budget := share * fastest.LatencyS
 			c, err := catalogue.Large(budget)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if most := max(budget, fastest.LatencyS); c.LatencyS > most*(1+1e-9) || c.LatencyS < before {
-				t.Errorf("%s: budget %g: a network of %g s, the fastest takes %g, one before took %g", name, budget, c.LatencyS, fastest.LatencyS, before)
+				t.Errorf("%s: budget %g: a network of %g s, the fastest takes %g, one before took %g",
+					name, budget, c.LatencyS, fastest.LatencyS, before)
 			}
 			if before = c.LatencyS; budget == 0 && before != fastest.LatencyS {
 				t.Errorf("%s: %g s: want the fastest, %g", name, before, fastest.LatencyS)

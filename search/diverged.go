@@ -19,8 +19,8 @@ type DivergedError struct {
 }
 
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("search: step %d: %s is %v: the search diverged; search again with a lower learning rate, %s below %g",
-		e.Step, e.Quantity, e.Value, e.Flag, e.Rate)
+	return fmt.Sprintf("search: step %d: %s is %v: the search diverged; "+
+		"search again with a lower learning rate, %s below %g", e.Step, e.Quantity, e.Value, e.Flag, e.Rate)
 }
 
 // searchLRFlag sets the learning rate of the supernet's weights.

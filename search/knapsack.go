@@ -152,7 +152,8 @@ type ways []*way
 func (h ways) Len() int      { return len(h) }
 func (h ways) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h ways) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[j].bound, h[i].bound), cmp.Compare(h[j].depth, h[i].depth), cmp.Compare(h[i].number, h[j].number)) < 0
+	a, b := h[i], h[j]
+	return cmp.Or(cmp.Compare(b.bound, a.bound), cmp.Compare(b.depth, a.depth), cmp.Compare(a.number, b.number)) < 0
 }
 func (h *ways) Push(w any) { *h = append(*h, w.(*way)) }
 func (h *ways) Pop() any {

@@ -73,7 +73,9 @@ type batchNormForward[T kernels.Float] struct {
 	statistics value
 }
 
-func (d batchNorm[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d batchNorm[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	g := make(gorgonia.Nodes, len(in))
 	args := gorgonia.Nodes{in[0], nil, grad}
 	if d.given != nil {

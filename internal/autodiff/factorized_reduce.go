@@ -45,7 +45,9 @@ func (d factorizedReduce[T]) compile(c *compiler[T], in, out *operands) {
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-func (d factorizedReduce[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d factorizedReduce[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return b.gradients(factorizedReduceGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
@@ -103,7 +105,8 @@ func (l *lowering[T]) isFactorizedReduce(n ops.Node) bool {
 		w := ops.Same(1, stride, 1)
 		w.Crop = i
 		c := l.from.Nodes[v]
-		if c.Kind != ops.Conv || c.Groups != 1 || c.Bias || c.Window != w || i >= stride || c.In[0] != x[0] || len(l.readers[v]) != 1 || v == l.from.Out || v == l.from.Aux {
+		skips := c.Kind == ops.Conv && c.Groups == 1 && !c.Bias && c.Window == w && i < stride
+		if !skips || c.In[0] != x[0] || len(l.readers[v]) != 1 || v == l.from.Out || v == l.from.Aux {
 			return false
 		}
 	}

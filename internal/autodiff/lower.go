@@ -146,7 +146,8 @@ func (l *lowering[T]) makeParams() {
 
 // input makes an input of the graph.
 func (l *lowering[T]) input(name string, s tensor.Shape, data []T) *gorgonia.Node {
-	n := gorgonia.NewTensor(l.expr, dtype[T](), len(s), gorgonia.WithShape(s...), gorgonia.WithName(name), gorgonia.WithValue(valueFor(s, data)))
+	n := gorgonia.NewTensor(l.expr, dtype[T](), len(s),
+		gorgonia.WithShape(s...), gorgonia.WithName(name), gorgonia.WithValue(valueFor(s, data)))
 	l.inputs[n] = data
 	return n
 }
@@ -266,6 +267,13 @@ func (l *lowering[T]) batchNorm(i ops.Value, n ops.Node, x *gorgonia.Node) {
 	l.running[k.of] = append(l.running[k.of], l.statistics(n, d.m, k.at, nil))
 }
 
+// depthwiseShape is that of a depthwise convolution of map in.
+func depthwiseShape(in ops.Shape, w ops.Window) kernels.DepthwiseShape {
+	return kernels.DepthwiseShape{
+		N: in.N, H: in.H, W: in.W, C: in.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation,
+	}
+}
+
 // poolShape is that of a pooling of map in.
 func poolShape(in ops.Shape, w ops.Window) kernels.PoolShape {
 	return kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad}
@@ -319,13 +327,16 @@ func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool)
 	args, out := append(gorgonia.Nodes{x}, l.learned(n)...), []tensor.Shape{physical(n.Shape)}
 	switch {
 	case n.Groups == 1:
-		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu, n.Bias}, out, args...)
+		s := kernels.ConvShape{
+			N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop,
+		}
+		l.nodes[i] = l.apply(conv[T]{s, relu, n.Bias}, out, args...)
 	case n.Groups == in.C && in.C == n.Shape.C:
-		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu, n.Bias}, out, args...)
+		l.nodes[i] = l.apply(depthwise[T]{depthwiseShape(in, w), relu, n.Bias}, out, args...)
 	default:
-		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise", n.Name, n.Groups, in.C, n.Shape.C)
+		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise",
+			n.Name, n.Groups, in.C, n.Shape.C)
 	}
 	return nil
 }

@@ -269,7 +269,9 @@ func (b *grapher[T]) apply(d definition[T], out []tensor.Shape, in ...*gorgonia.
 // gradients applies d, a backward operation that yields the gradients of the
 // first n inputs at once, to the inputs and what more it reads, and hands out
 // those that are wanted.
-func (b *grapher[T]) gradients(d definition[T], in gorgonia.Nodes, n int, want []bool, more ...*gorgonia.Node) gorgonia.Nodes {
+func (b *grapher[T]) gradients(
+	d definition[T], in gorgonia.Nodes, n int, want []bool, more ...*gorgonia.Node,
+) gorgonia.Nodes {
 	shapes := make([]tensor.Shape, n)
 	for i := range shapes {
 		shapes[i] = in[i].Shape()

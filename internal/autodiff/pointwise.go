@@ -40,7 +40,9 @@ func (d pointwise[T]) compile(c *compiler[T], in, out *operands) {
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-func (d pointwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d pointwise[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return b.gradients(pointwiseGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
@@ -75,7 +77,8 @@ type pointwiseBackward[T kernels.Float] struct {
 // what it reads before a ReLU comes from.
 func (l *lowering[T]) isPointwise(v ops.Value) (from ops.Value, relu, ok bool) {
 	n := l.from.Nodes[v]
-	if n.Kind != ops.Conv || n.Groups != 1 || n.Bias || n.Window != ops.Same(1, 1, 1) || l.chains[v] != nil || l.absorbed[v] {
+	whole := n.Kind == ops.Conv && n.Groups == 1 && !n.Bias && n.Window == ops.Same(1, 1, 1)
+	if !whole || l.chains[v] != nil || l.absorbed[v] {
 		return 0, false, false
 	}
 	from, relu = l.beforeReLU(n.In[0])
@@ -109,7 +112,9 @@ func (l *lowering[T]) pointwise(i ops.Value, n ops.Node, from ops.Value, relu bo
 	if err != nil {
 		return err
 	}
-	d := pointwise[T]{kernels.PointwiseShape{N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C, Channels: channels}, relu}
+	d := pointwise[T]{kernels.PointwiseShape{
+		N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C, Channels: channels,
+	}, relu}
 	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out}}, append(args, l.learned(n)...)...)
 	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
 	return nil

@@ -40,7 +40,9 @@ func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 }
 
 // writePool makes y and its statistics outputs.
-func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, norm bool, out *operands, y, mean, invstd *[]T) {
+func writePool[T kernels.Float](
+	x *instruction[T], s kernels.PoolShape, norm bool, out *operands, y, mean, invstd *[]T,
+) {
 	x.write(y, out.next(), s.N*s.OutH()*s.OutW()*s.C)
 	if norm {
 		x.writeStatistics(out.next(), s.C, mean, invstd)
@@ -52,13 +54,17 @@ func (d avgPool[T]) compile(c *compiler[T], in, out *operands) {
 	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
-func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d avgPool[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return gorgonia.Nodes{poolGrad(b, avgPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
 }
 
 // poolGrad adds the gradient of a pooling, of its input, dy and, if a batch norm
 // follows, its output.
-func poolGrad[T kernels.Float](b *grapher[T], d definition[T], in, out, grad *gorgonia.Node, want, norm bool) *gorgonia.Node {
+func poolGrad[T kernels.Float](
+	b *grapher[T], d definition[T], in, out, grad *gorgonia.Node, want, norm bool,
+) *gorgonia.Node {
 	if !want {
 		return nil
 	}
@@ -115,7 +121,9 @@ func (d maxPool[T]) compile(c *compiler[T], in, out *operands) {
 	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
-func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d maxPool[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return gorgonia.Nodes{poolGrad(b, maxPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
 }
 

@@ -49,8 +49,10 @@ func isSum(n *gorgonia.Node) bool {
 
 // translate makes a program of what loss and grads need. inputs are the
 // graph's inputs, pinned the results that have memory of their own.
-func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
-	running map[*gorgonia.Node][]runningSource[T], paths bool) (*program[T], error) {
+func translate[T kernels.Float](
+	pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
+	running map[*gorgonia.Node][]runningSource[T], paths bool,
+) (*program[T], error) {
 	t := &translation[T]{
 		program: &program[T]{compiler: compiler[T]{pool: pool}, over: map[value]value{}},
 		uses:    map[*gorgonia.Node]int{}, picks: map[*gorgonia.Node]map[int]*gorgonia.Node{},
