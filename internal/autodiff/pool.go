@@ -11,9 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// site tells equal operations on one input apart. Gorgonia makes one node of
-// those without a site, which then serves every edge that pools the same map;
-// where paths are sampled, each has a site, so that it serves one gate and
+// site distinguishes equal operations on one input. Gorgonia merges those without
+// a site into one node, which then serves every edge that pools the same map.
+// Where paths are sampled, each has a site, so that it serves one gate and
 // shares the memory of that gate's row.
 type site string
 
@@ -30,7 +30,7 @@ func (d avgPool[T]) String() string {
 	return fmt.Sprintf("avg pool %s %+v norm=%t", d.site, d.PoolShape, d.norm)
 }
 
-// poolShapes are those of a pooling's outputs.
+// poolShapes returns the shapes of a pooling's outputs.
 func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 	out := []tensor.Shape{{s.N, s.OutH(), s.OutW(), s.C}}
 	if norm {
@@ -88,15 +88,15 @@ func (d avgPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k.y = poolOutput(d.norm, in)
 }
 
-// avgPoolBackward is a kernel that knows where its output was, for a batch norm
-// whose gradient it takes over.
+// avgPoolBackward is a kernel that knows which value the operation wrote, so
+// that it can take over the gradient of the batch norm that follows.
 type avgPoolBackward[T kernels.Float] struct {
 	kernels.AvgPoolBackward[T]
 	y value
 }
 
-// poolOutput takes the output of a pooling, which its gradient knows if a batch
-// norm follows.
+// poolOutput takes the output of a pooling, which is an input of its gradient if
+// a batch norm follows.
 func poolOutput(norm bool, in *operands) value {
 	if norm {
 		return in.next()

@@ -174,8 +174,8 @@ func (d separableGrad[T]) compile(c *compiler[T], in, out *operands) {
 	}
 }
 
-// separableBackward is a kernel that knows where its output was, for a mixture
-// whose gradient it takes over.
+// separableBackward is a kernel that knows which value the operation wrote, so
+// that it can take over the gradient of the batch norm or mixture that follows.
 type separableBackward[T kernels.Float] struct {
 	kernels.SeparableChainBackward[T]
 	y value
