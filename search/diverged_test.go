@@ -53,7 +53,9 @@ func TestDivergedSearch(t *testing.T) {
 			easy := blobs{n: 40, size: 8, classes: 3}
 			tc.weights.blobs, tc.alpha.blobs = easy, easy
 			costs := newAdditive(space, rand.New(rand.NewPCG(9, 0)))
-			s, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: &tc.weights, Alpha: &tc.alpha})
+			s, err := New(c, Problem{
+				Proxy: space, Target: space, Costs: costs, Weights: &tc.weights, Alpha: &tc.alpha, Threads: 1,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

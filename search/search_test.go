@@ -95,7 +95,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 	} {
 		for _, m := range Relaxations {
 			t.Run(tc.space.Name()+"/"+m.Name(), func(t *testing.T) {
-				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 2, tc.budget)
+				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 1, tc.budget)
 				points, r := run(t, s)
 				if len(points) != s.Steps() || s.Steps() != 15 {
 					t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
