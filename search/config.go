@@ -29,7 +29,7 @@ type Config struct {
 	BetaDecay        float64 `json:"beta_decay"` // strength of β-decay at the end; it grows linearly from 0
 }
 
-// DefaultConfig is the main job's: minutes on two cores.
+// DefaultConfig returns the main job's configuration: minutes on two cores.
 func DefaultConfig() Config {
 	return Config{
 		Method: DefaultRelaxation, Epochs: 2, WarmupEpochs: 1, Batch: 64, Candidates: 100,

@@ -12,7 +12,8 @@ import (
 // Requests written before the fields were tagged still mean what they said.
 func TestUntaggedConfig(t *testing.T) {
 	const old = `{"method":"darts","seed":7,"epochs":3,"warmup_epochs":2,"batch":32,"budget_s":0.25,"candidates":11,
-		"LR":0.1,"LRMin":0.2,"Momentum":0.3,"WeightDecay":0.4,"Clip":0.5,"AlphaLR":0.6,"AlphaWeightDecay":0.7,"BetaDecay":0.8}`
+		"LR":0.1,"LRMin":0.2,"Momentum":0.3,"WeightDecay":0.4,"Clip":0.5,
+		"AlphaLR":0.6,"AlphaWeightDecay":0.7,"BetaDecay":0.8}`
 	want := Config{
 		Method: "darts", Seed: 7, Epochs: 3, WarmupEpochs: 2, Batch: 32, BudgetS: 0.25, Candidates: 11,
 		LR: 0.1, LRMin: 0.2, Momentum: 0.3, WeightDecay: 0.4, Clip: 0.5, AlphaLR: 0.6, AlphaWeightDecay: 0.7, BetaDecay: 0.8,
@@ -39,7 +40,8 @@ func TestUntaggedConfig(t *testing.T) {
 		}
 	}
 	part := DefaultConfig()
-	if err := json.Unmarshal([]byte(`{"alpha_lr":0.5}`), &part); err != nil || part.AlphaLR != 0.5 || part.LR != DefaultConfig().LR {
+	err = json.Unmarshal([]byte(`{"alpha_lr":0.5}`), &part)
+	if err != nil || part.AlphaLR != 0.5 || part.LR != DefaultConfig().LR {
 		t.Errorf("%+v (%v): what a text does not have must stay", part, err)
 	}
 	if err := json.Unmarshal([]byte(`{"AlphaLR":"fast"}`), &part); err == nil {

@@ -11,10 +11,11 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// Costs tells what a derived network costs.
+// Costs predicts what a derived network costs.
 type Costs interface {
-	// Latency is the predicted latency of the network of choice c, in seconds.
-	// It is an error if a part of it was not measured or failed.
+	// Latency returns the predicted latency of the network of choice c, in
+	// seconds. It returns [arch.ErrDead] for a choice that is no network, and
+	// another error if a part of it was not measured or failed.
 	Latency(c arch.Choice) (float64, error)
 }
 
@@ -100,7 +101,7 @@ type reader struct {
 	base   float64     // its latency
 }
 
-// with is the latency of the reference with these columns in some rows of α i.
+// with returns the latency of the reference with these columns in some rows of α i.
 func (r reader) with(i int, columns map[int]int) (float64, error) {
 	edit := r.choice.Clone()
 	for row, col := range columns {

@@ -11,7 +11,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 )
 
-// InfeasibleError says that no network of the space keeps the budget.
+// InfeasibleError reports that no network of the space keeps the budget.
 type InfeasibleError struct {
 	BudgetS  float64     // the budget, its guard band taken off
 	FastestS float64     // predicted latency of the fastest network

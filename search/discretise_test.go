@@ -36,11 +36,16 @@ func mbconvInstance(t *testing.T, seed uint64) instance {
 	return instance{space, newEdgeCosts(space, rng), mixtures(space, rng)}
 }
 
-// exhaustive prices and scores every network of the space, the best first as
-// Discretise orders them.
-func (in instance) exhaustive(t *testing.T, budgetS float64) []Candidate {
+// instances are one of each kind.
+func instances(t *testing.T, seed uint64) map[string]instance {
+	return map[string]instance{
+		"nb201": nb201Instance(t, seed), "edge selection": toyInstance(t, seed), "mbconv": mbconvInstance(t, seed),
+	}
+}
+
+// all prices and scores every network of the space.
+func (in instance) all(t *testing.T) (networks []Candidate) {
 	t.Helper()
-	var fit []Candidate
 	seen := map[string]bool{}
 	for c := range arch.All(in.space) {
 		c = in.space.Canonical(c)
@@ -64,10 +69,15 @@ func (in instance) exhaustive(t *testing.T, budgetS float64) []Candidate {
 				}
 			}
 		}
-		if s <= budgetS {
-			fit = append(fit, Candidate{Choice: c, LatencyS: s, Score: score})
-		}
+		networks = append(networks, Candidate{Choice: c, LatencyS: s, Score: score})
 	}
+	return networks
+}
+
+// exhaustive lists the networks that keep the budget, the best first as
+// Discretise orders them.
+func exhaustive(all []Candidate, budgetS float64) []Candidate {
+	fit := slices.DeleteFunc(slices.Clone(all), func(n Candidate) bool { return n.LatencyS > budgetS })
 	slices.SortStableFunc(fit, func(a, b Candidate) int {
 		if au, bu := a.LatencyS >= wellUsed*budgetS, b.LatencyS >= wellUsed*budgetS; au != bu {
 			if au {
@@ -98,10 +108,11 @@ func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				all := in.all(t)
 				for _, budget := range tc.budgets {
-					all := in.exhaustive(t, budget)
+					fit := exhaustive(all, budget)
 					for _, k := range []int{1, 20, 500} {
-						want := all[:min(k, len(all))]
+						want := fit[:min(k, len(fit))]
 						got, err := c.Discretise(in.p, budget, k)
 						var infeasible *InfeasibleError
 						if len(want) == 0 && errors.As(err, &infeasible) {
@@ -114,9 +125,11 @@ func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
 							t.Fatalf("seed %d, budget %g s: %d networks: want %d", seed, budget, len(got), len(want))
 						}
 						for i := range got {
-							if !got[i].Choice.Equal(want[i].Choice) || got[i].LatencyS != want[i].LatencyS || math.Abs(got[i].Score-want[i].Score) > 1e-12 {
-								t.Fatalf("seed %d, budget %g s: candidate %d of %d is %s (%g s, Σ ln p = %g): want %s (%g s, %g)", seed, budget, i, k,
-									in.space.Notation(got[i].Choice), got[i].LatencyS, got[i].Score, in.space.Notation(want[i].Choice), want[i].LatencyS, want[i].Score)
+							g, w := got[i], want[i]
+							if !g.Choice.Equal(w.Choice) || g.LatencyS != w.LatencyS || math.Abs(g.Score-w.Score) > 1e-12 {
+								t.Fatalf("seed %d, budget %g s: candidate %d of %d is %s (%g s, Σ ln p = %g): want %s (%g s, %g)",
+									seed, budget, i, k, in.space.Notation(g.Choice), g.LatencyS, g.Score,
+									in.space.Notation(w.Choice), w.LatencyS, w.Score)
 							}
 						}
 					}
@@ -192,7 +205,8 @@ func testDiscretise(t *testing.T, space arch.Space) {
 			if s, err := costs.Latency(n.Choice); err != nil || s != n.LatencyS || s > budget {
 				t.Errorf("budget %g s: candidate %d takes %g s, not %g (%v)", budget, i, s, n.LatencyS, err)
 			}
-			if i > 0 && (n.LatencyS >= wellUsed*budget) == (got[i-1].LatencyS >= wellUsed*budget) && n.Score > got[i-1].Score+1e-12 {
+			uses := func(n Candidate) bool { return n.LatencyS >= wellUsed*budget }
+			if i > 0 && uses(n) == uses(got[i-1]) && n.Score > got[i-1].Score+1e-12 {
 				t.Errorf("budget %g s: candidate %d has a greater score than the one before it", budget, i)
 			}
 			name := space.Notation(n.Choice)
@@ -230,12 +244,14 @@ func testDiscretise(t *testing.T, space arch.Space) {
 }
 
 func TestDiscretiseInfeasible(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 2), "edge selection": toyInstance(t, 2), "mbconv": mbconvInstance(t, 2)} {
+	for name, in := range instances(t, 2) {
 		c, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fastest := slices.MinFunc(in.exhaustive(t, 1), func(a, b Candidate) int { return cmp.Compare(a.LatencyS, b.LatencyS) })
+		fastest := slices.MinFunc(in.all(t), func(a, b Candidate) int {
+			return cmp.Compare(a.LatencyS, b.LatencyS)
+		})
 		_, err = c.Discretise(in.p, 1e-6, 5)
 		var infeasible *InfeasibleError
 		if !errors.As(err, &infeasible) {
@@ -320,7 +336,7 @@ func TestDiscretiseWithoutBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := in.exhaustive(t, 3600)[:20]
+	want := exhaustive(in.all(t), 3600)[:20]
 	for i := range got {
 		if !got[i].Choice.Equal(want[i].Choice) {
 			t.Errorf("candidate %d is %v: want %v", i, got[i].Choice, want[i].Choice)
@@ -334,7 +350,7 @@ type failing struct{ Costs }
 func (failing) Latency(arch.Choice) (float64, error) { return 0, errors.New("not measured") }
 
 func TestCatalogueFails(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 3), "edge selection": toyInstance(t, 3), "mbconv": mbconvInstance(t, 3)} {
+	for name, in := range instances(t, 3) {
 		if _, err := NewCatalogue(in.space, failing{}); err == nil {
 			t.Errorf("%s: costs that fail were taken", name)
 		}
@@ -347,7 +363,7 @@ func TestCatalogueFails(t *testing.T) {
 // A large network keeps the budget, uses it where there is one group, and is
 // the fastest where nothing keeps it.
 func TestLarge(t *testing.T) {
-	for name, in := range map[string]instance{"nb201": nb201Instance(t, 1), "toy": toyInstance(t, 1), "mbconv": mbconvInstance(t, 1)} {
+	for name, in := range instances(t, 1) {
 		catalogue, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
 			t.Fatal(err)
@@ -357,13 +373,15 @@ func TestLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := 0.0
-		for _, budget := range []float64{0, fastest.LatencyS * 1.001, fastest.LatencyS * 1.2, fastest.LatencyS * 2, math.Inf(1)} {
+		for _, share := range []float64{0, 1.001, 1.2, 2, math.Inf(1)} {
+			budget := share * fastest.LatencyS
 			c, err := catalogue.Large(budget)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if most := max(budget, fastest.LatencyS); c.LatencyS > most*(1+1e-9) || c.LatencyS < before {
-				t.Errorf("%s: budget %g: a network of %g s, the fastest takes %g, one before took %g", name, budget, c.LatencyS, fastest.LatencyS, before)
+				t.Errorf("%s: budget %g: a network of %g s, the fastest takes %g, one before took %g",
+					name, budget, c.LatencyS, fastest.LatencyS, before)
 			}
 			if before = c.LatencyS; budget == 0 && before != fastest.LatencyS {
 				t.Errorf("%s: %g s: want the fastest, %g", name, before, fastest.LatencyS)

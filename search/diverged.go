@@ -7,27 +7,27 @@ import (
 	"math"
 )
 
-// DivergedError says that a quantity of a search left the finite numbers. The
-// search is deterministic: done again with the same configuration it ends in
+// DivergedError reports that a quantity of a search is no longer finite. The
+// search is deterministic: run again with the same configuration, it ends in
 // the same step.
 type DivergedError struct {
 	Step     int     // the first step with it, from 1
 	Quantity string  // such as "the training loss"
 	Value    float64 // NaN or infinite
 	Rate     float64 // the learning rate to lower
-	Flag     string  // that of the edgenas command which sets this rate
+	Flag     string  // of the edgenas command, for this rate
 }
 
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("search: step %d: %s is %v: the search diverged; search again with a lower learning rate, %s below %g",
-		e.Step, e.Quantity, e.Value, e.Flag, e.Rate)
+	return fmt.Sprintf("search: step %d: %s is %v: the search diverged; "+
+		"search again with a lower learning rate, %s below %g", e.Step, e.Quantity, e.Value, e.Flag, e.Rate)
 }
 
 // searchLRFlag sets the learning rate of the supernet's weights.
 const searchLRFlag = "--search-lr"
 
-// diverged is a *DivergedError of the current step if v, which the weights'
-// learning rate can make infinite, is not finite.
+// diverged returns a *DivergedError of the current step, which advises a lower
+// learning rate of the weights, unless v is finite.
 func (s *Search) diverged(quantity string, v float64) error {
 	if isFinite(v) {
 		return nil
@@ -35,8 +35,8 @@ func (s *Search) diverged(quantity string, v float64) error {
 	return &DivergedError{s.step + 1, quantity, v, s.config.LR, searchLRFlag}
 }
 
-// alphaDiverged is a *DivergedError of the current step if an element of α is
-// not finite.
+// alphaDiverged returns a *DivergedError of the current step unless all of α is
+// finite.
 func (s *Search) alphaDiverged() error {
 	for _, a := range s.alpha {
 		for _, v := range a.W {

@@ -153,7 +153,8 @@ func TestExpectedLatencyGradient(t *testing.T) {
 			for i := range p {
 				for j := range p[i] {
 					h := 1e-4 * p[i][j]
-					if want := 3 * slope(p[i], j, h, func() float64 { return e.Value(p, nil, 0) }); math.Abs(grad[i][j]-want) > 1e-5*math.Abs(want)+1e-13/h {
+					want := 3 * slope(p[i], j, h, func() float64 { return e.Value(p, nil, 0) })
+					if math.Abs(grad[i][j]-want) > 1e-5*math.Abs(want)+1e-13/h {
 						t.Errorf("dE/dp[%d][%d] = %g: central difference %g", i, j, grad[i][j], want)
 					}
 				}
@@ -310,7 +311,8 @@ func TestEdgesKeptAreTwo(t *testing.T) {
 			}
 			p, grad = append(p, rows), append(grad, make([]float64, len(rows)))
 		}
-		if got := e.Value(p, grad, 1); math.Abs(got-8) > 1e-12 && name != "others gone" && name != "all gone" || math.IsNaN(got) {
+		gone := name == "others gone" || name == "all gone"
+		if got := e.Value(p, grad, 1); math.Abs(got-8) > 1e-12 && !gone || math.IsNaN(got) {
 			t.Errorf("%s: %g edges are kept: want 8", name, got)
 		}
 		for i := range grad {
@@ -324,7 +326,9 @@ func TestEdgesKeptAreTwo(t *testing.T) {
 }
 
 func TestNewMatrixRefuses(t *testing.T) {
-	for name, space := range map[string]arch.Space{"three edges": keepsThree{}, "nothing that works": idle{}, "none without skip": noSkip{}} {
+	for name, space := range map[string]arch.Space{
+		"three edges": keepsThree{}, "nothing that works": idle{}, "none without skip": noSkip{},
+	} {
 		if _, err := NewMatrix(space, newEdgeCosts(space, rand.New(rand.NewPCG(1, 0)))); err == nil {
 			t.Errorf("%s: no error", name)
 		}

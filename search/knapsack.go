@@ -46,7 +46,7 @@ func best(groups [][]item, low, high float64) iter.Seq2[[]int, float64] {
 	}
 }
 
-// knapsack is the state of a search for the best ways.
+// knapsack is the state of the search for the best ways.
 type knapsack struct {
 	groups    [][]item
 	low, high float64   // less the shortest of all groups
@@ -57,13 +57,13 @@ type knapsack struct {
 	made      int // ways so far
 }
 
-// way is a choice of items for the first groups.
+// way is a choice of one item for each of the first groups.
 type way struct {
 	before      *way
 	rank        int     // in before.next
 	depth       int     // groups decided
 	time, score float64 // time beyond the shortest
-	bound       float64 // what can become of it scores no more
+	bound       float64 // no way that begins with this one scores more
 	next        []branch
 	number      int
 }
@@ -78,8 +78,8 @@ type branch struct {
 // slower to make.
 const cells = 4096
 
-// newKnapsack makes the table: rest[i][c] is the most that the groups from i on
-// can add if c cells of time are left, for i ≥ 1.
+// newKnapsack makes the table: rest[i][c], for i ≥ 1, is the greatest score that
+// the groups from i on can add if c cells of time are left.
 func newKnapsack(groups [][]item, low, high float64) *knapsack {
 	n := len(groups)
 	k := &knapsack{groups: groups, low: low, high: high, shortest: make([]float64, n), rest: make([][]float64, n+1)}
@@ -133,7 +133,8 @@ func (k *knapsack) decide(w *way) {
 	slices.SortStableFunc(w.next, func(a, b branch) int { return cmp.Compare(b.bound, a.bound) })
 }
 
-// push opens a branch of a way. The ones behind it follow when it is looked at.
+// push opens the branch of a way that has this rank. The next one is opened when
+// this one is taken from the heap.
 func (k *knapsack) push(w *way, rank int) {
 	if rank == len(w.next) {
 		return
@@ -152,7 +153,8 @@ type ways []*way
 func (h ways) Len() int      { return len(h) }
 func (h ways) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h ways) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[j].bound, h[i].bound), cmp.Compare(h[j].depth, h[i].depth), cmp.Compare(h[i].number, h[j].number)) < 0
+	a, b := h[i], h[j]
+	return cmp.Or(cmp.Compare(b.bound, a.bound), cmp.Compare(b.depth, a.depth), cmp.Compare(a.number, b.number)) < 0
 }
 func (h *ways) Push(w any) { *h = append(*h, w.(*way)) }
 func (h *ways) Pop() any {

@@ -62,7 +62,8 @@ func TestBestAgainstExhaustiveSearch(t *testing.T) {
 				at, sum = at+groups[i][o].time, sum+groups[i][o].score
 			}
 			if name := fmt.Sprint(options); at < low-1e-12 || at > high+1e-12 || math.Abs(sum-score) > 1e-12 || seen[name] {
-				t.Errorf("trial %d: %v takes %g of %g to %g, scores %g, not %g, or comes twice", trial, options, at, low, high, sum, score)
+				t.Errorf("trial %d: %v takes %g of %g to %g, scores %g, not %g, or comes twice",
+					trial, options, at, low, high, sum, score)
 			} else {
 				seen[name] = true
 			}

@@ -49,7 +49,8 @@ type Point struct {
 	Warning          string        `json:"warning,omitempty"`
 }
 
-// Problem is what is searched: a supernet, and the networks that it stands for.
+// Problem is what a search works on: a supernet, and the networks that it stands
+// for.
 type Problem struct {
 	Proxy  arch.Space // of the supernet; may have fewer cells than Target
 	Target arch.Space // of the derived network; the same α
@@ -160,10 +161,10 @@ func (s *Search) perEpoch() int {
 	return max(1, min(s.problem.Weights.Len(), s.problem.Alpha.Len())/s.config.Batch)
 }
 
-// Step is the number of steps done so far.
+// Step returns the number of steps done so far.
 func (s *Search) Step() int { return s.step }
 
-// Steps is the number of steps of the whole search.
+// Steps returns the number of steps of the whole search.
 func (s *Search) Steps() int { return s.config.Epochs * s.perEpoch() }
 
 func (s *Search) warmup() int { return s.config.WarmupEpochs * s.perEpoch() }
@@ -310,8 +311,8 @@ func (s *Search) sample() {
 	}
 }
 
-// mixtureGradient is the gradient of the images' loss by the mixture weights,
-// after a supernet step.
+// mixtureGradient returns the gradient of the images' loss by the mixture
+// weights, after a supernet step.
 func (s *Search) mixtureGradient() [][]float64 {
 	dp := make([][]float64, len(s.alpha))
 	for i := range dp {

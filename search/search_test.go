@@ -56,7 +56,9 @@ func small(t *testing.T, method string, threads int, budgetS float64) (*Search, 
 	return smallOf(t, space, newAdditive(space, rand.New(rand.NewPCG(9, 0))), method, threads, budgetS)
 }
 
-func smallOf(t *testing.T, space arch.Space, costs Costs, method string, threads int, budgetS float64) (*Search, *blobs, *blobs) {
+func smallOf(
+	t *testing.T, space arch.Space, costs Costs, method string, threads int, budgetS float64,
+) (*Search, *blobs, *blobs) {
 	t.Helper()
 	c := DefaultConfig()
 	c.Method, c.Seed, c.Epochs, c.Batch, c.Candidates, c.BudgetS = method, 1, 3, 8, 5, budgetS
@@ -93,7 +95,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 	} {
 		for _, m := range Relaxations {
 			t.Run(tc.space.Name()+"/"+m.Name(), func(t *testing.T) {
-				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 2, tc.budget)
+				s, _, _ := smallOf(t, tc.space, tc.costs, m.Name(), 1, tc.budget)
 				points, r := run(t, s)
 				if len(points) != s.Steps() || s.Steps() != 15 {
 					t.Errorf("%d points of %d steps: want 15", len(points), s.Steps())
@@ -173,10 +175,14 @@ func TestSkipShare(t *testing.T) {
 		notation string
 		want     float64
 	}{
-		{"every edge decides", nb201, "|skip_connect~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2. / 6},
+		{"every edge decides", nb201,
+			"|skip_connect~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2. / 6},
 		{"kept edges count", darts, "Genotype(" +
-			"normal=[('skip_connect', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], normal_concat=range(2, 6), " +
-			"reduce=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], reduce_concat=range(2, 6))", 4. / 16},
+			"normal=[('skip_connect', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), " +
+			"('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], normal_concat=range(2, 6), " +
+			"reduce=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+			"('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1)], reduce_concat=range(2, 6))",
+			4. / 16},
 	} {
 		c, err := tc.space.Parse(tc.notation)
 		if err != nil {
@@ -354,7 +360,8 @@ func TestInfeasibleBudgetTrainsNothing(t *testing.T) {
 	c := DefaultConfig()
 	c.BudgetS = 1e-6
 	source := &blobs{n: 200, size: 8, classes: 3}
-	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source})
+	costs := newAdditive(space, rand.New(rand.NewPCG(9, 0)))
+	_, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: source, Alpha: source})
 	var infeasible *InfeasibleError
 	if !errors.As(err, &infeasible) || infeasible.FastestS < 1e-4 {
 		t.Errorf("error %v: want an InfeasibleError that names the fastest network", err)
@@ -556,7 +563,8 @@ func TestNewRefuses(t *testing.T) {
 		c.BudgetS = 1
 		spoil(&c)
 		source := &blobs{n: 64, size: 8, classes: 3}
-		if _, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source}); err == nil {
+		costs := newAdditive(space, rand.New(rand.NewPCG(9, 0)))
+		if _, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: source, Alpha: source}); err == nil {
 			t.Errorf("%s: a bad configuration was taken", name)
 		}
 	}

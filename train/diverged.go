@@ -7,9 +7,9 @@ import (
 	"math"
 )
 
-// DivergedError says that a quantity of a training left the finite numbers. The
-// training is deterministic: done again with the same recipe it ends in the
-// same step.
+// DivergedError reports that a quantity of a training is no longer finite. The
+// training is deterministic: run again with the same recipe, it ends in the same
+// step.
 type DivergedError struct {
 	Step     int     // the first step with it, from 1
 	Quantity string  // such as "the training loss"
@@ -22,7 +22,7 @@ func (e *DivergedError) Error() string {
 		"train again with a lower learning rate, --lr below %g", e.Step, e.Quantity, e.Value, e.Rate)
 }
 
-// diverged is the *DivergedError of the current step.
+// diverged returns a *DivergedError of the current step.
 func (t *Trainer) diverged(quantity string, v float64) error {
 	return &DivergedError{t.step + 1, quantity, v, t.config.LR}
 }

@@ -47,8 +47,8 @@ type Config struct {
 	Seed        uint64  `json:"seed"`
 }
 
-// DefaultConfig is the main job's recipe: minutes on two cores. Epochs are
-// chosen by DefaultEpochs.
+// DefaultConfig returns the main job's recipe: minutes on two cores.
+// DefaultEpochs chooses the epochs.
 func DefaultConfig() Config {
 	return Config{Batch: 32, LR: 0.05, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
 }
@@ -61,10 +61,10 @@ const (
 	defaultEpochs = 3
 )
 
-// DefaultEpochs is how long to train a network of so many multiply-accumulates
-// an image (forward and backward are six operations for each): the smaller,
-// the longer, within 3 to 20 epochs. It depends on nothing else, so that the
-// same flags give the same network on every machine.
+// DefaultEpochs returns how long to train a network of so many
+// multiply-accumulates an image (forward and backward are six operations for
+// each): the smaller, the longer, within 3 to 20 epochs. It depends on nothing
+// else, so that the same flags give the same network on every machine.
 func DefaultEpochs(macs int64, images int) float64 {
 	epochs := defaultWork / (6 * float64(macs) * float64(images))
 	return math.Round(10*min(20, max(defaultEpochs, epochs))) / 10
@@ -124,10 +124,10 @@ func New(c Config, a arch.Architecture, data Source, threads int) (*Trainer, err
 	return &Trainer{config: c, data: data, threads: threads, network: network, model: model, sgd: sgd}, nil
 }
 
-// Step is the number of steps done so far.
+// Step returns the number of steps done so far.
 func (t *Trainer) Step() int { return t.step }
 
-// Steps is the number of steps of the whole training.
+// Steps returns the number of steps of the whole training.
 func (t *Trainer) Steps() int {
 	return max(1, int(math.Round(t.config.Epochs*float64(t.data.Len())/float64(t.config.Batch))))
 }

@@ -46,7 +46,8 @@ func (s *stripes) UnmarshalJSON(d []byte) error { return json.Unmarshal(d, &s.at
 
 func architecture(t *testing.T) arch.Architecture {
 	t.Helper()
-	space, err := arch.NewSpace("nb201", arch.Size{Cells: 1, Channels: 4, Image: stripesSize, Colours: 1, Classes: stripesClasses})
+	size := arch.Size{Cells: 1, Channels: 4, Image: stripesSize, Colours: 1, Classes: stripesClasses}
+	space, err := arch.NewSpace("nb201", size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,9 @@ func TestTrainingLearns(t *testing.T) {
 // alone, and goes on with both.
 func TestAuxiliaryHead(t *testing.T) {
 	const size = 24 // the map at the head must be larger than 5×5
-	space, err := arch.NewSpace("darts", arch.Size{Cells: 3, Channels: 2, Image: size, Colours: 1, Classes: stripesClasses})
+	space, err := arch.NewSpace("darts", arch.Size{
+		Cells: 3, Channels: 2, Image: size, Colours: 1, Classes: stripesClasses,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

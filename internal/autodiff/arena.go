@@ -89,13 +89,14 @@ func (p *program[T]) lifetimes(paths bool) []lifetime {
 	return slices.DeleteFunc(all, func(l lifetime) bool { return l.first < 0 || p.values[l.value].mem != nil })
 }
 
-// ownership is what is known of who uses something: nobody yet, one gate, or
-// several or none.
+// ownership says under which gate something is used: it is not known yet, one
+// gate, or (nil) several gates or none.
 type ownership struct {
 	known bool
 	gate  *gate
 }
 
+// meet adds another use.
 func (a *ownership) meet(b ownership) {
 	switch {
 	case !a.known:
@@ -149,7 +150,8 @@ func (p *program[T]) owners() []*gate {
 	return owners
 }
 
-// under is who uses an operand of an instruction that by uses.
+// under returns the ownership of an operand of an instruction that has ownership
+// by.
 func (o *operand[T]) under(by ownership) ownership {
 	if o.gate != nil {
 		return ownership{known: true, gate: o.gate}

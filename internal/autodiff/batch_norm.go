@@ -24,7 +24,7 @@ type batchNorm[T kernels.Float] struct {
 	given  *int // where the statistics begin in the input; nil: they are an output
 }
 
-// shapes are those of the outputs.
+// shapes returns the shapes of the outputs.
 func (d batchNorm[T]) shapes(x tensor.Shape) []tensor.Shape {
 	if d.given != nil {
 		return []tensor.Shape{x}
@@ -32,7 +32,7 @@ func (d batchNorm[T]) shapes(x tensor.Shape) []tensor.Shape {
 	return []tensor.Shape{x, {2 * d.c}}
 }
 
-// statistics is where the mean begins among the statistics.
+// statistics returns where the mean begins among the statistics.
 func (d batchNorm[T]) statistics() int {
 	if d.given != nil {
 		return *d.given
@@ -66,14 +66,16 @@ func (d batchNorm[T]) compile(c *compiler[T], in, out *operands) {
 	}
 }
 
-// batchNormForward is a kernel that knows where its statistics are, for
-// gradients that read its output in place of its input.
+// batchNormForward is a kernel that knows which value holds its statistics.
+// Gradients that read its output instead of its input need them.
 type batchNormForward[T kernels.Float] struct {
 	kernels.BatchNorm[T]
 	statistics value
 }
 
-func (d batchNorm[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d batchNorm[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	g := make(gorgonia.Nodes, len(in))
 	args := gorgonia.Nodes{in[0], nil, grad}
 	if d.given != nil {

@@ -20,7 +20,8 @@ func BenchmarkStep(b *testing.B) {
 		cells int
 	}{{"nb201", 1}, {"nb201", 5}, {"darts", 8}} {
 		for _, path := range []string{"mixture", "gdas"} {
-			b.Run(fmt.Sprintf("space=%s/cells=%d/channels=16/batch=64/image=32/path=%s", space.name, space.cells, path), func(b *testing.B) {
+			name := fmt.Sprintf("space=%s/cells=%d/channels=16/batch=64/image=32/path=%s", space.name, space.cells, path)
+			b.Run(name, func(b *testing.B) {
 				size := arch.Size{Cells: space.cells, Channels: 16, Image: 32, Colours: 3, Classes: 10}
 				m := supernet[float32](b, space.name, size, 64, Options{Pool: pool, Paths: path == "gdas"})
 				step := 0
@@ -75,13 +76,15 @@ func BenchmarkRetrain(b *testing.B) {
 		batch    int
 		arch     string
 	}{
-		{"darts", 20, 36, 32, "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+		{"darts", 20, 36, 32, "Genotype(" +
+			"normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
 			"('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
 			"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), " +
 			"('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"},
 		{"nb201", 5, 16, 64, "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"},
 	} {
-		b.Run(fmt.Sprintf("space=%s/cells=%d/channels=%d/batch=%d/image=32", tt.space, tt.cells, tt.channels, tt.batch), func(b *testing.B) {
+		name := fmt.Sprintf("space=%s/cells=%d/channels=%d/batch=%d/image=32", tt.space, tt.cells, tt.channels, tt.batch)
+		b.Run(name, func(b *testing.B) {
 			space := newSpace(b, tt.space, arch.Size{Cells: tt.cells, Channels: tt.channels, Image: 32, Colours: 3, Classes: 10})
 			c, err := space.Parse(tt.arch)
 			if err != nil {

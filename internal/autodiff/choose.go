@@ -2,8 +2,8 @@
 
 package autodiff
 
-// choose finds the instructions that this step runs: those that carry a
-// gradient which open gates let through, and compute something that is wanted.
+// choose finds the instructions that this step runs: those that compute something
+// wanted and, in the backward pass, have a gradient that came through open gates.
 // The wanted results are marked before.
 func (p *program[T]) choose() {
 	clear(p.live)

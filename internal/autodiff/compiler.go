@@ -8,10 +8,10 @@ import (
 	"github.com/edgenas/edgenas/internal/kernels"
 )
 
-// value names a piece of memory that instructions read and write.
+// value identifies a piece of memory that instructions read and write.
 type value int
 
-// none is no value: an output that nothing reads.
+// none stands for no value: an output that nothing reads.
 const none value = -1
 
 // storage is where a value lives: memory that outlasts the step (parameters,
@@ -24,39 +24,39 @@ type storage[T kernels.Float] struct {
 // instruction is one kernel with the values that it works on.
 type instruction[T kernels.Float] struct {
 	kernel  kernels.Kernel
-	effect  kernels.Kernel // nil, or what a step that trains weights does right after
+	effect  kernels.Kernel // runs right after it in steps that train weights; may be nil
 	in, out []operand[T]
 	seed    value  // the gradient that is carried further; none in the forward pass
-	ready   func() // nil, or what is left to do once all slots are set
+	ready   func() // called once all slots are set; may be nil
 	near    nearness
 	c       *compiler[T]
 	on      bool // runs in this step
 }
 
-// nearness says where an instruction had best be, if it may move.
+// nearness is the place that suits an instruction best, if it may move.
 type nearness uint8
 
 const (
 	stays     nearness = iota
-	producers          // right behind those that write what it reads
-	readers            // right before those that read what it writes
+	producers          // right after the instructions that write its inputs
+	readers            // right before the instructions that read its outputs
 )
 
-// operand says where a kernel's slice comes from.
+// operand connects a slot, a field of a kernel that holds a slice, with a value.
 type operand[T kernels.Float] struct {
 	value
 	slot *[]T
 	gate *gate // nil, or used only while it is open
 	add  *bool // nil, or the kernel's switch from writing to adding
-	drop bool  // the kernel leaves out a nil slice
+	drop bool  // the kernel accepts nil, and then does not compute this output
 }
 
-// slotted is the index of the operand that a kernel has in slot, or −1.
+// slotted returns the index of the operand for this slot, or −1.
 func slotted[T kernels.Float](operands []operand[T], slot *[]T) int {
 	return slices.IndexFunc(operands, func(o operand[T]) bool { return o.slot == slot })
 }
 
-// gate belongs to the terms of mixtures that one element of an α weights.
+// gate switches the terms of mixtures that one element of an α weights.
 type gate struct {
 	open *bool
 	row  int // of all rows of all αs; with sampled paths one gate of a row is open
@@ -130,7 +130,7 @@ func (x *instruction[T]) write(slot *[]T, v value, size int) *instruction[T] {
 	return x
 }
 
-// offer makes v an output that the kernel leaves out where nobody wants it.
+// offer makes v an output that the kernel does not compute when nothing needs it.
 // add, if not nil, is the kernel's switch from writing to adding.
 func (x *instruction[T]) offer(slot *[]T, v value, add *bool) *instruction[T] {
 	return x.offerIf(nil, slot, v, add)
@@ -151,7 +151,8 @@ func (x *instruction[T]) writeStatistics(v value, c int, mean, invstd *[]T) *ins
 	return x.then(func() { *mean, *invstd = all[:c], all[c:] })
 }
 
-// then lets f run when the slots have their memory, after what does already.
+// then makes f run once the slots have their memory, after any function given
+// before.
 func (x *instruction[T]) then(f func()) *instruction[T] {
 	if before := x.ready; before != nil {
 		x.ready = func() { before(); f() }

@@ -32,7 +32,9 @@ func (d depthwise[T]) compile(c *compiler[T], in, out *operands) {
 	x.write(&k.Y, out.next(), size(d.outShape())).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-func (d depthwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d depthwise[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	out := make(gorgonia.Nodes, len(in))
 	out[1] = b.apply(depthwiseWeights[T](d), []tensor.Shape{in[1].Shape()}, in[0], grad)
 	if want[0] {

@@ -22,11 +22,11 @@
 //
 // # Gates
 //
-// Every mixture weight has a gate. What only serves closed gates does not run:
-// the forward pass computes what something open reads, and the backward pass
-// carries on gradients that exist. A parameter that was not reached has no
-// gradient ([ErrIdle]) and solvers leave it alone. With [Options].Paths, what
-// serves different gates of a row shares memory.
+// Every mixture weight has a gate. Instructions that serve closed gates only do
+// not run: the forward pass computes values that an open term reads, and the
+// backward pass carries on gradients that exist. A parameter that was not reached has no
+// gradient ([ErrIdle]) and solvers leave it alone. With [Options].Paths, values
+// that serve different gates of a row share memory.
 //
 // # Solvers
 //

@@ -45,7 +45,9 @@ func (d factorizedReduce[T]) compile(c *compiler[T], in, out *operands) {
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-func (d factorizedReduce[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d factorizedReduce[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return b.gradients(factorizedReduceGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
@@ -75,16 +77,16 @@ func (d factorizedReduceGrad[T]) compile(c *compiler[T], in, out *operands) {
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-// factorizedReduceBackward is a kernel that knows where its output was, for a
-// batch norm whose gradient it takes over.
+// factorizedReduceBackward is a kernel that knows which value the operation
+// wrote, so that it can take over the gradient of the batch norm that follows.
 type factorizedReduceBackward[T kernels.Float] struct {
 	kernels.FactorizedReduceBackward[T]
 	y value
 }
 
 // factorizedReduces finds 1×1 convolutions side by side that read one map at
-// every few pixels, the first from row and column 0 on, the next from 1 on, …:
-// what lays them side by side stands for them all.
+// every few pixels, the first from row and column 0 on, the next from 1 on, and
+// so on. Their concatenation stands for them all.
 func (l *lowering[T]) factorizedReduces() {
 	l.reduces, l.reducing = map[ops.Value]bool{}, map[ops.Value]bool{}
 	for i, n := range l.from.Nodes {
@@ -103,7 +105,8 @@ func (l *lowering[T]) isFactorizedReduce(n ops.Node) bool {
 		w := ops.Same(1, stride, 1)
 		w.Crop = i
 		c := l.from.Nodes[v]
-		if c.Kind != ops.Conv || c.Groups != 1 || c.Bias || c.Window != w || i >= stride || c.In[0] != x[0] || len(l.readers[v]) != 1 || v == l.from.Out || v == l.from.Aux {
+		skips := c.Kind == ops.Conv && c.Groups == 1 && !c.Bias && c.Window == w && i < stride
+		if !skips || c.In[0] != x[0] || len(l.readers[v]) != 1 || v == l.from.Out || v == l.from.Aux {
 			return false
 		}
 	}

@@ -4,26 +4,27 @@ package autodiff
 
 import "github.com/edgenas/edgenas/internal/kernels"
 
-// taker is a kernel that can make the gradient of its output itself, of a
-// gradient behind a batch norm: a separable or pointwise convolution, a
-// factorized reduce, a pooling.
+// taker is the backward kernel of an operation that a batch norm follows. It can
+// compute the gradient of the operation's output itself, from the gradient of
+// the batch norm's output.
 type taker[T kernels.Float] interface {
 	kernels.Kernel
-	// taken is what it takes then.
+	// taken returns where the kernel reads what it needs for that.
 	taken() taken[T]
 }
 
-// taken is the value of a kernel's output, the slots of that and of its
-// gradient, and those of a, b and d in DY·a + Y·b + d.
+// taken is the value of an operation's output, the slots for that output and for
+// the gradient DY, and those for the coefficients a, b and d of DY·a + Y·b + d.
 type taken[T kernels.Float] struct {
 	output               value
 	y, gradient, a, b, d *[]T
 }
 
-// fuseNorms lets convolutions and poolings take their gradient from the batch norm, or the
-// mixture with one, behind them: it is DY·a + Y·b + d, channel by channel, and
-// the operation makes it of DY and of its own output as it reads. So the
-// gradients of a node's terms are never there at once.
+// fuseNorms makes convolutions and poolings compute their gradient from that of
+// the batch norm, or of the mixture with one, that follows them. It is
+// DY·a + Y·b + d, channel by channel; the operation computes it from DY and its
+// own output as it reads them. The gradients of the terms of a mixture are then
+// never in memory at the same time.
 func (t *translation[T]) fuseNorms() {
 	writers, readers := make([]int, len(t.values)), make([][]*instruction[T], len(t.values))
 	for _, x := range t.ins {
@@ -35,7 +36,7 @@ func (t *translation[T]) fuseNorms() {
 		}
 	}
 	for _, x := range t.ins {
-		var in, slot, coefs *[]T // what the kernel normalises, its gradient, the coefficients of that
+		var in, slot, coefs *[]T // of the normalised map, its gradient, the coefficients of the gradient
 		var channels int
 		switch k := x.kernel.(type) {
 		case *mixBackward[T]:
@@ -66,8 +67,8 @@ func (t *translation[T]) fuseNorms() {
 	}
 }
 
-// take makes the gradient of an operation's output that of a batch norm's, dy,
-// by coefficients of so many channels.
+// take makes instruction x compute the gradient of its operation's output from
+// dy, that of the batch norm's output, and the coefficients of each channel.
 func (x *instruction[T]) take(to taken[T], dy, coefficients value, channels int) {
 	i := slotted(x.in, to.gradient)
 	x.in[i].value, x.seed = dy, coefficients

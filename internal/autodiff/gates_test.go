@@ -84,7 +84,8 @@ func TestIdleParameters(t *testing.T) {
 // TestPathsShareMemory takes steps on changing paths, where terms of a row
 // share memory and where they do not.
 func TestPathsShareMemory(t *testing.T) {
-	m, shared := supernet[float32](t, "nb201", tiny, 3, Options{}), supernet[float32](t, "nb201", tiny, 3, Options{Paths: true})
+	m := supernet[float32](t, "nb201", tiny, 3, Options{})
+	shared := supernet[float32](t, "nb201", tiny, 3, Options{Paths: true})
 	sgd, other := SGD[float32]{LR: 0.1, Momentum: 0.9}, SGD[float32]{LR: 0.1, Momentum: 0.9}
 	for i := range 12 {
 		open(m.Alpha(0), paths[i%len(paths)])

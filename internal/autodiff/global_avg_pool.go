@@ -22,7 +22,9 @@ func (d globalAvgPool[T]) compile(c *compiler[T], in, out *operands) {
 	c.add(k).read(&k.X, in.next()).write(&k.Y, out.next(), d.n*d.c)
 }
 
-func (d globalAvgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d globalAvgPool[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, _, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	out := make(gorgonia.Nodes, 1)
 	if want[0] {
 		out[0] = b.apply(globalAvgPoolGrad[T](d), []tensor.Shape{in[0].Shape()}, grad)

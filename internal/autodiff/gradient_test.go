@@ -76,8 +76,12 @@ func TestGradientsOfOperations(t *testing.T) {
 		build func(b ops.Builder, x ops.Value) ops.Value
 	}{
 		{"conv3x3", func(b ops.Builder, x ops.Value) ops.Value { return b.Conv("y", x, 5, ops.Same(3, 1, 1), 1, false) }},
-		{"conv1x1 stride 2", func(b ops.Builder, x ops.Value) ops.Value { return b.Conv("y", x, 5, ops.Same(1, 2, 1), 1, false) }},
-		{"conv3x3 dilated, bias", func(b ops.Builder, x ops.Value) ops.Value { return b.Conv("y", x, 5, ops.Same(3, 1, 2), 1, true) }},
+		{"conv1x1 stride 2", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Conv("y", x, 5, ops.Same(1, 2, 1), 1, false)
+		}},
+		{"conv3x3 dilated, bias", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Conv("y", x, 5, ops.Same(3, 1, 2), 1, true)
+		}},
 		{"relu conv", func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Conv("y", b.ReLU("relu", x), 5, ops.Same(3, 2, 1), 1, false)
 		}},
@@ -85,7 +89,9 @@ func TestGradientsOfOperations(t *testing.T) {
 			r := b.ReLU("relu", x)
 			return b.Add("y", b.Conv("conv", r, 4, ops.Same(3, 1, 1), 1, false), r, x)
 		}},
-		{"depthwise5x5", func(b ops.Builder, x ops.Value) ops.Value { return b.Conv("y", x, 4, ops.Same(5, 2, 1), 4, false) }},
+		{"depthwise5x5", func(b ops.Builder, x ops.Value) ops.Value {
+			return b.Conv("y", x, 4, ops.Same(5, 2, 1), 4, false)
+		}},
 		{"relu depthwise dilated, bias", func(b ops.Builder, x ops.Value) ops.Value {
 			return b.Conv("y", b.ReLU("relu", x), 4, ops.Same(3, 1, 2), 4, true)
 		}},
@@ -191,7 +197,8 @@ func TestGradientsOfOperations(t *testing.T) {
 		}},
 		{"factorized reduce of maps side by side", func(b ops.Builder, x ops.Value) ops.Value {
 			y := b.Concat("maps", x, b.Conv("conv", x, 3, ops.Same(3, 1, 1), 1, false))
-			return b.Add("y", ops.FactorizedReduce(b.Scope("a"), y, ops.Config{Channels: 4, Stride: 3}), ops.FactorizedReduce(b.Scope("b"), y, ops.Config{Channels: 4, Stride: 3}))
+			c := ops.Config{Channels: 4, Stride: 3}
+			return b.Add("y", ops.FactorizedReduce(b.Scope("a"), y, c), ops.FactorizedReduce(b.Scope("b"), y, c))
 		}},
 		{"factorized reduce without relu and norm, input read twice", func(b ops.Builder, x ops.Value) ops.Value {
 			w := ops.Same(1, 3, 1)
@@ -206,7 +213,8 @@ func TestGradientsOfOperations(t *testing.T) {
 			x = b.BatchNorm("before.bn", b.Conv("before", x, 4, ops.Same(3, 1, 1), 1, true), true)
 			// no relu after: it would hide gradients; the norm gives every pixel its own weight
 			y := c.build(b, x)
-			y = b.ReLU("after.relu", b.BatchNorm("after.bn", b.Add("after", y, b.Conv("after.conv", y, b.Shape(y).C, ops.Same(3, 1, 1), 1, false)), true))
+			after := b.Conv("after.conv", y, b.Shape(y).C, ops.Same(3, 1, 1), 1, false)
+			y = b.ReLU("after.relu", b.BatchNorm("after.bn", b.Add("after", y, after), true))
 			g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("pool.global", y), 3))
 			if err != nil {
 				t.Fatal(err)

@@ -21,7 +21,7 @@ type lowering[T kernels.Float] struct {
 	from     *ops.Graph
 	paths    bool
 	readers  [][]ops.Value
-	nodes    []*gorgonia.Node // by node of from; nil where another one took it in
+	nodes    []*gorgonia.Node // by node of from; nil for zeros, and for a part of another operation
 	params   []*Param[T]
 	byName   map[string]*Param[T]
 	inputs   map[*gorgonia.Node][]T // where the values of graph inputs live
@@ -52,7 +52,7 @@ type runningSource[T kernels.Float] struct {
 	at, c int // where its statistics are
 }
 
-// known is where the statistics of a map are, for the batch norm behind it.
+// known says where the statistics of a map are, for the batch norm after it.
 type known struct {
 	of *gorgonia.Node // its second output
 	at int
@@ -146,12 +146,13 @@ func (l *lowering[T]) makeParams() {
 
 // input makes an input of the graph.
 func (l *lowering[T]) input(name string, s tensor.Shape, data []T) *gorgonia.Node {
-	n := gorgonia.NewTensor(l.expr, dtype[T](), len(s), gorgonia.WithShape(s...), gorgonia.WithName(name), gorgonia.WithValue(valueFor(s, data)))
+	n := gorgonia.NewTensor(l.expr, dtype[T](), len(s),
+		gorgonia.WithShape(s...), gorgonia.WithName(name), gorgonia.WithValue(valueFor(s, data)))
 	l.inputs[n] = data
 	return n
 }
 
-// learned gives the graph inputs of node n's parameters, in order.
+// learned returns the graph inputs of node n's parameters, in order.
 func (l *lowering[T]) learned(n ops.Node) (nodes gorgonia.Nodes) {
 	for _, d := range l.from.Params(n) {
 		if d.Learn {
@@ -161,8 +162,9 @@ func (l *lowering[T]) learned(n ops.Node) (nodes gorgonia.Nodes) {
 	return nodes
 }
 
-// statistics says that the running statistics of batch norm n, over m rows of
-// c channels, are to follow those that begin at an element of a second output.
+// statistics makes the running statistics of batch norm n, over m rows, follow
+// the batch's statistics, which begin at element at of an operation's second
+// output.
 func (l *lowering[T]) statistics(n ops.Node, m, at int, open *bool) runningSource[T] {
 	return runningSource[T]{runningStatistics[T]{m: m, open: open,
 		average: l.byName[n.Name+".running_mean"].W, spread: l.byName[n.Name+".running_var"].W}, at, n.Shape.C}
@@ -266,12 +268,19 @@ func (l *lowering[T]) batchNorm(i ops.Value, n ops.Node, x *gorgonia.Node) {
 	l.running[k.of] = append(l.running[k.of], l.statistics(n, d.m, k.at, nil))
 }
 
+// depthwiseShape is that of a depthwise convolution of map in.
+func depthwiseShape(in ops.Shape, w ops.Window) kernels.DepthwiseShape {
+	return kernels.DepthwiseShape{
+		N: in.N, H: in.H, W: in.W, C: in.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation,
+	}
+}
+
 // poolShape is that of a pooling of map in.
 func poolShape(in ops.Shape, w ops.Window) kernels.PoolShape {
 	return kernels.PoolShape{N: in.N, H: in.H, W: in.W, C: in.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad}
 }
 
-// normed says whether a batch norm reads v.
+// normed reports whether a batch norm reads v.
 func (l *lowering[T]) normed(v ops.Value) bool {
 	return slices.ContainsFunc(l.readers[v], func(r ops.Value) bool { return l.from.Nodes[r].Kind == ops.BatchNorm })
 }
@@ -286,7 +295,7 @@ func (l *lowering[T]) pool(v ops.Value, all *gorgonia.Node, normed bool) {
 	l.nodes[v], l.known[v] = l.pick(all, 0), known{all, 0}
 }
 
-// site is where a pooling stands, if that matters.
+// site returns the site of a pooling, which has one where paths are sampled.
 func (l *lowering[T]) site(n ops.Node) site {
 	if l.paths {
 		return site(n.Name)
@@ -294,7 +303,7 @@ func (l *lowering[T]) site(n ops.Node) site {
 	return ""
 }
 
-// onlyConvsRead says whether every reader of v is a convolution, which
+// onlyConvsRead reports whether every reader of v is a convolution, which
 // rectifies its input itself.
 func (l *lowering[T]) onlyConvsRead(v ops.Value) bool {
 	for _, r := range l.readers[v] {
@@ -305,7 +314,7 @@ func (l *lowering[T]) onlyConvsRead(v ops.Value) bool {
 	return v != l.from.Out && (v != l.from.Aux || v == 0)
 }
 
-// mixNormalises says whether v is a batch norm that becomes part of a mixture.
+// mixNormalises reports whether v is a batch norm that becomes part of a mixture.
 func (l *lowering[T]) mixNormalises(v ops.Value) bool {
 	n := l.from.Nodes[v]
 	return n.Kind == ops.BatchNorm && !n.Affine && len(l.readers[v]) == 1 && l.from.Nodes[l.readers[v][0]].Kind == ops.Mix
@@ -319,13 +328,16 @@ func (l *lowering[T]) conv(i ops.Value, n ops.Node, x *gorgonia.Node, relu bool)
 	args, out := append(gorgonia.Nodes{x}, l.learned(n)...), []tensor.Shape{physical(n.Shape)}
 	switch {
 	case n.Groups == 1:
-		l.nodes[i] = l.apply(conv[T]{kernels.ConvShape{N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop}, relu, n.Bias}, out, args...)
+		s := kernels.ConvShape{
+			N: in.N, H: in.H, W: in.W, In: in.C, Out: n.Shape.C,
+			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation, Crop: w.Crop,
+		}
+		l.nodes[i] = l.apply(conv[T]{s, relu, n.Bias}, out, args...)
 	case n.Groups == in.C && in.C == n.Shape.C:
-		l.nodes[i] = l.apply(depthwise[T]{kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, relu, n.Bias}, out, args...)
+		l.nodes[i] = l.apply(depthwise[T]{depthwiseShape(in, w), relu, n.Bias}, out, args...)
 	default:
-		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise", n.Name, n.Groups, in.C, n.Shape.C)
+		return fmt.Errorf("autodiff: %s: %d groups for %d to %d channels: convolutions are dense or depthwise",
+			n.Name, n.Groups, in.C, n.Shape.C)
 	}
 	return nil
 }

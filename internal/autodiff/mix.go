@@ -43,7 +43,7 @@ func (d mix[T]) statistics() int {
 	return n
 }
 
-// hand gives a kernel's term its weight and statistics.
+// hand sets the weight and the statistics of a kernel's term.
 func (d mix[T]) hand(to *kernels.MixTerm[T], t mixTerm, p, statistics []T) {
 	to.P = &p[t.p]
 	if t.norm {

@@ -63,7 +63,7 @@ type Model[T kernels.Float] struct {
 	reference reference
 }
 
-// reference is the graph that the program was made of.
+// reference is the graph from which the program was made.
 type reference struct {
 	expr  *gorgonia.ExprGraph
 	loss  *gorgonia.Node

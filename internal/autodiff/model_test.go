@@ -157,8 +157,14 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		space string
 		size  arch.Size
 		paths bool
-	}{{"nb201", tiny, false}, {"nb201", tiny, true}, {"darts", tinyDARTS, false}, {"darts", tinyDARTS, true}, {"mbconv", tinyMBConv, false}, {"mbconv", tinyMBConv, true}} {
-		t.Run(fmt.Sprintf("%s, paths=%t", tt.space, tt.paths), func(t *testing.T) { testNoAllocations(t, tt.space, tt.size, tt.paths) })
+	}{
+		{"nb201", tiny, false}, {"nb201", tiny, true},
+		{"darts", tinyDARTS, false}, {"darts", tinyDARTS, true},
+		{"mbconv", tinyMBConv, false}, {"mbconv", tinyMBConv, true},
+	} {
+		t.Run(fmt.Sprintf("%s, paths=%t", tt.space, tt.paths), func(t *testing.T) {
+			testNoAllocations(t, tt.space, tt.size, tt.paths)
+		})
 	}
 }
 
@@ -316,7 +322,8 @@ func TestCompileErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, x := ops.NewBuilder(shape)
-			if _, err := Compile[float32](finish(t, b, c.build(b, x)), c.options); err == nil || !strings.Contains(err.Error(), c.want) {
+			_, err := Compile[float32](finish(t, b, c.build(b, x)), c.options)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
@@ -324,7 +331,8 @@ func TestCompileErrors(t *testing.T) {
 	t.Run("fused", func(t *testing.T) {
 		b, x := ops.NewBuilder(shape)
 		x = b.BatchNorm("bn", b.Conv("conv", x, 4, ops.Same(3, 1, 1), 1, false), true)
-		if _, err := Compile[float32](ops.Fuse(finish(t, b, x)), Options{}); err == nil || !strings.Contains(err.Error(), "fused") {
+		_, err := Compile[float32](ops.Fuse(finish(t, b, x)), Options{})
+		if err == nil || !strings.Contains(err.Error(), "fused") {
 			t.Errorf("error %v", err)
 		}
 	})

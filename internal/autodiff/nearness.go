@@ -4,10 +4,9 @@ package autodiff
 
 import "slices"
 
-// schedule moves the instructions that may move to where what they read or
-// write is still in a cache. Where paths are sampled, few instructions read a
-// map: those that do come one behind the other, and so do those that add to
-// its gradient.
+// schedule moves instructions to places where their operands are still in a
+// cache. Where paths are sampled, few instructions read a map: those that do
+// run one after the other, and so do those that add to its gradient.
 func (t *translation[T]) schedule(paths bool) {
 	for i, x := range t.ins {
 		switch {
@@ -29,7 +28,7 @@ func (t *translation[T]) schedule(paths bool) {
 	}
 }
 
-// sums says whether x adds to the gradient of a map.
+// sums reports whether x adds to the gradient of a map.
 func (x *instruction[T]) sums() bool {
 	return slices.ContainsFunc(x.out, func(o operand[T]) bool { return o.add != nil && x.c.values[o.value].mem == nil })
 }
@@ -40,7 +39,7 @@ func (t *translation[T]) move(i, j int) {
 	t.ins = slices.Insert(slices.Delete(t.ins, i, i+1), j, x)
 }
 
-// earliest is the first place where instruction i can be.
+// earliest returns the first place where instruction i can be.
 func (t *translation[T]) earliest(i int) int {
 	x := t.ins[i]
 	for i > 0 && !x.after(t.ins[i-1]) {
@@ -49,7 +48,7 @@ func (t *translation[T]) earliest(i int) int {
 	return i
 }
 
-// latest is the last place where instruction i can be.
+// latest returns the last place where instruction i can be.
 func (t *translation[T]) latest(i int) int {
 	x := t.ins[i]
 	for i < len(t.ins)-1 && !x.before(t.ins[i+1]) {
@@ -58,7 +57,7 @@ func (t *translation[T]) latest(i int) int {
 	return i
 }
 
-// after says whether x must stay behind y: y writes what x reads or writes.
+// after reports whether x must stay after y: y writes what x reads or writes.
 func (x *instruction[T]) after(y *instruction[T]) bool {
 	for _, o := range y.out {
 		if x.reads(o.value) || x.writes(o.value) {
@@ -68,7 +67,7 @@ func (x *instruction[T]) after(y *instruction[T]) bool {
 	return false
 }
 
-// before says whether x must stay before y: y touches what x writes, or adds to
+// before reports whether x must stay before y: y touches what x writes, or adds to
 // what x reads. Several may add to a gradient of the mixture weights, in any order.
 func (x *instruction[T]) before(y *instruction[T]) bool {
 	for _, o := range x.out {

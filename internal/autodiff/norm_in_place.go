@@ -4,18 +4,17 @@ package autodiff
 
 import "github.com/edgenas/edgenas/internal/kernels"
 
-// normInPlace is a batch norm, and the value whose place its output takes.
+// normInPlace is a batch norm whose output y takes the place of its input x.
 type normInPlace[T kernels.Float] struct {
 	norm *batchNormForward[T]
 	x, y value
 }
 
-// normsInPlace lets batch norms without affine write over what they read, where
-// nothing else needs that: it is known from what becomes of it. A map is
-// neither kept nor moved then.
-//
-// A norm of the output of one that is in place is not: the first one's gradient
-// reads that.
+// normsInPlace makes batch norms without scale and shift overwrite their input
+// when nothing else reads it: gradients can recompute the input from the output,
+// so neither a second copy nor a move is needed. A norm whose input is itself
+// the output of an in-place norm stays out of place, because the gradient of
+// the first norm still reads that output.
 func (t *translation[T]) normsInPlace() {
 	for i, x := range t.ins {
 		k, ok := x.kernel.(*batchNormForward[T])
@@ -36,8 +35,8 @@ func (t *translation[T]) normsInPlace() {
 	}
 }
 
-// onlyNormNeeds says whether norm n, instruction i, alone reads its input, but
-// for gradients that can do with its output.
+// onlyNormNeeds reports whether norm n, instruction i, is the only reader of its
+// input, apart from gradients that can use its output instead.
 func (t *translation[T]) onlyNormNeeds(n normInPlace[T], i int) bool {
 	writers := 0
 	for j, x := range t.ins {
@@ -51,8 +50,9 @@ func (t *translation[T]) onlyNormNeeds(n normInPlace[T], i int) bool {
 	return writers == 1
 }
 
-// normalisable is the slot of v in a gradient that can do with what a batch
-// norm made of it; nil if there is none, or v is read otherwise too.
+// normalisable returns the slot in which a gradient reads v and could use the
+// normalised v instead. It returns nil if x is no such gradient, or reads v in
+// another slot too.
 func (x *instruction[T]) normalisable(v value) (slot *[]T) {
 	switch k := x.kernel.(type) {
 	case *kernels.BatchNormBackward[T]:
@@ -68,7 +68,7 @@ func (x *instruction[T]) normalisable(v value) (slot *[]T) {
 	return slot
 }
 
-// readNormalised lets a gradient read norm n's output where it read its input.
+// readNormalised makes a gradient read norm n's output where it read its input.
 func (x *instruction[T]) readNormalised(n normInPlace[T]) {
 	slot := x.normalisable(n.x)
 	x.in[slotted(x.in, slot)].value = n.y

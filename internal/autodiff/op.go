@@ -62,7 +62,7 @@ func typeOf[T kernels.Float](s tensor.Shape) hm.Type {
 	return gorgonia.TensorType{Dims: len(s), Of: dtype[T]()}
 }
 
-// size is the number of elements of s.
+// size returns the number of elements of s.
 func size(s tensor.Shape) int {
 	n := 1
 	for _, d := range s {
@@ -71,7 +71,8 @@ func size(s tensor.Shape) int {
 	return n
 }
 
-// shape is the shape of the node: that of the output, or of the vector of all outputs.
+// shape returns the shape of the node: that of the output, or of the vector of
+// all outputs.
 func (o *op[T]) shape() tensor.Shape {
 	if len(o.out) == 1 {
 		return o.out[0]
@@ -186,7 +187,7 @@ type choice[T kernels.Float] int
 func (c choice[T]) String() string                           { return fmt.Sprintf("output %d", int(c)) }
 func (choice[T]) compile(*compiler[T], *operands, *operands) {}
 
-// dataOf is the memory of v.
+// dataOf returns the memory of v.
 func dataOf[T kernels.Float](v gorgonia.Value) ([]T, error) {
 	switch data := v.Data().(type) {
 	case []T:
@@ -197,7 +198,7 @@ func dataOf[T kernels.Float](v gorgonia.Value) ([]T, error) {
 	return nil, fmt.Errorf("have a value of %v, want %v", v.Dtype(), dtype[T]())
 }
 
-// valueFor is a Gorgonia value of shape s on the memory of data.
+// valueFor returns a Gorgonia value of shape s on the memory of data.
 func valueFor[T kernels.Float](s tensor.Shape, data []T) gorgonia.Value {
 	if len(s) > 0 {
 		return tensor.New(tensor.WithShape(s...), tensor.WithBacking(data))
@@ -269,7 +270,9 @@ func (b *grapher[T]) apply(d definition[T], out []tensor.Shape, in ...*gorgonia.
 // gradients applies d, a backward operation that yields the gradients of the
 // first n inputs at once, to the inputs and what more it reads, and hands out
 // those that are wanted.
-func (b *grapher[T]) gradients(d definition[T], in gorgonia.Nodes, n int, want []bool, more ...*gorgonia.Node) gorgonia.Nodes {
+func (b *grapher[T]) gradients(
+	d definition[T], in gorgonia.Nodes, n int, want []bool, more ...*gorgonia.Node,
+) gorgonia.Nodes {
 	shapes := make([]tensor.Shape, n)
 	for i := range shapes {
 		shapes[i] = in[i].Shape()

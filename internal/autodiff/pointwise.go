@@ -40,7 +40,9 @@ func (d pointwise[T]) compile(c *compiler[T], in, out *operands) {
 	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-func (d pointwise[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d pointwise[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return b.gradients(pointwiseGrad[T](d), in, len(in), want, grad, b.pick(out, 0))
 }
 
@@ -64,25 +66,26 @@ func (d pointwiseGrad[T]) compile(c *compiler[T], in, out *operands) {
 	x.read(&k.Weights, weights).offer(&k.DWeights, out.next(), nil).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
-// pointwiseBackward is a kernel that knows where its output was, for a batch
-// norm whose gradient it takes over.
+// pointwiseBackward is a kernel that knows which value the operation wrote, so
+// that it can take over the gradient of the batch norm that follows.
 type pointwiseBackward[T kernels.Float] struct {
 	kernels.PointwiseBackward[T]
 	y value
 }
 
-// isPointwise says whether node v is a 1×1 convolution of whole maps, and where
-// what it reads before a ReLU comes from.
+// isPointwise reports whether node v is a 1×1 convolution of whole maps, and
+// which map it reads, directly or through a ReLU.
 func (l *lowering[T]) isPointwise(v ops.Value) (from ops.Value, relu, ok bool) {
 	n := l.from.Nodes[v]
-	if n.Kind != ops.Conv || n.Groups != 1 || n.Bias || n.Window != ops.Same(1, 1, 1) || l.chains[v] != nil || l.absorbed[v] {
+	whole := n.Kind == ops.Conv && n.Groups == 1 && !n.Bias && n.Window == ops.Same(1, 1, 1)
+	if !whole || l.chains[v] != nil || l.absorbed[v] {
 		return 0, false, false
 	}
 	from, relu = l.beforeReLU(n.In[0])
 	return from, relu, true
 }
 
-// beforeReLU is what ReLU v reads, or v if it is none.
+// beforeReLU returns what ReLU v reads, or v itself if it is not a ReLU.
 func (l *lowering[T]) beforeReLU(v ops.Value) (from ops.Value, relu bool) {
 	if r := l.from.Nodes[v]; r.Kind == ops.ReLU {
 		return r.In[0], true
@@ -90,8 +93,9 @@ func (l *lowering[T]) beforeReLU(v ops.Value) (from ops.Value, relu bool) {
 	return v, false
 }
 
-// onlyPointwiseRead says whether whatever reads v, or its ReLU, is a pointwise
-// convolution or a factorized reduce, which read maps side by side by themselves.
+// onlyPointwiseRead reports whether all readers of v, or of its ReLU, are
+// pointwise convolutions or factorized reduces, which can read several maps as
+// if they were concatenated.
 func (l *lowering[T]) onlyPointwiseRead(v ops.Value) bool {
 	return v != l.from.Out && v != l.from.Aux && !slices.ContainsFunc(l.readers[v], func(r ops.Value) bool {
 		if l.from.Nodes[r].Kind == ops.ReLU {
@@ -102,21 +106,23 @@ func (l *lowering[T]) onlyPointwiseRead(v ops.Value) bool {
 	})
 }
 
-// pointwise adds a 1×1 convolution of the map from, or of those that it lays
-// side by side.
+// pointwise adds a 1×1 convolution of the map from, or of the maps that from
+// concatenates.
 func (l *lowering[T]) pointwise(i ops.Value, n ops.Node, from ops.Value, relu bool) error {
 	args, channels, err := l.sideBySide(n, from)
 	if err != nil {
 		return err
 	}
-	d := pointwise[T]{kernels.PointwiseShape{N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C, Channels: channels}, relu}
+	d := pointwise[T]{kernels.PointwiseShape{
+		N: n.Shape.N, H: n.Shape.H, W: n.Shape.W, Out: n.Shape.C, Channels: channels,
+	}, relu}
 	all := l.apply(d, []tensor.Shape{d.outShape(), {2 * d.Out}}, append(args, l.learned(n)...)...)
 	l.nodes[i], l.known[i] = l.pick(all, 0), known{all, 0}
 	return nil
 }
 
-// sideBySide is the map from, which convolution n reads, or those that it lays
-// side by side, and their channels.
+// sideBySide returns the map from, which convolution n reads, or the maps that
+// from concatenates, and their channels.
 func (l *lowering[T]) sideBySide(n ops.Node, from ops.Value) (args gorgonia.Nodes, channels []int, err error) {
 	maps := []ops.Value{from}
 	if l.nodes[from] == nil && l.from.Nodes[from].Kind == ops.Concat {

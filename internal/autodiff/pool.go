@@ -11,9 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// site tells equal operations on one input apart. Gorgonia makes one node of
-// those without a site, which then serves every edge that pools the same map;
-// where paths are sampled, each has a site, so that it serves one gate and
+// site distinguishes equal operations on one input. Gorgonia merges those without
+// a site into one node, which then serves every edge that pools the same map.
+// Where paths are sampled, each has a site, so that it serves one gate and
 // shares the memory of that gate's row.
 type site string
 
@@ -30,7 +30,7 @@ func (d avgPool[T]) String() string {
 	return fmt.Sprintf("avg pool %s %+v norm=%t", d.site, d.PoolShape, d.norm)
 }
 
-// poolShapes are those of a pooling's outputs.
+// poolShapes returns the shapes of a pooling's outputs.
 func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 	out := []tensor.Shape{{s.N, s.OutH(), s.OutW(), s.C}}
 	if norm {
@@ -40,7 +40,9 @@ func poolShapes(s kernels.PoolShape, norm bool) []tensor.Shape {
 }
 
 // writePool makes y and its statistics outputs.
-func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, norm bool, out *operands, y, mean, invstd *[]T) {
+func writePool[T kernels.Float](
+	x *instruction[T], s kernels.PoolShape, norm bool, out *operands, y, mean, invstd *[]T,
+) {
 	x.write(y, out.next(), s.N*s.OutH()*s.OutW()*s.C)
 	if norm {
 		x.writeStatistics(out.next(), s.C, mean, invstd)
@@ -52,13 +54,17 @@ func (d avgPool[T]) compile(c *compiler[T], in, out *operands) {
 	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
-func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d avgPool[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return gorgonia.Nodes{poolGrad(b, avgPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
 }
 
 // poolGrad adds the gradient of a pooling, of its input, dy and, if a batch norm
 // follows, its output.
-func poolGrad[T kernels.Float](b *grapher[T], d definition[T], in, out, grad *gorgonia.Node, want, norm bool) *gorgonia.Node {
+func poolGrad[T kernels.Float](
+	b *grapher[T], d definition[T], in, out, grad *gorgonia.Node, want, norm bool,
+) *gorgonia.Node {
 	if !want {
 		return nil
 	}
@@ -82,15 +88,15 @@ func (d avgPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k.y = poolOutput(d.norm, in)
 }
 
-// avgPoolBackward is a kernel that knows where its output was, for a batch norm
-// whose gradient it takes over.
+// avgPoolBackward is a kernel that knows which value the operation wrote, so
+// that it can take over the gradient of the batch norm that follows.
 type avgPoolBackward[T kernels.Float] struct {
 	kernels.AvgPoolBackward[T]
 	y value
 }
 
-// poolOutput takes the output of a pooling, which its gradient knows if a batch
-// norm follows.
+// poolOutput takes the output of a pooling, which is an input of its gradient if
+// a batch norm follows.
 func poolOutput(norm bool, in *operands) value {
 	if norm {
 		return in.next()
@@ -115,7 +121,9 @@ func (d maxPool[T]) compile(c *compiler[T], in, out *operands) {
 	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
-func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d maxPool[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	return gorgonia.Nodes{poolGrad(b, maxPoolGrad[T](d), in[0], out, grad, want[0], d.norm)}
 }
 

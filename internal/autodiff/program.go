@@ -16,11 +16,13 @@ import (
 // where the instructions that compute them can add to one place themselves.
 type program[T kernels.Float] struct {
 	compiler[T]
-	over   map[value]value // values that lie where another one does, which is written before and not read after
+	// over maps a value to the earlier value whose memory it reuses. Nothing
+	// reads the earlier value once the later one is written.
+	over   map[value]value
 	loss   value
 	grads  []value // of the leaves
-	live   []bool  // by value: a gradient that this step has a contribution to
-	wanted []bool  // by value
+	live   []bool  // by value: this step contributes to the gradient
+	wanted []bool  // by value: this step needs it
 }
 
 // translation is the state of making a program.
@@ -29,7 +31,7 @@ type translation[T kernels.Float] struct {
 	order []*gorgonia.Node // what the roots need, inputs first
 	uses  map[*gorgonia.Node]int
 	picks map[*gorgonia.Node]map[int]*gorgonia.Node
-	sums  map[*gorgonia.Node]*gorgonia.Node // contribution → the sum that it is added to in place
+	sums  map[*gorgonia.Node]*gorgonia.Node // contribution → sum to which it is added in place
 	at    map[*gorgonia.Node]value
 }
 
@@ -41,7 +43,7 @@ func children(n *gorgonia.Node) (nodes gorgonia.Nodes) {
 	return nodes
 }
 
-// isSum says whether n is one of Gorgonia's sums of gradients.
+// isSum reports whether n is one of Gorgonia's sums of gradients.
 func isSum(n *gorgonia.Node) bool {
 	op, ok := n.Op().(gorgonia.BinaryOp)
 	return ok && op.IsBinary() && strings.HasPrefix(op.String(), "+")
@@ -49,8 +51,10 @@ func isSum(n *gorgonia.Node) bool {
 
 // translate makes a program of what loss and grads need. inputs are the
 // graph's inputs, pinned the results that have memory of their own.
-func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
-	running map[*gorgonia.Node][]runningSource[T], paths bool) (*program[T], error) {
+func translate[T kernels.Float](
+	pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
+	running map[*gorgonia.Node][]runningSource[T], paths bool,
+) (*program[T], error) {
 	t := &translation[T]{
 		program: &program[T]{compiler: compiler[T]{pool: pool}, over: map[value]value{}},
 		uses:    map[*gorgonia.Node]int{}, picks: map[*gorgonia.Node]map[int]*gorgonia.Node{},
@@ -87,7 +91,7 @@ func translate[T kernels.Float](pool *kernels.Pool, loss *gorgonia.Node, grads g
 	return p, nil
 }
 
-// reach lists what the roots need. Gorgonia numbers nodes as they are made,
+// reach lists the nodes that the roots need. Gorgonia numbers nodes as they are made,
 // inputs before what reads them.
 func (t *translation[T]) reach(roots gorgonia.Nodes) {
 	seen := map[*gorgonia.Node]bool{}
@@ -129,7 +133,7 @@ func (t *translation[T]) sum(n *gorgonia.Node) {
 	}
 }
 
-// adds says whether the operation that computes n can add it to something.
+// adds reports whether the operation that computes n can add it to something.
 func adds[T kernels.Float](n *gorgonia.Node) bool {
 	output := 0
 	if p, ok := n.Op().(*pick[T]); ok {
@@ -143,7 +147,7 @@ func adds[T kernels.Float](n *gorgonia.Node) bool {
 	return ok && a.adds(output)
 }
 
-// place is the value of result n, the place of the sum if it is part of one.
+// place returns the value of result n: the sum's, if n is added to a sum in place.
 func (t *translation[T]) place(n *gorgonia.Node) value {
 	if v, ok := t.at[n]; ok {
 		return v
@@ -238,7 +242,8 @@ func (t *translation[T]) takeOver() {
 	}
 }
 
-// supersedes says whether sum can take the place of part but for instruction i.
+// supersedes reports whether sum can take the place of part once instruction i,
+// which copies part to sum, is left out.
 func (t *translation[T]) supersedes(i int, sum, part value) bool {
 	if t.values[sum].mem != nil || t.values[part].mem != nil {
 		return false

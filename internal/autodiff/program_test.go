@@ -16,7 +16,8 @@ import (
 func TestSumsInPlace(t *testing.T) {
 	for name, m := range map[string]*Model[float64]{
 		"supernet": supernet[float64](t, "nb201", tiny, 2, Options{}),
-		"network":  network[float64](t, "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2, Options{}),
+		"network": network[float64](t, "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+"+
+			"|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|", 2, Options{}),
 	} {
 		sums := 0
 		for _, n := range m.reference.expr.AllNodes() {
@@ -27,7 +28,10 @@ func TestSumsInPlace(t *testing.T) {
 		if sums < 10 {
 			t.Errorf("%s: Gorgonia made %d sums: the test looks past them", name, sums)
 		}
-		if slices.ContainsFunc(m.program.ins, func(x *instruction[float64]) bool { _, ok := x.kernel.(*fanIn[float64]); return ok }) {
+		if slices.ContainsFunc(m.program.ins, func(x *instruction[float64]) bool {
+			_, ok := x.kernel.(*fanIn[float64])
+			return ok
+		}) {
 			t.Errorf("%s: an instruction only adds gradients", name)
 		}
 	}
@@ -48,7 +52,8 @@ func TestEqualPoolingsAreOne(t *testing.T) {
 		return n
 	}
 	const reductions = 2
-	if shared, apart := pools(Options{}), pools(Options{Paths: true}); shared != 3*3+reductions || apart != 3*6+reductions {
+	shared, apart := pools(Options{}), pools(Options{Paths: true})
+	if shared != 3*3+reductions || apart != 3*6+reductions {
 		t.Errorf("%d poolings, %d with paths", shared, apart)
 	}
 }
@@ -95,7 +100,8 @@ func TestContributionsAreChecked(t *testing.T) {
 func TestExtents(t *testing.T) {
 	b, x := ops.NewBuilder(ops.Shape{N: 2, C: 2, H: 4, W: 4})
 	x = b.Conv("conv", x, 2, ops.Same(3, 1, 1), 1, false)
-	x = b.Mix("mix", 1, []ops.Value{x, b.MaxPool("pool", x, ops.Same(3, 1, 1))}, []ops.Gate{{Row: 1, Col: 0}, {Row: 1, Col: 2}})
+	terms := []ops.Value{x, b.MaxPool("pool", x, ops.Same(3, 1, 1))}
+	x = b.Mix("mix", 1, terms, []ops.Gate{{Row: 1, Col: 0}, {Row: 1, Col: 2}})
 	g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("global", x), 3))
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,9 @@ func (d separable[T]) compile(c *compiler[T], in, out *operands) {
 	}
 }
 
-func (d separable[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
+func (d separable[T]) differentiate(
+	b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool,
+) gorgonia.Nodes {
 	more := gorgonia.Nodes{grad, b.pick(out, 0), b.pick(out, 1)}
 	for i := range d.last() {
 		more = append(more, b.pick(out, 2+i))
@@ -172,8 +174,8 @@ func (d separableGrad[T]) compile(c *compiler[T], in, out *operands) {
 	}
 }
 
-// separableBackward is a kernel that knows where its output was, for a mixture
-// whose gradient it takes over.
+// separableBackward is a kernel that knows which value the operation wrote, so
+// that it can take over the gradient of the batch norm or mixture that follows.
 type separableBackward[T kernels.Float] struct {
 	kernels.SeparableChainBackward[T]
 	y value
@@ -200,7 +202,8 @@ func (l *lowering[T]) separables() {
 		l.absorbed[n.In[0]] = true
 		var chain []ops.Value
 		norm := l.from.Nodes[relu.In[0]]
-		if only(depth.In[0]) && only(relu.In[0]) && norm.Kind == ops.BatchNorm && only(norm.In[0]) && l.chains[norm.In[0]] != nil {
+		alone := only(depth.In[0]) && only(relu.In[0]) && norm.Kind == ops.BatchNorm && only(norm.In[0])
+		if alone && l.chains[norm.In[0]] != nil {
 			chain = l.chains[norm.In[0]]
 			delete(l.chains, norm.In[0])
 			l.absorbed[norm.In[0]], l.absorbed[relu.In[0]] = true, true
@@ -230,9 +233,8 @@ func (l *lowering[T]) separable(chain []ops.Value) error {
 			before := d.stages[i-1]
 			sources = append(sources, l.statistics(norm, before.N*before.OutH()*before.OutW(), d.statistics(i-1), nil))
 		}
-		in, w := l.from.Shape(depth.In[0]), depth.Window
-		d.stages = append(d.stages, kernels.SeparableShape{DepthwiseShape: kernels.DepthwiseShape{N: in.N, H: in.H, W: in.W, C: in.C,
-			Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad, Dilation: w.Dilation}, Out: point.Shape.C})
+		s := depthwiseShape(l.from.Shape(depth.In[0]), depth.Window)
+		d.stages = append(d.stages, kernels.SeparableShape{DepthwiseShape: s, Out: point.Shape.C})
 		args = append(append(args, l.learned(depth)...), l.learned(point)...)
 		d.name = point.Name
 	}

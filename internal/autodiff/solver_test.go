@@ -117,7 +117,8 @@ func TestSolversLeaveIdleParameters(t *testing.T) {
 // TestSolversOnGorgoniaNodes moves nodes of a graph of Gorgonia's own.
 func TestSolversOnGorgoniaNodes(t *testing.T) {
 	g := gorgonia.NewGraph()
-	w := gorgonia.NewVector(g, gorgonia.Float32, gorgonia.WithShape(2), gorgonia.WithName("w"), gorgonia.WithValue(valueFor([]int{2}, []float32{1, 2})))
+	w := gorgonia.NewVector(g, gorgonia.Float32, gorgonia.WithShape(2), gorgonia.WithName("w"),
+		gorgonia.WithValue(valueFor([]int{2}, []float32{1, 2})))
 	cost := gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Square(w))))
 	if _, err := gorgonia.Grad(cost, w); err != nil {
 		t.Fatal(err)

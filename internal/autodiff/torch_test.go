@@ -24,7 +24,11 @@ type torchSpace struct {
 	alphas []string // names that the α are drawn from
 }
 
-var torchSpaces = []torchSpace{{"nb201", tiny, []string{"alpha"}}, {"darts", tinyDARTS, []string{"normal", "reduce"}}, {"mbconv", tinyMBConv, []string{"first", "rest"}}}
+var torchSpaces = []torchSpace{
+	{"nb201", tiny, []string{"alpha"}},
+	{"darts", tinyDARTS, []string{"normal", "reduce"}},
+	{"mbconv", tinyMBConv, []string{"first", "rest"}},
+}
 
 // values reads what testdata/dump_torch.py wrote.
 func (s torchSpace) values(t *testing.T) map[string][]float32 {
@@ -331,14 +335,16 @@ func TestStepsAgainstTorch(t *testing.T) {
 			}
 			var w, first, second []float32
 			for _, a := range alphas {
-				w, first, second = append(w, a.W...), append(first, adam.State[a.Name].First...), append(second, adam.State[a.Name].Second...)
+				moments := adam.State[a.Name]
+				w, first, second = append(w, a.W...), append(first, moments.First...), append(second, moments.Second...)
 			}
 			closeTo(t, "losses and norms", losses, want[c.name+"/losses"], 1e-4)
 			closeTo(t, "α", w, want[c.name+"/alpha"], 5e-4)
 			closeTo(t, "Adam's mean", first, want[c.name+"/alpha/first"], 5e-3)
 			closeTo(t, "Adam's squares", second, want[c.name+"/alpha/second"], 5e-3)
 			closeTo(t, "weights", sampled(m, func(p *Param[float32]) []float32 { return p.W }), want[c.name+"/weights"], 1e-4)
-			closeTo(t, "momentum", sampled(m, func(p *Param[float32]) []float32 { return sgd.State[p.Name].First }), want[c.name+"/momentum"], 1e-3)
+			momenta := sampled(m, func(p *Param[float32]) []float32 { return sgd.State[p.Name].First })
+			closeTo(t, "momentum", momenta, want[c.name+"/momentum"], 1e-3)
 		})
 	}
 }
