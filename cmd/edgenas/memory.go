@@ -11,6 +11,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/internal/memory"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 )
@@ -50,17 +51,17 @@ func (a *app) checkMemory(supernet arch.Space, c search.Config, network *ops.Gra
 		if large.Fits > 0 {
 			advice = fmt.Sprintf("--search-batch %d would", large.Fits)
 		}
-		return usagef("the search would take %v, and %s are available: %s", large.Use, memory.Bytes(large.Available), advice)
+		return usagef("the search would take %v, and %s are available: %s", large.Use, units.Bytes(large.Available), advice)
 	}
 	if err != nil {
 		return err
 	}
 	note := fmt.Sprintf("the search takes about %v", use)
 	if training.Total() > use.Total() {
-		note += fmt.Sprintf(", training after it up to %s", memory.Bytes(training.Total()))
+		note += fmt.Sprintf(", training after it up to %s", units.Bytes(training.Total()))
 	}
 	if known {
-		note += fmt.Sprintf("; %s are available", memory.Bytes(available))
+		note += fmt.Sprintf("; %s are available", units.Bytes(available))
 	}
 	a.note("%s", note)
 	return nil

@@ -120,14 +120,6 @@ func TestTooLargeError(t *testing.T) {
 	}
 }
 
-func TestBytes(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9950: "10 kB", 999_600: "1.0 MB", 24e6: "24 MB", 2.14e9: "2.1 GB", 11.4e9: "11 GB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestAvailable(t *testing.T) {
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	meminfo := file("MemTotal: 4000 kB\nMemFree: 100 kB\nMemAvailable:    3000 kB\n")
