@@ -51,6 +51,9 @@ func (e *HostKeyError) Error() string {
 
 func (e *HostKeyError) Unwrap() error { return ErrUnreachable }
 
+// Permanent reports true: the user decides which keys are trusted.
+func (e *HostKeyError) Permanent() bool { return true }
+
 // knownHosts checks one host's key against the files of known ones.
 type knownHosts struct {
 	name  string // host:port, to look for

@@ -200,30 +200,3 @@ func running(pid string) bool {
 	_, err := os.Stat(filepath.Join("/proc", pid))
 	return err == nil
 }
-
-func TestLog(t *testing.T) {
-	local, err := devices.Open(t.Context(), "local", devices.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	d := devices.Log(local, func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
-	name, err := d.Push(t.Context(), "program", []byte("#!/bin/sh\nexit 3\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Run(t.Context(), devices.Command{Name: name, Args: []string{"secret"}})
-	d.Pull(t.Context(), "absent", 1)
-	d.Remove(t.Context(), name)
-	d.Close()
-	want := []string{"push program, 17 bytes", "run " + name, "pull absent, 0 bytes", "remove 1 files", "close"}
-	ends := []string{"done", "exit status 3", "no such file or directory", "done", "done"}
-	if len(lines) != len(want) {
-		t.Fatalf("%q", lines)
-	}
-	for i, l := range lines {
-		if !strings.HasPrefix(l, "local: "+want[i]+" (") || !strings.HasSuffix(l, ends[i]) || strings.Contains(l, "secret") {
-			t.Errorf("%q, want %s … %s", l, want[i], ends[i])
-		}
-	}
-}
