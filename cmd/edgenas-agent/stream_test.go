@@ -41,7 +41,7 @@ func streamed(t *testing.T, name string, q wire.Request, n int) (rounds []wire.R
 	}
 	var stderr bytes.Buffer
 	err = run(ctx, []string{"stream", name}, bytes.NewReader(data), reader, &stderr)
-	if n == 0 && err != nil || n > 0 && exitStatus(err) != exitInterrupted || stderr.Len() > 0 {
+	if n == 0 && err != nil || n > 0 && wire.ExitStatus(err) != wire.ExitInterrupted || stderr.Len() > 0 {
 		t.Fatalf("%v: %s", err, &stderr)
 	}
 	if n == 0 {
@@ -150,7 +150,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), []string{"stream", "x"}, bytes.NewReader(data), &bytes.Buffer{}, &bytes.Buffer{}); exitStatus(err) != exitUsage {
+	if err := run(t.Context(), []string{"stream", "x"}, bytes.NewReader(data), &bytes.Buffer{}, &bytes.Buffer{}); wire.ExitStatus(err) != wire.ExitUsage {
 		t.Errorf("%v: want a refusal", err)
 	}
 	q.Cluster = "big"

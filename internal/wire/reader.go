@@ -118,6 +118,19 @@ func (r *Reader) message(line []byte) error {
 	return r.handle(m)
 }
 
+// checkFormat reports another version of the format than this program's. It
+// looks at nothing else, since another version may have members that are
+// unknown here. What is not even JSON is for [strict] to refuse.
+func checkFormat(data []byte) error {
+	var is struct {
+		Format *string `json:"format"`
+	}
+	if json.Unmarshal(data, &is) != nil || is.Format == nil || *is.Format == Format {
+		return nil
+	}
+	return fmt.Errorf("format %.50q: want %q", *is.Format, Format)
+}
+
 // strict reads one JSON value without unknown members.
 func strict(data []byte, into any) error {
 	if !utf8.Valid(data) {

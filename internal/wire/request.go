@@ -52,6 +52,9 @@ func ReadRequest(r io.Reader) (Request, error) {
 	if len(data) > MaxRequest {
 		return Request{}, fmt.Errorf("request: larger than %d bytes", MaxRequest)
 	}
+	if err := checkFormat(data); err != nil {
+		return Request{}, fmt.Errorf("request: %w: this agent is of another version than edgenas", err)
+	}
 	var q Request
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -62,7 +65,7 @@ func ReadRequest(r io.Reader) (Request, error) {
 	case d.More():
 		return Request{}, fmt.Errorf("request: byte %d: more than one value", d.InputOffset())
 	case q.Format != Format:
-		return Request{}, fmt.Errorf("request: format %.50q: want %q", q.Format, Format)
+		return Request{}, fmt.Errorf("request: no format: want %q", Format)
 	case q.Threads < 0 || q.Threads > MaxThreads:
 		return Request{}, fmt.Errorf("request: %d threads: want at most %d", q.Threads, MaxThreads)
 	case q.Rounds < 0 || q.Rounds > MaxRounds:

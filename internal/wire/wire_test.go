@@ -333,6 +333,30 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// An answer or request of another version is refused for that, whatever
+// members it has that are unknown here.
+func TestVersions(t *testing.T) {
+	const newer = `{"format":"edgenas-agent/2","energy":true,"device":7}`
+	const want = `format "edgenas-agent/2": want "edgenas-agent/1"`
+	_, err := DecodeReport([]byte(newer))
+	if !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), want+": the agent there is of another version") {
+		t.Errorf("report: %v", err)
+	}
+	_, err = ReadRequest(strings.NewReader(newer))
+	if err == nil || !strings.Contains(err.Error(), want+": this agent is of another version") {
+		t.Errorf("request: %v", err)
+	}
+	// Without a format, or of this one, it is what is in it that is wrong.
+	for _, text := range []string{`{"energy":true}`, `{"format":"edgenas-agent/1","energy":true}`, `{"format":7}`, `{}`, ``} {
+		if _, err := DecodeReport([]byte(text)); !errors.Is(err, ErrUntrusted) || strings.Contains(err.Error(), "another version") {
+			t.Errorf("report %s: %v", text, err)
+		}
+		if _, err := ReadRequest(strings.NewReader(text)); err == nil || strings.Contains(err.Error(), "another version") {
+			t.Errorf("request %s: %v", text, err)
+		}
+	}
+}
+
 func FuzzReport(f *testing.F) {
 	data, err := json.Marshal(report())
 	if err != nil {
