@@ -92,6 +92,24 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// A folder that claims to be this module is not built, even if the program
+// stands in it and was built without paths.
+func TestFindSource(t *testing.T) {
+	claims := t.TempDir()
+	if err := os.WriteFile(filepath.Join(claims, "go.mod"), []byte("module "+module+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(claims)
+	dir, err := findSource(t.Context(), "go", module+"/internal/agent/build.go") // as with -trimpath
+	if err == nil || !strings.Contains(err.Error(), "make dist") {
+		t.Errorf("%s, %v: want no source", dir, err)
+	}
+	dir, err = findSource(t.Context(), "go", filepath.Join(claims, "internal", "agent", "build.go"))
+	if err != nil || dir != claims {
+		t.Errorf("%s, %v: want %s, where it was built", dir, err, claims)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	p := Platform{"linux", "arm64"}
 	for name, tt := range map[string]struct {
