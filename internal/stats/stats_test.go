@@ -88,6 +88,9 @@ func TestUpper(t *testing.T) {
 	if b := ConformalUpper(upTo(19), 0.95); b != 19 {
 		t.Errorf("19 samples: %v, want 19", b)
 	}
+	if b := ConformalUpper(upTo(99), 0.55); b != 55 { // 100·0.55 > 55 in floating point
+		t.Errorf("99 samples at 55 %%: %v, want 55", b)
+	}
 	if b := ConformalUpper(upTo(99), 0.9); b != 90 {
 		t.Errorf("99 samples: %v, want 90", b)
 	}
