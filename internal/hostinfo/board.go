@@ -4,7 +4,6 @@ package hostinfo
 
 import (
 	"io/fs"
-	"strconv"
 	"strings"
 )
 
@@ -44,15 +43,4 @@ func readSoC(root fs.FS) (string, error) {
 		}
 	}
 	return "", ErrNoData
-}
-
-// parseMemory reads a line of /proc/meminfo, which is in KiB though it says kB
-// (Linux, Documentation/filesystems/proc.rst).
-func parseMemory(meminfo, name string) (int64, error) {
-	text, _ := field(meminfo, name)
-	kib, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
-	if err != nil || kib <= 0 || kib > 1<<50 {
-		return 0, ErrNoData
-	}
-	return kib << 10, nil
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sort"
 
+	"github.com/edgenas/edgenas/internal/hostinfo"
 	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/ops"
 )
@@ -49,6 +50,13 @@ type Model struct {
 	Plan  Plan
 	Fixed int64 // bytes whatever the batch: parameters, gradients, the program
 	Held  int64 // bytes of the heap that are in use beside the model
+}
+
+// Available returns what can be allocated without swapping, in bytes. ok is false
+// where nothing tells: anywhere but on Linux.
+func Available() (n int64, ok bool) {
+	n, err := hostinfo.AvailableMemory(hostinfo.Root())
+	return n, err == nil
 }
 
 // Held is how much of the heap is in use.
