@@ -25,6 +25,11 @@ import (
 type Target struct {
 	Address string
 	Options devices.Options
+	// Open opens it; nil: devices.Open.
+	Open func(ctx context.Context, address string, o devices.Options) (devices.Device, error)
+	// Retries says that the device is one of devices.Retry: it opens itself
+	// again when it was lost, and repeats transfers that were corrupted.
+	Retries bool
 	// Cut breaks the connections that there are; new ones can be made soon.
 	// Nil: the device is not remote.
 	Cut func()
@@ -98,12 +103,21 @@ func Run(t *testing.T, target Target, only ...string) {
 // open opens the device for the time of a test.
 func (target Target) open(t *testing.T) devices.Device {
 	t.Helper()
-	d, err := devices.Open(timed(t), target.Address, target.Options)
+	d, err := target.try(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
 	return d
+}
+
+// try opens the device, or fails to.
+func (target Target) try(t *testing.T) (devices.Device, error) {
+	open := target.Open
+	if open == nil {
+		open = devices.Open
+	}
+	return open(timed(t), target.Address, target.Options)
 }
 
 // timed is a context for one step.

@@ -30,18 +30,10 @@ func testCut(t *testing.T, target Target, _ devices.Device) {
 	if err := soon(t, ended); !errors.Is(err, devices.ErrLost) {
 		t.Errorf("what ran ended with %v", err)
 	}
-	ctx := timed(t)
-	_, pushed := d.Push(ctx, "x", nil)
-	_, pulled := d.Pull(ctx, "x", 1)
-	for _, err := range []error{pushed, pulled, d.Run(ctx, devices.Command{Name: name}), d.Remove(ctx, name)} {
-		if !errors.Is(err, devices.ErrLost) {
-			t.Errorf("after the cut: %v", err)
-		}
+	if !target.Retries {
+		checkLost(t, d, name)
+		d = target.reopen(t)
 	}
-	if err := d.Close(); !errors.Is(err, devices.ErrLost) {
-		t.Errorf("close: %v", err)
-	}
-	d = target.reopen(t)
 	for _, pid := range pids {
 		dead(t, pid)
 	}
@@ -54,13 +46,29 @@ func testCut(t *testing.T, target Target, _ devices.Device) {
 	gone(t, d.Info().Dir)
 }
 
+// checkLost checks what every method returns after the device was lost.
+func checkLost(t *testing.T, d devices.Device, name string) {
+	t.Helper()
+	ctx := timed(t)
+	_, pushed := d.Push(ctx, "x", nil)
+	_, pulled := d.Pull(ctx, "x", 1)
+	for _, err := range []error{pushed, pulled, d.Run(ctx, devices.Command{Name: name}), d.Remove(ctx, name)} {
+		if !errors.Is(err, devices.ErrLost) {
+			t.Errorf("after the cut: %v", err)
+		}
+	}
+	if err := d.Close(); !errors.Is(err, devices.ErrLost) {
+		t.Errorf("close: %v", err)
+	}
+}
+
 // reopen opens a device as soon as it is there again.
 func (target Target) reopen(t *testing.T) devices.Device {
 	t.Helper()
 	var d devices.Device
 	eventually(t, "it does not come back", func() (ok bool) {
 		var err error
-		if d, err = devices.Open(timed(t), target.Address, target.Options); err != nil && !errors.Is(err, devices.ErrUnreachable) {
+		if d, err = target.try(t); err != nil && !errors.Is(err, devices.ErrUnreachable) {
 			t.Fatal(err)
 		}
 		if err != nil && target.Restore != nil {
@@ -70,6 +78,16 @@ func (target Target) reopen(t *testing.T) devices.Device {
 	})
 	t.Cleanup(func() { d.Close() })
 	return d
+}
+
+// again returns the device to go on with after d was lost.
+func (target Target) again(t *testing.T, d devices.Device) devices.Device {
+	t.Helper()
+	if target.Retries {
+		return d
+	}
+	d.Close()
+	return target.reopen(t)
 }
 
 // testRandomCuts lets a program make entries, which it appends to its own file
@@ -85,18 +103,10 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 	}
 	script := []byte("#!/bin/sh\n" + `for e; do echo "$e" >>entries; echo "$e"; sleep 0.01; done` + "\n" + strings.Repeat("# padding\n", 2000))
 	rng := rand.New(rand.NewPCG(20, 6))
-	var d devices.Device
-	defer func() {
-		if d != nil {
-			d.Close()
-		}
-	}()
+	d := target.open(t)
 	have := map[string]int{}
 	lost := 0
 	for len(have) < entries || lost < cuts {
-		if d == nil {
-			d = target.reopen(t)
-		}
 		if lost < cuts {
 			timer := time.AfterFunc(time.Duration(rng.IntN(100))*time.Millisecond, target.Cut)
 			defer timer.Stop()
@@ -104,19 +114,14 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 		err := collect(timed(t), d, script, entries, have)
 		if errors.Is(err, devices.ErrLost) {
 			lost++
-			d.Close()
-			d = nil
+			d = target.again(t, d)
 		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d == nil {
-		d = target.reopen(t)
-	}
 	data, err := d.Pull(timed(t), "entries", 1<<16)
 	for errors.Is(err, devices.ErrLost) { // by a last cut
-		d.Close()
-		d = target.reopen(t)
+		d = target.again(t, d)
 		data, err = d.Pull(timed(t), "entries", 1<<16)
 	}
 	if err != nil {
@@ -175,10 +180,12 @@ func testDeclaredLost(t *testing.T, target Target, _ devices.Device) {
 	if err := soon(t, ended); !errors.Is(err, devices.ErrLost) {
 		t.Errorf("what ran ended with %v", err)
 	}
-	if err := d.Close(); !errors.Is(err, devices.ErrLost) {
-		t.Errorf("close: %v", err)
+	if !target.Retries {
+		if err := d.Close(); !errors.Is(err, devices.ErrLost) {
+			t.Errorf("close: %v", err)
+		}
+		d = target.open(t) // at once: its lock is no obstacle
 	}
-	d = target.open(t) // at once: its lock is no obstacle
 	for _, pid := range pids {
 		dead(t, pid)
 	}

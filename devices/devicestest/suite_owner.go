@@ -75,7 +75,7 @@ func testBusy(t *testing.T, target Target, _ devices.Device) {
 		return
 	}
 	var busy *devices.BusyError
-	_, err := devices.Open(timed(t), target.Address, target.Options)
+	_, err := target.try(t)
 	if !errors.As(err, &busy) || !errors.Is(err, devices.ErrUnreachable) || !strings.Contains(busy.Owner, fmt.Sprintf("process %d", os.Getpid())) {
 		t.Fatalf("opened twice: %v", err)
 	}
@@ -104,7 +104,7 @@ func testBusy(t *testing.T, target Target, _ devices.Device) {
 		if err := os.WriteFile(lock, []byte(tt.lock), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := devices.Open(timed(t), target.Address, target.Options)
+		d, err := target.try(t)
 		if tt.busy != errors.As(err, &busy) || tt.busy && busy.Owner != "eve on another" {
 			t.Errorf("%s: %v", tt.name, err)
 		}
