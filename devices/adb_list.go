@@ -142,13 +142,15 @@ func choose(phones []Phone, a Address) (Phone, error) {
 	case len(usable) == 1:
 		return usable[0], nil
 	case len(usable) > 1:
-		return Phone{}, &AddressError{Address: a.String(), Reason: fmt.Sprintf("%d devices are connected; choose one of %s", len(usable), listPhones(usable))}
+		return Phone{}, &AddressError{Address: a.String(),
+			Reason: fmt.Sprintf("%d devices are connected; choose one of %s", len(usable), listPhones(usable))}
 	case len(phones) == 1:
 		return phones[0].check()
 	case len(phones) > 1:
 		return Phone{}, fmt.Errorf("none of the devices can be used: %s", listPhones(phones))
 	}
-	return Phone{}, errors.New("no device is connected: plug the phone in, and turn USB debugging on in its developer options")
+	return Phone{},
+		errors.New("no device is connected: plug the phone in, and turn USB debugging on in its developer options")
 }
 
 // check refuses a phone that cannot be used.

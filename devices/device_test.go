@@ -30,7 +30,8 @@ func TestSSH(t *testing.T) {
 	for _, noSFTP := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sftp=%v", !noSFTP), func(t *testing.T) {
 			h := newHome(t)
-			s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP, Env: []string{"HOME=" + t.TempDir()}})
+			s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP,
+				Env: []string{"HOME=" + t.TempDir()}})
 			cable := devicestest.NewCable(t, s.Addr)
 			h.know(t, cable.Addr, s.HostKey)
 			devicestest.Run(t, devicestest.Target{Address: "ssh://pi@" + cable.Addr, Cut: cable.Cut, Faults: &s.Faults})
@@ -84,7 +85,8 @@ func TestADB(t *testing.T) {
 	s := devicestest.ServeADB(t, nil, devicestest.ADBPhone{Serial: "A1B2", State: "device", Model: "Stand_In"})
 	cable := devicestest.NewCable(t, s.Addr)
 	t.Setenv("ADB_SERVER_SOCKET", "tcp:"+cable.Addr)
-	devicestest.Run(t, devicestest.Target{Address: "adb", Options: devices.Options{Dir: t.TempDir()}, Cut: cable.Cut, Faults: &s.Faults})
+	devicestest.Run(t, devicestest.Target{Address: "adb", Options: devices.Options{Dir: t.TempDir()}, Cut: cable.Cut,
+		Faults: &s.Faults})
 }
 
 // home is a user's home folder, with a key.

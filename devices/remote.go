@@ -253,7 +253,8 @@ func (d *remote) transfer(ctx context.Context, name, sum string, data []byte) er
 	d.sh(mending, removeLine(d.info.Dir, []string{temp}))
 	out, _ := d.sh(mending, freeLine(d.info.Dir))
 	if free, ok := parseFree(out); ok && free < int64(len(data)) {
-		return fmt.Errorf("%w: %d KiB are needed in %s, %d are free", ErrNoSpace, (len(data)+1023)/1024, d.info.Dir, free/1024)
+		return fmt.Errorf("%w: %d KiB are needed in %s, %d are free", ErrNoSpace, (len(data)+1023)/1024, d.info.Dir,
+			free/1024)
 	}
 	return err
 }

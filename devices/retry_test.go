@@ -23,7 +23,9 @@ type flaky struct {
 	closed *atomic.Int64
 }
 
-func (f *flaky) Info() devices.Info                                   { return devices.Info{Address: "flaky", Dir: "/x"} }
+func (f *flaky) Info() devices.Info {
+	return devices.Info{Address: "flaky", Dir: "/x"}
+}
 func (f *flaky) Push(context.Context, string, []byte) (string, error) { return "name", f.fail() }
 func (f *flaky) Run(context.Context, devices.Command) error           { return f.fail() }
 func (f *flaky) Remove(context.Context, ...string) error              { return f.fail() }
@@ -45,19 +47,20 @@ func reconnect(t *testing.T) *reconnecting {
 	t.Helper()
 	r := &reconnecting{begun: make(chan context.Context, 10), end: make(chan error)}
 	first := true
-	d, err := devices.RetryAfter(t.Context(), time.Hour, time.Millisecond, func(ctx context.Context) (devices.Device, error) {
-		if first {
-			first = false
-			return &flaky{fail: lost, closed: &r.closed}, nil
-		}
-		r.begun <- ctx
-		select {
-		case err := <-r.end:
-			return &flaky{fail: good, closed: &r.closed}, err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}, nil)
+	d, err := devices.RetryAfter(t.Context(), time.Hour, time.Millisecond,
+		func(ctx context.Context) (devices.Device, error) {
+			if first {
+				first = false
+				return &flaky{fail: lost, closed: &r.closed}, nil
+			}
+			r.begun <- ctx
+			select {
+			case err := <-r.end:
+				return &flaky{fail: good, closed: &r.closed}, err
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,8 +273,9 @@ func TestRetryPermanent(t *testing.T) {
 			t.Errorf("%v: opened %d times", err, tries)
 		}
 	}
-	for err, want := range map[error]bool{&devices.BusyError{}: true, &devices.HostKeyError{}: true, &devices.AddressError{}: true,
-		devices.ErrLost: false, devices.ErrUnreachable: false} {
+	for err, want := range map[error]bool{&devices.BusyError{}: true, &devices.HostKeyError{}: true,
+		&devices.AddressError{}: true,
+		devices.ErrLost:         false, devices.ErrUnreachable: false} {
 		if devices.Permanent(err) != want {
 			t.Errorf("%v: permanent is %v", err, !want)
 		}

@@ -39,7 +39,8 @@ func (e *HostKeyError) Error() string {
 	}
 	switch {
 	case e.Revoked:
-		return fmt.Sprintf("the key of %s (%s %s) was revoked in %s: do not trust this host", e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
+		return fmt.Sprintf("the key of %s (%s %s) was revoked in %s: do not trust this host", e.Host, e.Type, e.Fingerprint,
+			strings.Join(e.Known, ", "))
 	case len(e.Known) > 0:
 		return fmt.Sprintf("THE KEY OF %s HAS CHANGED: it is %s %s, another one than in %s. Somebody may be in between. "+
 			"If the device was set up anew and this is its key, forget the old one: ssh-keygen -f %s -R '%s'",
@@ -85,7 +86,8 @@ func (k *knownHosts) check(key ssh.PublicKey) error {
 	if err == nil {
 		return nil
 	}
-	e := &HostKeyError{Host: knownhosts.Normalize(k.name), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), file: k.file}
+	e := &HostKeyError{Host: knownhosts.Normalize(k.name), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key),
+		file: k.file}
 	var revoked *knownhosts.RevokedError
 	var other *knownhosts.KeyError
 	switch {

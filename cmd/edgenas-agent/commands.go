@@ -91,8 +91,9 @@ func (s *session) close() {
 
 func (s *session) measure(ctx context.Context, record func([]profiles.Entry, []profiles.Network) error) error {
 	q := s.request
-	return latency.Measure(ctx, native.Runtime{Pool: s.pool}, s.work, s.profile, latency.Options{Seed: q.Seed, Rounds: q.Rounds, MaxCelsius: q.MaxCelsius,
-		Record: record, Progress: func(p latency.Progress) { s.progress(wire.NewProgress(p)) }})
+	return latency.Measure(ctx, native.Runtime{Pool: s.pool}, s.work, s.profile,
+		latency.Options{Seed: q.Seed, Rounds: q.Rounds, MaxCelsius: q.MaxCelsius,
+			Record: record, Progress: func(p latency.Progress) { s.progress(wire.NewProgress(p)) }})
 }
 
 // loadInto is the profile file at path if there is one, of p's device and

@@ -90,7 +90,8 @@ func parse(flags *flag.FlagSet, args []string, want int) error {
 		return wire.Fail(wire.ExitUsage, err)
 	}
 	if flags.NArg() != want {
-		return wire.Fail(wire.ExitUsage, fmt.Errorf("%s: %d arguments: want %d; see edgenas-agent -h", flags.Name(), flags.NArg(), want))
+		return wire.Fail(wire.ExitUsage, fmt.Errorf("%s: %d arguments: want %d; see edgenas-agent -h", flags.Name(),
+			flags.NArg(), want))
 	}
 	return nil
 }

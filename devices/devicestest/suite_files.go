@@ -22,7 +22,8 @@ func testInfo(t *testing.T, target Target, d devices.Device) {
 	if a, err := devices.Parse(i.Address); err != nil || a.Kind == "" {
 		t.Errorf("address %q: %v", i.Address, err)
 	}
-	if i.OS == "" || i.Arch == "" || i.Machine == "" || i.Capabilities.Transfer == "" || i.Capabilities.Remote != (target.Cut != nil) {
+	if i.OS == "" || i.Arch == "" || i.Machine == "" || i.Capabilities.Transfer == "" ||
+		i.Capabilities.Remote != (target.Cut != nil) {
 		t.Errorf("%+v", i)
 	}
 	info, err := os.Stat(i.Dir)
@@ -77,7 +78,8 @@ func testPush(t *testing.T, _ Target, d devices.Device) {
 
 func testNames(t *testing.T, _ Target, d devices.Device) {
 	long := strings.Repeat("a", 101)
-	for _, name := range []string{"", ".", "..", ".lock", "-rf", "a/b", "/etc/passwd", "../x", "a b", "a\nb", "a;b", "$HOME", "a\x00b", "ä", long} {
+	for _, name := range []string{"", ".", "..", ".lock", "-rf", "a/b", "/etc/passwd", "../x", "a b", "a\nb", "a;b",
+		"$HOME", "a\x00b", "ä", long} {
 		ctx := timed(t)
 		if _, err := d.Push(ctx, name, []byte("x")); err == nil {
 			t.Errorf("push %q", name)
@@ -164,7 +166,8 @@ func testFull(t *testing.T, target Target, d devices.Device) {
 	target.Faults.Full.Store(true)
 	defer target.Faults.Full.Store(false)
 	_, err := d.Push(timed(t), "large", make([]byte, 1<<20))
-	if !errors.Is(err, devices.ErrNoSpace) || !strings.Contains(err.Error(), "1024 KiB are needed") || !strings.Contains(err.Error(), "16 are free") {
+	if !errors.Is(err, devices.ErrNoSpace) || !strings.Contains(err.Error(), "1024 KiB are needed") ||
+		!strings.Contains(err.Error(), "16 are free") {
 		t.Errorf("%v", err)
 	}
 	if left := leftovers(t, d, "large-", ".push-"); left != nil {

@@ -101,7 +101,8 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 	if testing.Short() {
 		cuts = 5
 	}
-	script := []byte("#!/bin/sh\n" + `for e; do echo "$e" >>entries; echo "$e"; sleep 0.01; done` + "\n" + strings.Repeat("# padding\n", 2000))
+	script := []byte("#!/bin/sh\n" + `for e; do echo "$e" >>entries; echo "$e"; sleep 0.01; done` + "\n" +
+		strings.Repeat("# padding\n", 2000))
 	rng := rand.New(rand.NewPCG(20, 6))
 	d := target.open(t)
 	have := map[string]int{}

@@ -76,7 +76,8 @@ func testBusy(t *testing.T, target Target, _ devices.Device) {
 	}
 	var busy *devices.BusyError
 	_, err := target.try(t)
-	if !errors.As(err, &busy) || !errors.Is(err, devices.ErrUnreachable) || !strings.Contains(busy.Owner, fmt.Sprintf("process %d", os.Getpid())) {
+	if !errors.As(err, &busy) || !errors.Is(err, devices.ErrUnreachable) ||
+		!strings.Contains(busy.Owner, fmt.Sprintf("process %d", os.Getpid())) {
 		t.Fatalf("opened twice: %v", err)
 	}
 	run(t, d, devices.Command{Name: program(t, d, ":")}) // the owner is not disturbed

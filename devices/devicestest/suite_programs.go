@@ -62,7 +62,8 @@ func testExit(t *testing.T, _ Target, d devices.Device) {
 }
 
 func testOutput(t *testing.T, _ Target, d devices.Device) {
-	stdout, stderr := run(t, d, devices.Command{Name: program(t, d, `printf 'a\000\377\r\n\033[1mb'; printf 'err\n\n' >&2`)})
+	stdout, stderr := run(t, d, devices.Command{Name: program(t, d,
+		`printf 'a\000\377\r\n\033[1mb'; printf 'err\n\n' >&2`)})
 	if want := "a\x00\xff\r\n\x1b[1mb"; stdout != want {
 		t.Errorf("stdout %q, want %q", stdout, want)
 	}
@@ -72,7 +73,8 @@ func testOutput(t *testing.T, _ Target, d devices.Device) {
 	if stdout, stderr = run(t, d, devices.Command{Name: program(t, d, `:`)}); stdout+stderr != "" {
 		t.Errorf("of nothing: %q, %q", stdout, stderr)
 	}
-	stdout, _ = run(t, d, devices.Command{Name: program(t, d, `i=0; while [ $i -lt 2000 ]; do echo "line $i of many, so that buffers fill"; i=$((i+1)); done; pwd`)})
+	stdout, _ = run(t, d, devices.Command{Name: program(t, d,
+		`i=0; while [ $i -lt 2000 ]; do echo "line $i of many, so that buffers fill"; i=$((i+1)); done; pwd`)})
 	lines := strings.Split(stdout, "\n")
 	if len(lines) != 2002 || lines[1999] != "line 1999 of many, so that buffers fill" {
 		t.Errorf("%d lines", len(lines))
@@ -89,8 +91,10 @@ func sameDir(a, b string) bool {
 }
 
 func testArguments(t *testing.T, _ Target, d devices.Device) {
-	args := []string{"", " ", "a b", "'", "''", `"`, `\`, `\\`, `\'`, "a\nb", "\t", "$HOME", "$(touch hacked)", "`touch hacked`", "; touch hacked;", "&& touch hacked",
-		"*", "?", "[a]", "~", "#", "!x", "-n", "--", "é漢🙂", "\xff\xfe", "\x1b[31m", "%s", "a=b", ">hacked", "{1,2}", "\r", "'\\''"}
+	args := []string{"", " ", "a b", "'", "''", `"`, `\`, `\\`, `\'`, "a\nb", "\t", "$HOME", "$(touch hacked)",
+		"`touch hacked`", "; touch hacked;", "&& touch hacked",
+		"*", "?", "[a]", "~", "#", "!x", "-n", "--", "é漢🙂", "\xff\xfe", "\x1b[31m", "%s", "a=b", ">hacked", "{1,2}", "\r",
+		"'\\''"}
 	stdout, _ := run(t, d, devices.Command{Name: program(t, d, `for a; do printf '%s\000' "$a"; done`), Args: args})
 	if got := strings.Split(strings.TrimSuffix(stdout, "\x00"), "\x00"); !slices.Equal(got, args) {
 		t.Errorf("arguments arrive as\n%q, want\n%q", got, args)
@@ -126,7 +130,8 @@ func testStreams(t *testing.T, _ Target, d devices.Device) {
 		}
 		return len(p), nil
 	})
-	if err := d.Run(timed(t), devices.Command{Name: program(t, d, `echo first; read -r x; echo "then: $x"`), Stdin: answer, Stdout: saw}); err != nil {
+	if err := d.Run(timed(t), devices.Command{Name: program(t, d, `echo first; read -r x; echo "then: $x"`), Stdin: answer,
+		Stdout: saw}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "first\nthen: go on\n"; got.String() != want {
@@ -232,7 +237,8 @@ func testParallel(t *testing.T, _ Target, d devices.Device) {
 	for i := range 4 {
 		wg.Go(func() {
 			var out bytes.Buffer
-			if err := d.Run(timed(t), devices.Command{Name: name, Args: []string{strconv.Itoa(i)}, Stdout: &out}); err != nil || out.String() != fmt.Sprintln(i) {
+			if err := d.Run(timed(t), devices.Command{Name: name, Args: []string{strconv.Itoa(i)}, Stdout: &out}); err != nil ||
+				out.String() != fmt.Sprintln(i) {
 				t.Errorf("%q, %v", out.String(), err)
 			}
 			if data, err := d.Pull(timed(t), "out"+strconv.Itoa(i), 10); err != nil || string(data) != fmt.Sprintln(i) {

@@ -83,7 +83,8 @@ func download(ctx context.Context, goTool string) (string, error) {
 	var found struct{ Dir, Error string }
 	json.Unmarshal(text, &found) // if it fails there is no folder
 	if found.Dir == "" {
-		return "", fmt.Errorf("its source cannot be had: go mod download %s@%s: %v %s", module, info.Main.Version, err, found.Error)
+		return "", fmt.Errorf("its source cannot be had: go mod download %s@%s: %v %s", module, info.Main.Version, err,
+			found.Error)
 	}
 	return found.Dir, nil
 }

@@ -10,7 +10,8 @@ import (
 // readModel names the board or machine: the device tree's model on boards and
 // phones, the firmware's vendor and product on PCs.
 func readModel(root fs.FS) (string, error) {
-	for _, path := range []string{"proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/devices/soc0/machine"} {
+	for _, path := range []string{"proc/device-tree/model", "sys/firmware/devicetree/base/model",
+		"sys/devices/soc0/machine"} {
 		if model, err := readName(root, path); err == nil {
 			return model, nil
 		}

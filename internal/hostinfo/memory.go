@@ -49,7 +49,8 @@ func groupMemory(root fs.FS, line string) (least int64, limited bool) {
 	}
 	dir, limit, used, cached := "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
 	if parts[1] == "memory" { // version 1
-		dir, limit, used, cached = "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+		dir, limit, used, cached = "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+			"total_inactive_file"
 	} else if parts[1] != "" {
 		return 0, false
 	}

@@ -29,7 +29,8 @@ func (u Use) Total() int64 { return u.Step + u.Network + u.Checkpoint + u.Rest +
 // String gives the total and its parts: "2.1 GB (step 1.9 GB, network 24 MB, …)".
 func (u Use) String() string {
 	return fmt.Sprintf("%s (step %s, network %s, checkpoint %s, data and program %s, garbage %s)",
-		units.Bytes(u.Total()), units.Bytes(u.Step), units.Bytes(u.Network), units.Bytes(u.Checkpoint), units.Bytes(u.Rest), units.Bytes(u.Garbage))
+		units.Bytes(u.Total()), units.Bytes(u.Step), units.Bytes(u.Network), units.Bytes(u.Checkpoint), units.Bytes(u.Rest),
+		units.Bytes(u.Garbage))
 }
 
 // GarbagePercent is how much garbage an estimate allows for, of what is in use:
@@ -115,7 +116,8 @@ func (e *TooLargeError) Error() string {
 	if e.Fits > 0 {
 		advice = fmt.Sprintf("a batch of %d would fit", e.Fits)
 	}
-	return fmt.Sprintf("memory: training on %d images a step takes %v, and %s are available: %s", e.Batch, e.Use, units.Bytes(e.Available), advice)
+	return fmt.Sprintf("memory: training on %d images a step takes %v, and %s are available: %s", e.Batch, e.Use,
+		units.Bytes(e.Available), advice)
 }
 
 // Check estimates what training the model takes, and returns a *TooLargeError

@@ -42,7 +42,8 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%+v: want %+v", u, want)
 	}
 	broken := errors.New("broken")
-	if _, err := (Model{Graph: g, Plan: func(*ops.Graph) (int, error) { return 0, broken }}).Estimate(); !errors.Is(err, broken) {
+	if _, err := (Model{Graph: g, Plan: func(*ops.Graph) (int, error) { return 0, broken }}).Estimate(); !errors.Is(err,
+		broken) {
 		t.Errorf("%v: want %v", err, broken)
 	}
 }
@@ -109,7 +110,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTooLargeError(t *testing.T) {
-	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3}, Available: 1.2e9, Batch: 64, Fits: 38}
+	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3},
+		Available: 1.2e9, Batch: 64, Fits: 38}
 	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
 	if e.Error() != want {
 		t.Errorf("%s\nwant %s", e, want)

@@ -131,7 +131,8 @@ func TestErrors(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"bias", Bias(e), 0.075}, {"mape", MAPE(e), 0.125}, {"within 5 %", Within(e, 0.05), 0.25}, {"within 11 %", Within(e, 0.11), 0.75},
+		{"bias", Bias(e), 0.075}, {"mape", MAPE(e), 0.125}, {"within 5 %", Within(e, 0.05), 0.25},
+		{"within 11 %", Within(e, 0.11), 0.75},
 	} {
 		if math.Abs(tc.got-tc.want) > 1e-12 {
 			t.Errorf("%s: %v, want %v", tc.name, tc.got, tc.want)

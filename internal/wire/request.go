@@ -95,7 +95,8 @@ func (q Request) Work() (latency.Work, error) {
 		if err != nil {
 			return latency.Work{}, fmt.Errorf("request: %w", err)
 		}
-		w.Networks = append(w.Networks, latency.Network{Arch: a.Space.Notation(a.Space.Canonical(a.Choice)), Graph: ops.Fuse(g)})
+		w.Networks = append(w.Networks, latency.Network{Arch: a.Space.Notation(a.Space.Canonical(a.Choice)),
+			Graph: ops.Fuse(g)})
 	}
 	return w, nil
 }
