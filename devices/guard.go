@@ -54,7 +54,8 @@ func startGuard(ctx context.Context, t transport, address string, parents []stri
 		switch o := f["busy"]; {
 		case f["unusable"] != "":
 			return nil, nil,
-				fmt.Errorf("devices: %s: %w: no folder of %s can be used: it must be ours, have free space and allow programs to run; choose another with Options.Dir",
+				fmt.Errorf("devices: %s: %w: no folder of %s can be used: it must be ours, have free space and allow programs "+
+					"to run; choose another with Options.Dir",
 					address, ErrUnreachable, strings.Join(parents, ", "))
 		case o == "":
 			return g, f, nil

@@ -87,7 +87,8 @@ func TestParsePhones(t *testing.T) {
 	text := "A1B2                   device product:x model:Pixel_6_Pro device:raven transport_id:1\n" +
 		"192.168.1.5:5555\toffline\n" +
 		"C3 unauthorized usb:1-2 transport_id:3\n\n" +
-		"???????????? no permissions (user in plugdev group; are your udev rules wrong?); see [http://developer.android.com/tools/device.html] usb:1-1\n" +
+		"???????????? no permissions (user in plugdev group; are your udev rules wrong?); see " +
+		"[http://developer.android.com/tools/device.html] usb:1-1\n" +
 		"(no serial number)     bootloader\n"
 	want := []Phone{
 		{"A1B2", "device", "Pixel 6 Pro"},

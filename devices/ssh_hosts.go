@@ -46,7 +46,8 @@ func (e *HostKeyError) Error() string {
 			"If the device was set up anew and this is its key, forget the old one: ssh-keygen -f %s -R '%s'",
 			e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "), e.file, e.Host)
 	}
-	return fmt.Sprintf("the key of %s (%s %s) is not in %s. If it is the device's own (ssh-keygen -lf shows it there, for the files /etc/ssh/ssh_host_*_key.pub), "+
+	return fmt.Sprintf("the key of %s (%s %s) is not in %s. If it is the device's own (ssh-keygen -lf shows it "+
+		"there, for the files /etc/ssh/ssh_host_*_key.pub), "+
 		"add it: ssh-keyscan %s%s >>%s", e.Host, e.Type, e.Fingerprint, e.file, port, host, e.file)
 }
 

@@ -105,7 +105,8 @@ func arm() map[string]string {
 	}
 	for i := range 4 {
 		fmt.Fprintf(&cpuinfo,
-			"processor\t: %d\nBogoMIPS\t: 38.40\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU part\t: %s\nCPU revision\t: 0\n\n",
+			"processor\t: %d\nBogoMIPS\t: 38.40\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU "+
+				"part\t: %s\nCPU revision\t: 0\n\n",
 			i, []string{"0xd05", "0xd0b"}[i%2])
 	}
 	files["etc/cpuinfo"] = cpuinfo.String()
@@ -169,7 +170,8 @@ func NewMachine(t testing.TB, h Hardware) *Machine {
 			h.Node, h.Kernel))
 	m.Write("etc/osrelease", h.Kernel+"\n")
 	m.Write("etc/passwd",
-		fmt.Sprintf("root:*:0:0::/root:/bin/sh\nsshd:*:999:65534::/run/sshd:/usr/sbin/nologin\npi:*:%d:%d::/home/pi:/bin/sh\n", os.Getuid(), os.Getgid()))
+		fmt.Sprintf("root:*:0:0::/root:/bin/sh\nsshd:*:999:65534::/run/sshd:/usr/sbin/nologin\n"+
+			"pi:*:%d:%d::/home/pi:/bin/sh\n", os.Getuid(), os.Getgid()))
 	m.Write("etc/shells", "/bin/sh\n")
 	for path, text := range h.Files {
 		m.Write(path, text)

@@ -134,10 +134,12 @@ func checkGovernor(f Facts) (Verdict, string, string) {
 		return OK, found, ""
 	case f.Host.Android != "":
 		return Warn, found,
-			"adb shell cmd power set-fixed-performance-mode-enabled true (Android 11 and newer, where the maker supports it; false afterwards)"
+			"adb shell cmd power set-fixed-performance-mode-enabled true (Android 11 and newer, where the maker supports " +
+				"it; false afterwards)"
 	}
 	return Warn, found,
-		"without root: nothing else running, so that the warm-up brings the clock up; with root: echo performance | sudo tee /sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
+		"without root: nothing else running, so that the warm-up brings the clock up; with root: echo performance | " +
+			"sudo tee /sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
 }
 
 func checkClockLimit(f Facts) (Verdict, string, string) {

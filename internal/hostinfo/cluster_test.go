@@ -46,7 +46,8 @@ func TestClusters(t *testing.T) {
 		{"cpuinfo alone", fstest.MapFS{"proc/cpuinfo": cpuinfo("0xd08", "0xd08")},
 			[]Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A72"}}},
 		{"an old kernel that tells the design once",
-			fstest.MapFS{"proc/cpuinfo": file("Processor : AArch64\nprocessor : 0\nprocessor : 1\nCPU implementer : 0x41\nCPU part : 0xd03\n")},
+			fstest.MapFS{"proc/cpuinfo": file("Processor : AArch64\nprocessor : 0\nprocessor : 1\nCPU implementer : 0x41\n" +
+				"CPU part : 0xd03\n")},
 			[]Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A53"}}},
 		{"the register alone", fstest.MapFS{cpus + "/present": file("0"), cpus +
 			"/cpu0/regs/identification/midr_el1": file("0x00000000410fd083\n")},

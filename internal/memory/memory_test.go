@@ -112,7 +112,8 @@ func TestCheck(t *testing.T) {
 func TestTooLargeError(t *testing.T) {
 	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3},
 		Available: 1.2e9, Batch: 64, Fits: 38}
-	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
+	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, " +
+		"data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
 	if e.Error() != want {
 		t.Errorf("%s\nwant %s", e, want)
 	}

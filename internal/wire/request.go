@@ -28,11 +28,12 @@ const (
 
 // Request is what to measure.
 type Request struct {
-	Format     string              `json:"format"`
-	Threads    int                 `json:"threads"`               // inference threads; 0: 1
-	Seed       uint64              `json:"seed"`                  // of the order of measurement and of random weights
-	Rounds     int                 `json:"rounds"`                // fewest for an entry; 0: latency's default
-	Cluster    string              `json:"cluster,omitempty"`     // processors to measure on (latency.Confine); empty: the fastest
+	Format  string `json:"format"`
+	Threads int    `json:"threads"` // inference threads; 0: 1
+	Seed    uint64 `json:"seed"`    // of the order of measurement and of random weights
+	Rounds  int    `json:"rounds"`  // fewest for an entry; 0: latency's default
+	// processors to measure on (latency.Confine); empty: the fastest
+	Cluster    string              `json:"cluster,omitempty"`
 	MaxCelsius float64             `json:"max_celsius,omitempty"` // latency.Options.MaxCelsius
 	Mode       string              `json:"mode,omitempty"`        // latency.Mode; empty: burst
 	Keys       []string            `json:"keys"`                  // of operations (ops.Key)
