@@ -106,15 +106,19 @@ func testRandomCuts(t *testing.T, target Target, _ devices.Device) {
 	rng := rand.New(rand.NewPCG(20, 6))
 	d := target.open(t)
 	have := map[string]int{}
-	lost := 0
-	for len(have) < entries || lost < cuts {
-		if lost < cuts {
-			timer := time.AfterFunc(time.Duration(rng.IntN(100))*time.Millisecond, target.Cut)
-			defer timer.Stop()
+	for cut := 0; len(have) < entries || cut < cuts; cut++ {
+		done := make(chan struct{})
+		if cut < cuts {
+			time.AfterFunc(time.Duration(rng.IntN(100))*time.Millisecond, func() {
+				target.Cut()
+				close(done)
+			})
+		} else {
+			close(done)
 		}
 		err := collect(timed(t), d, script, entries, have)
+		<-done
 		if errors.Is(err, devices.ErrLost) {
-			lost++
 			d = target.again(t, d)
 		} else if err != nil {
 			t.Fatal(err)
