@@ -27,7 +27,7 @@ ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/be
 all: build
 
 build: ## programs for this machine, into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+	CGO_ENABLED=0 go build -o bin/ $(PROGRAMS:%=./cmd/%)
 
 EMBEDDED = internal/agent/embedded
 

@@ -24,7 +24,8 @@ var layers = []struct{ pkg, may string }{
 	{"internal/atomicfile", ""},
 	{"internal/kernels", ""},
 	{"internal/stats", ""},
-	{"internal/hostinfo", ""},
+	{"internal/units", ""},
+	{"internal/hostinfo", "internal/stats"},
 	{"internal/version", ""},
 	{"internal/dataset/embedded", ""},
 	{"internal/dataset", ""},
@@ -38,7 +39,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/infer", "ops internal/arena internal/kernels"},
 	{"internal/autodiff", "ops internal/arena internal/kernels"},
 	{"internal/bench", "ops arch internal/kernels internal/autodiff internal/stats internal/hostinfo internal/version"},
-	{"internal/memory", "ops"},
+	{"internal/memory", "ops internal/units internal/hostinfo"},
 	{"peers", "internal/stats internal/hostinfo internal/atomicfile internal/bench"},
 	{"predict", "ops profiles internal/stats"},
 	{"latency", "ops arch profiles internal/stats internal/hostinfo"},
@@ -58,7 +59,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/inventory", "ops arch"},
 	{"internal/target", "ops arch profiles latency predict devices internal/native internal/infer internal/kernels" +
 		" internal/wire internal/agent internal/version internal/inventory internal/runfile" + telling},
-	{"internal/run", "ops arch profiles predict latency search train export report internal/native internal/infer" +
+	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native internal/infer" +
 		" internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors internal/atomicfile" +
 		" internal/version internal/inventory internal/target internal/runfile" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +

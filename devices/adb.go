@@ -60,7 +60,8 @@ func findPhone(ctx context.Context, a Address) (*adbPhone, Phone, error) {
 		return nil, Phone{}, err
 	}
 	if !slices.Contains(strings.Split(features, ","), "shell_v2") {
-		return nil, Phone{}, fmt.Errorf("%s: its adb is too old to tell exit statuses: Android 7 or newer is needed", t.serial)
+		return nil, Phone{}, fmt.Errorf("%s: its adb is too old to tell exit statuses: Android 7 or newer is needed",
+			t.serial)
 	}
 	return t, phone, nil
 }

@@ -31,11 +31,13 @@ func (p Phone) Advice() string {
 	case "device":
 		return ""
 	case "unauthorized", "authorizing":
-		return "it has not allowed this computer yet: unlock it and accept \"Allow USB debugging\" (if it does not ask: adb kill-server, and plug it in again)"
+		return "it has not allowed this computer yet: unlock it and accept \"Allow USB debugging\" (if it does not ask: " +
+			"adb kill-server, and plug it in again)"
 	case "offline", "connecting":
 		return "it is offline: plug it in again, or turn USB debugging off and on; over the network: adb connect " + p.Serial
 	case "no permissions":
-		return "this user may not use it over USB: install udev rules (Debian: apt install android-sdk-platform-tools-common), and plug it in again"
+		return "this user may not use it over USB: install udev rules (Debian: apt install " +
+			"android-sdk-platform-tools-common), and plug it in again"
 	case "recovery", "sideload", "rescue", "bootloader", "host":
 		return "it is in the state " + p.State + ": start Android (adb reboot, or fastboot reboot)"
 	}
@@ -142,13 +144,15 @@ func choose(phones []Phone, a Address) (Phone, error) {
 	case len(usable) == 1:
 		return usable[0], nil
 	case len(usable) > 1:
-		return Phone{}, &AddressError{Address: a.String(), Reason: fmt.Sprintf("%d devices are connected; choose one of %s", len(usable), listPhones(usable))}
+		return Phone{}, &AddressError{Address: a.String(),
+			Reason: fmt.Sprintf("%d devices are connected; choose one of %s", len(usable), listPhones(usable))}
 	case len(phones) == 1:
 		return phones[0].check()
 	case len(phones) > 1:
 		return Phone{}, fmt.Errorf("none of the devices can be used: %s", listPhones(phones))
 	}
-	return Phone{}, errors.New("no device is connected: plug the phone in, and turn USB debugging on in its developer options")
+	return Phone{},
+		errors.New("no device is connected: plug the phone in, and turn USB debugging on in its developer options")
 }
 
 // check refuses a phone that cannot be used.

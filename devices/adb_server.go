@@ -67,7 +67,8 @@ func parseADBSocket(s string) (adbServer, error) {
 func (s adbServer) start(ctx context.Context) error {
 	adb, err := exec.LookPath("adb")
 	if err != nil {
-		return fmt.Errorf("no adb server listens at %s, and there is no adb to start one: install Android's platform-tools (Debian: apt install adb)", s.address)
+		return fmt.Errorf("no adb server listens at %s, and there is no adb to start one: install Android's "+
+			"platform-tools (Debian: apt install adb)", s.address)
 	}
 	ctx, cancel := context.WithTimeout(ctx, adbStartTime)
 	defer cancel()

@@ -31,9 +31,11 @@ func TestADBStates(t *testing.T) {
 		say           string
 	}{
 		{"none", "adb", nil, false, "no device is connected"},
-		{"unauthorized", "adb", []devicestest.ADBPhone{phone("A1", "unauthorized")}, false, "A1: it has not allowed this computer yet"},
+		{"unauthorized", "adb", []devicestest.ADBPhone{phone("A1", "unauthorized")}, false,
+			"A1: it has not allowed this computer yet"},
 		{"offline", "adb:A1", []devicestest.ADBPhone{phone("A1", "offline")}, false, "A1: it is offline"},
-		{"several", "adb", []devicestest.ADBPhone{phone("A1", "device"), phone("B2", "device")}, true, "adb:A1 (Pixel 6), adb:B2 (Pixel 6)"},
+		{"several", "adb", []devicestest.ADBPhone{phone("A1", "device"), phone("B2", "device")}, true,
+			"adb:A1 (Pixel 6), adb:B2 (Pixel 6)"},
 		{"absent", "adb:C3", []devicestest.ADBPhone{phone("A1", "device")}, false, "not this one"},
 		{"too old", "adb", []devicestest.ADBPhone{old}, false, "Android 7 or newer"},
 	} {

@@ -5,6 +5,7 @@
 package devices_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -28,7 +30,8 @@ func TestSSH(t *testing.T) {
 	for _, noSFTP := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sftp=%v", !noSFTP), func(t *testing.T) {
 			h := newHome(t)
-			s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP, Env: []string{"HOME=" + t.TempDir()}})
+			s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP,
+				Env: []string{"HOME=" + t.TempDir()}})
 			cable := devicestest.NewCable(t, s.Addr)
 			h.know(t, cable.Addr, s.HostKey)
 			devicestest.Run(t, devicestest.Target{Address: "ssh://pi@" + cable.Addr, Cut: cable.Cut, Faults: &s.Faults})
@@ -36,11 +39,54 @@ func TestSSH(t *testing.T) {
 	}
 }
 
+// TestWrapped runs the suite on what Retry and Timeout make of a device.
+func TestWrapped(t *testing.T) {
+	retry := func(ctx context.Context, address string, o devices.Options) (devices.Device, error) {
+		open := func(ctx context.Context) (devices.Device, error) { return devices.Open(ctx, address, o) }
+		return devices.RetryAfter(ctx, time.Minute, 10*time.Millisecond, open, nil)
+	}
+	for _, tt := range []struct {
+		name    string
+		retries bool
+		open    func(context.Context, string, devices.Options) (devices.Device, error)
+	}{
+		{"Retry", true, retry},
+		{"Timeout", false, timed(devices.Open)},
+		{"both", true, timed(retry)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			devicestest.Run(t, devicestest.Target{
+				Address: "local", Options: devices.Options{Dir: t.TempDir()}, Open: tt.open, Retries: tt.retries,
+			})
+			h := newHome(t)
+			s := board(t, h, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}})
+			cable := devicestest.NewCable(t, s.Addr)
+			h.know(t, cable.Addr, s.HostKey)
+			devicestest.Run(t, devicestest.Target{
+				Address: "ssh://pi@" + cable.Addr, Open: tt.open, Retries: tt.retries, Cut: cable.Cut, Faults: &s.Faults,
+			})
+		})
+	}
+}
+
+// timed opens devices with a Timeout that is longer than anything takes.
+func timed(open func(context.Context, string, devices.Options) (devices.Device, error),
+) func(context.Context, string, devices.Options) (devices.Device, error) {
+	return func(ctx context.Context, address string, o devices.Options) (devices.Device, error) {
+		d, err := open(ctx, address, o)
+		if err != nil {
+			return nil, err
+		}
+		return devices.Timeout(d, time.Minute), nil
+	}
+}
+
 func TestADB(t *testing.T) {
 	s := devicestest.ServeADB(t, nil, devicestest.ADBPhone{Serial: "A1B2", State: "device", Model: "Stand_In"})
 	cable := devicestest.NewCable(t, s.Addr)
 	t.Setenv("ADB_SERVER_SOCKET", "tcp:"+cable.Addr)
-	devicestest.Run(t, devicestest.Target{Address: "adb", Options: devices.Options{Dir: t.TempDir()}, Cut: cable.Cut, Faults: &s.Faults})
+	devicestest.Run(t, devicestest.Target{Address: "adb", Options: devices.Options{Dir: t.TempDir()}, Cut: cable.Cut,
+		Faults: &s.Faults})
 }
 
 // home is a user's home folder, with a key.

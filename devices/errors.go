@@ -24,6 +24,17 @@ var (
 	ErrTooMuch = errors.New("more than allowed")
 )
 
+// Permanent reports whether trying again cannot help, because something must be
+// put right by hand first: whether err, or an error that it wraps, has a method
+// Permanent() bool that returns true.
+func Permanent(err error) bool {
+	var p interface {
+		error
+		Permanent() bool
+	}
+	return errors.As(err, &p) && p.Permanent()
+}
+
 // AddressError is an address that cannot be meant: a mistake on the command
 // line.
 type AddressError struct {
@@ -34,6 +45,9 @@ type AddressError struct {
 func (e *AddressError) Error() string {
 	return fmt.Sprintf("devices: address %q: %s", e.Address, e.Reason)
 }
+
+// Permanent reports true: the address stays wrong.
+func (e *AddressError) Permanent() bool { return true }
 
 // ExitError is a program that ended with a status other than 0.
 type ExitError struct {
@@ -76,6 +90,9 @@ func (e *BusyError) Error() string {
 }
 
 func (e *BusyError) Unwrap() error { return ErrUnreachable }
+
+// Permanent reports true: the owner decides when the device is free.
+func (e *BusyError) Permanent() bool { return true }
 
 // printable is text of a device without control characters, for messages.
 func printable(s string) string {

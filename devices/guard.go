@@ -53,8 +53,10 @@ func startGuard(ctx context.Context, t transport, address string, parents []stri
 		}
 		switch o := f["busy"]; {
 		case f["unusable"] != "":
-			return nil, nil, fmt.Errorf("devices: %s: %w: no folder of %s can be used: it must be ours, have free space and allow programs to run; choose another with Options.Dir",
-				address, ErrUnreachable, strings.Join(parents, ", "))
+			return nil, nil,
+				fmt.Errorf("devices: %s: %w: no folder of %s can be used: it must be ours, have free space and allow programs "+
+					"to run; choose another with Options.Dir",
+					address, ErrUnreachable, strings.Join(parents, ", "))
 		case o == "":
 			return g, f, nil
 		case o == take || !abandoned(o):
@@ -154,7 +156,8 @@ var ownerSyntax = regexp.MustCompile(`^(.+), process ([1-9][0-9]{0,9}), since [0
 
 // newOwner says who opens a device, from when on. It is never the same twice.
 func newOwner() string {
-	return fmt.Sprintf("%s, process %d, since %s UTC (%x)", thisHost(), os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04:05"), rand.Uint64())
+	return fmt.Sprintf("%s, process %d, since %s UTC (%x)", thisHost(), os.Getpid(),
+		time.Now().UTC().Format("2006-01-02 15:04:05"), rand.Uint64())
 }
 
 // thisHost names this machine and user; hosts of one name differ by the

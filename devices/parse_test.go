@@ -87,7 +87,8 @@ func TestParsePhones(t *testing.T) {
 	text := "A1B2                   device product:x model:Pixel_6_Pro device:raven transport_id:1\n" +
 		"192.168.1.5:5555\toffline\n" +
 		"C3 unauthorized usb:1-2 transport_id:3\n\n" +
-		"???????????? no permissions (user in plugdev group; are your udev rules wrong?); see [http://developer.android.com/tools/device.html] usb:1-1\n" +
+		"???????????? no permissions (user in plugdev group; are your udev rules wrong?); see " +
+		"[http://developer.android.com/tools/device.html] usb:1-1\n" +
 		"(no serial number)     bootloader\n"
 	want := []Phone{
 		{"A1B2", "device", "Pixel 6 Pro"},
@@ -156,7 +157,8 @@ func FuzzParsePhones(f *testing.F) {
 			return
 		}
 		for _, p := range phones {
-			if p.Serial == "" || p.State == "" || printable(p.Serial+p.State+p.Model) != strings.TrimSpace(p.Serial+p.State+p.Model) {
+			if p.Serial == "" || p.State == "" ||
+				printable(p.Serial+p.State+p.Model) != strings.TrimSpace(p.Serial+p.State+p.Model) {
 				t.Errorf("%q: %+v", text, p)
 			}
 		}
@@ -209,7 +211,8 @@ func FuzzADBMessages(f *testing.F) {
 		if file.Len() > 10 || err == nil && !bytes.Contains(data, []byte("DONE")) {
 			t.Errorf("%q: %q, %v", data, &file, err)
 		}
-		if err := syncSend(duplex{bytes.NewReader(data), io.Discard}, "/x", []byte("x"), time.Unix(0, 0)); err == nil && !bytes.HasPrefix(data, []byte("OKAY")) {
+		if err := syncSend(duplex{bytes.NewReader(data), io.Discard}, "/x", []byte("x"), time.Unix(0, 0)); err == nil &&
+			!bytes.HasPrefix(data, []byte("OKAY")) {
 			t.Errorf("%q is accepted", data)
 		}
 	})
@@ -221,7 +224,8 @@ func TestReadShell(t *testing.T) {
 		code                int
 		lost                bool
 	}{
-		{"all", "\x01\x02\x00\x00\x00hi\x02\x01\x00\x00\x00!\x07\x01\x00\x00\x00?\x03\x01\x00\x00\x00\x07", "hi", "!", 7, false},
+		{"all", "\x01\x02\x00\x00\x00hi\x02\x01\x00\x00\x00!\x07\x01\x00\x00\x00?\x03\x01\x00\x00\x00\x07", "hi", "!", 7,
+			false},
 		{"no status", "\x01\x02\x00\x00\x00hi", "hi", "", 0, true},
 		{"cut within", "\x01\x05\x00\x00\x00hi", "hi", "", 0, true},
 		{"nothing", "", "", "", 0, true},
@@ -263,7 +267,8 @@ func TestParseFree(t *testing.T) {
 	}{
 		{head + "/dev/root 100 40 60 40% /\n", 60 << 10, true},
 		{head + "tmpfs 1 1 0 100% /a b\n", 0, true},
-		{"", 0, false}, {head, 0, false}, {"a b c", 0, false}, {head + "x 1 1 -5 1% /", 0, false}, {head + "x 1 1 99999999999999999999 1% /", 0, false},
+		{"", 0, false}, {head, 0, false}, {"a b c", 0, false}, {head + "x 1 1 -5 1% /", 0, false},
+		{head + "x 1 1 99999999999999999999 1% /", 0, false},
 	} {
 		if free, ok := parseFree(tt.out); ok != tt.ok || ok && free != tt.free {
 			t.Errorf("%q: %d, %v", tt.out, free, ok)
@@ -272,7 +277,8 @@ func TestParseFree(t *testing.T) {
 }
 
 func TestGoArch(t *testing.T) {
-	for machine, want := range map[string]string{"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv8l": "arm", "armv6l": "arm", "i686": "386", "riscv64": "riscv64"} {
+	for machine, want := range map[string]string{"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv8l": "arm",
+		"armv6l": "arm", "i686": "386", "riscv64": "riscv64"} {
 		if got := goArch(machine); got != want {
 			t.Errorf("%s: %s, want %s", machine, got, want)
 		}
@@ -281,7 +287,8 @@ func TestGoArch(t *testing.T) {
 
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain": "plain", " a\nb \n": "a\nb", "\x1b[31mred\x07": "[31mred", "größe 漢": "größe 漢", "\u202eevil\u200b": "evil", "\xff\xfe": "", "\u009b1m": "1m",
+		"plain": "plain", " a\nb \n": "a\nb", "\x1b[31mred\x07": "[31mred", "größe 漢": "größe 漢", "\u202eevil\u200b": "evil",
+		"\xff\xfe": "", "\u009b1m": "1m",
 	} {
 		if got := printable(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
@@ -290,7 +297,8 @@ func TestPrintable(t *testing.T) {
 }
 
 func TestExitError(t *testing.T) {
-	for code, want := range map[int]string{3: "exit status 3: bad", 137: "(killed: out of memory?)", 139: "(signal 11)", 127: "(it could not be started)", 255: "exit status 255: bad"} {
+	for code, want := range map[int]string{3: "exit status 3: bad", 137: "(killed: out of memory?)", 139: "(signal 11)",
+		127: "(it could not be started)", 255: "exit status 255: bad"} {
 		if s := (&ExitError{Name: "x", Code: code, Stderr: "bad"}).Error(); !strings.Contains(s, want) {
 			t.Errorf("%d: %q, want %q", code, s, want)
 		}

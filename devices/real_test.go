@@ -170,9 +170,11 @@ func TestOpenSSH(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines := append([]string{"Port " + port, "ListenAddress 127.0.0.1", "HostKey " + key, "StrictModes no", "UsePAM no", "PidFile none",
+			lines := append([]string{"Port " + port, "ListenAddress 127.0.0.1", "HostKey " + key, "StrictModes no", "UsePAM no",
+				"PidFile none",
 				"PasswordAuthentication no", "PermitRootLogin yes", "MaxStartups 100"}, more...)
-			if out, _ := exec.Command(sshd, "-T", "-f", "/dev/null", "-h", key).Output(); bytes.Contains(out, []byte("persourcepenalties")) {
+			if out, _ := exec.Command(sshd, "-T", "-f", "/dev/null", "-h", key).Output(); bytes.Contains(out,
+				[]byte("persourcepenalties")) {
 				lines = append(lines, "PerSourcePenalties no") // for those who are cut often
 			}
 			if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
@@ -220,7 +222,8 @@ func TestStockADB(t *testing.T) {
 	t.Setenv("HOME", t.TempDir()) // for its keys
 	t.Setenv("ANDROID_ADB_SERVER_PORT", freePort(t))
 	t.Cleanup(func() { exec.Command(adb, "kill-server").Run() })
-	if _, err := devices.Open(t.Context(), "adb", devices.Options{}); !errors.Is(err, devices.ErrUnreachable) || !strings.Contains(err.Error(), "no device is connected") {
+	if _, err := devices.Open(t.Context(), "adb", devices.Options{}); !errors.Is(err, devices.ErrUnreachable) ||
+		!strings.Contains(err.Error(), "no device is connected") {
 		t.Fatalf("without a phone: %v", err)
 	}
 	phone := devicestest.ServeADBD(t)
@@ -228,8 +231,9 @@ func TestStockADB(t *testing.T) {
 	connect := func() { exec.Command(adb, "connect", cable.Addr).Run() }
 	connect()
 	t.Run("cable", func(t *testing.T) {
-		devicestest.Run(t, devicestest.Target{Address: "adb:" + cable.Addr, Options: devices.Options{Dir: t.TempDir()}, Faults: &phone.Faults,
-			Cut: cable.Cut,
+		devicestest.Run(t, devicestest.Target{Address: "adb:" + cable.Addr, Options: devices.Options{Dir: t.TempDir()},
+			Faults: &phone.Faults,
+			Cut:    cable.Cut,
 			Restore: func() {
 				exec.Command(adb, "disconnect", cable.Addr).Run() // it would wait 10 s before it tries again
 				connect()

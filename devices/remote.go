@@ -38,10 +38,11 @@ type transport interface {
 	close()
 }
 
-// errDropped is a command that a transport lost before it was accepted: it may
-// run or not, and its output is lost. What may run twice is tried again.
-// Dropbear up to 2022.83 drops a session that another one's end finds without
-// a command.
+// errDropped means that the session ended before the server confirmed the
+// command. The command may or may not have run; its output is gone. Callers
+// repeat it only if running it twice is harmless. Dropbear up to 2022.83 does
+// this: when one session ends, it also closes any other session that has not
+// received its command yet.
 var errDropped = fmt.Errorf("%w: the session ended before its command began", ErrLost)
 
 const (
@@ -252,7 +253,8 @@ func (d *remote) transfer(ctx context.Context, name, sum string, data []byte) er
 	d.sh(mending, removeLine(d.info.Dir, []string{temp}))
 	out, _ := d.sh(mending, freeLine(d.info.Dir))
 	if free, ok := parseFree(out); ok && free < int64(len(data)) {
-		return fmt.Errorf("%w: %d KiB are needed in %s, %d are free", ErrNoSpace, (len(data)+1023)/1024, d.info.Dir, free/1024)
+		return fmt.Errorf("%w: %d KiB are needed in %s, %d are free", ErrNoSpace, (len(data)+1023)/1024, d.info.Dir,
+			free/1024)
 	}
 	return err
 }

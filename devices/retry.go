@@ -15,18 +15,25 @@ const (
 	lastWait  = 15 * time.Second
 )
 
-// Retry opens a device that opens itself again when it was lost, for at most
-// patience at a time: long enough for a reboot. open is Open with its
-// arguments; logf, which may be nil, is told of each attempt.
+// Retry opens a device that opens itself again after it was lost, for at most
+// patience at a time: long enough for a reboot. open is [Open] with its
+// arguments; logf, which may be nil, is told of each attempt, by one goroutine
+// at a time, and must return soon.
 //
-// Push, Pull and Remove are repeated; so is a Push that was corrupted. Run is
-// not: nobody but the caller knows how far the program came. It returns
-// [ErrLost], and the next call of any method opens the device.
-func Retry(ctx context.Context, patience time.Duration, open func(context.Context) (Device, error), logf func(format string, args ...any)) (Device, error) {
+// Push, Pull and Remove are repeated, also after a transfer that was corrupted.
+// Run is not: nobody but the caller knows how far the program came. It returns
+// [ErrLost], and the next call of any method opens the device. An error that is
+// [Permanent] is returned at once.
+//
+// Several goroutines that wait for the device wait for one opening. It goes on
+// until the last of them gives up or the device is closed.
+func Retry(ctx context.Context, patience time.Duration,
+	open func(context.Context) (Device, error), logf func(format string, args ...any)) (Device, error) {
 	return retry(ctx, patience, firstWait, open, logf)
 }
 
-func retry(ctx context.Context, patience, wait time.Duration, open func(context.Context) (Device, error), logf func(string, ...any)) (Device, error) {
+func retry(ctx context.Context, patience, wait time.Duration,
+	open func(context.Context) (Device, error), logf func(string, ...any)) (Device, error) {
 	d, err := open(ctx)
 	if err != nil {
 		return nil, err
@@ -34,7 +41,10 @@ func retry(ctx context.Context, patience, wait time.Duration, open func(context.
 	if logf == nil {
 		logf = func(string, ...any) {}
 	}
-	return &retrying{open: open, patience: patience, wait: wait, logf: logf, d: d, info: d.Info()}, nil
+	r := &retrying{open: open, patience: patience, wait: wait, logf: logf, info: d.Info(),
+		closing: make(chan struct{}), idle: make(chan struct{}), d: d}
+	close(r.idle)
+	return r, nil
 }
 
 type retrying struct {
@@ -42,40 +52,134 @@ type retrying struct {
 	patience, wait time.Duration
 	logf           func(string, ...any)
 	info           Info
+	closing        chan struct{} // closed by Close
 
-	mu     sync.Mutex
-	d      Device // nil: lost, to be opened again
-	closed bool
+	mu      sync.Mutex    // is held for moments only: never while the device is waited for
+	d       Device        // nil: lost, to be opened again
+	opening *opening      // nil: none is in progress
+	idle    chan struct{} // closed when the last background call has returned
+	closed  bool
+}
+
+// An opening is the attempt of one goroutine to open the lost device for all
+// callers that wait for it.
+type opening struct {
+	cancel    context.CancelFunc
+	done      <-chan struct{}
+	waiting   int  // callers
+	abandoned bool // by the last of them, before it was done
+
+	d   Device // when it is done
+	err error
 }
 
 func (r *retrying) Info() Info { return r.info }
 
-// device is the open device. A lost one is opened again; what can be put right
-// only by hand ends that at once.
+// device returns the open device. It opens a lost one again, or waits for the
+// opening that is in progress.
 func (r *retrying) device(ctx context.Context) (Device, error) {
+	for {
+		r.mu.Lock()
+		if r.closed || r.d != nil {
+			defer r.mu.Unlock()
+			return r.d, r.closedError()
+		}
+		if r.opening == nil {
+			r.opening = r.reopen(ctx)
+		}
+		o := r.opening
+		o.waiting++
+		r.mu.Unlock()
+		d, err, again := r.await(ctx, o)
+		if !again {
+			return d, err
+		}
+	}
+}
+
+// await waits for an opening, a caller's context or Close. again says that the
+// opening came to nothing because others had abandoned it.
+func (r *retrying) await(ctx context.Context, o *opening) (d Device, err error, again bool) {
+	done := false
+	select {
+	case <-o.done:
+		done = true
+	case <-ctx.Done():
+	case <-r.closing:
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return nil, fmt.Errorf("devices: %s: %w", r.info.Address, ErrClosed)
+	abandoned := o.abandoned
+	if o.waiting--; o.waiting == 0 && !done {
+		o.abandoned = true
+		o.cancel()
 	}
-	if r.d != nil {
-		return r.d, nil
+	switch {
+	case r.closed:
+		return nil, r.closedError(), false
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("devices: %s: %w", r.info.Address, context.Cause(ctx)), false
 	}
+	return o.d, o.err, o.err != nil && abandoned
+}
+
+// closedError returns what every method returns after Close. r.mu is held.
+func (r *retrying) closedError() error {
+	if !r.closed {
+		return nil
+	}
+	return fmt.Errorf("devices: %s: %w", r.info.Address, ErrClosed)
+}
+
+// reopen starts an opening, whose end does not depend on the caller's context.
+// r.mu is held.
+func (r *retrying) reopen(ctx context.Context) *opening {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	o := &opening{cancel: cancel}
+	o.done = r.background(func() {
+		defer cancel()
+		d, err := r.attempts(ctx, o)
+		r.mu.Lock()
+		r.opening, r.d = nil, d
+		o.d, o.err = d, err
+		closed := r.closed
+		r.mu.Unlock()
+		if closed && err == nil {
+			d.Close()
+		}
+	})
+	return o
+}
+
+// background runs f in a goroutine as soon as the background call before it has
+// returned: the device has one owner at a time, and an opening would be refused
+// while the lost connection is still being closed. r.mu is held.
+func (r *retrying) background(f func()) (done chan struct{}) {
+	before := r.idle
+	done = make(chan struct{})
+	r.idle = done
+	go func() {
+		defer close(done)
+		<-before
+		f()
+	}()
+	return done
+}
+
+// attempts opens the device, with pauses that grow, until that succeeds, cannot
+// succeed or has taken too long.
+func (r *retrying) attempts(ctx context.Context, o *opening) (Device, error) {
 	started := time.Now()
 	for wait := r.wait; ; wait = min(2*wait, lastWait) {
 		d, err := r.open(ctx)
 		if err == nil {
-			r.d = d
-			r.logf("%s: connected again", r.info.Address)
+			r.say(o, "%s: connected again", r.info.Address)
 			return d, nil
 		}
-		var busy *BusyError
-		var key *HostKeyError
-		hopeless := ctx.Err() != nil || errors.As(err, &busy) || errors.As(err, &key) || !errors.Is(err, ErrUnreachable)
-		if hopeless || time.Since(started)+wait > r.patience {
+		if ctx.Err() != nil || Permanent(err) || !errors.Is(err, ErrUnreachable) || time.Since(started)+wait > r.patience {
 			return nil, err
 		}
-		r.logf("%v; again in %v", err, wait)
+		r.say(o, "%v; again in %v", err, wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -84,20 +188,31 @@ func (r *retrying) device(ctx context.Context) (Device, error) {
 	}
 }
 
-// lost forgets a device that was lost.
+// say logs for those who wait for an opening; nil: for a caller itself. When
+// nobody waits any more, nobody expects calls of logf.
+func (r *retrying) say(o *opening, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed && (o == nil || !o.abandoned) {
+		r.logf(format, args...)
+	}
+}
+
+// lost lets go of a device that was lost.
 func (r *retrying) lost(d Device) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.d == d {
 		r.d = nil
-		d.Close()
+		r.background(func() { d.Close() })
 	}
 }
 
-// do repeats f until it is not the connection that failed.
+// do repeats f, with pauses that grow, until it is not the connection that
+// failed.
 func (r *retrying) do(ctx context.Context, f func(Device) error) error {
 	started := time.Now()
-	for {
+	for wait := r.wait; ; wait = min(2*wait, lastWait) {
 		d, err := r.device(ctx)
 		if err != nil {
 			return err
@@ -107,10 +222,15 @@ func (r *retrying) do(ctx context.Context, f func(Device) error) error {
 		} else if !errors.Is(err, ErrCorrupt) {
 			return err
 		}
-		if time.Since(started) > r.patience {
+		if ctx.Err() != nil || Permanent(err) || time.Since(started)+wait > r.patience {
 			return err
 		}
-		r.logf("%v; again", err)
+		r.say(nil, "%v; again in %v", err, wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done(): // device says so
+		case <-r.closing:
+		}
 	}
 }
 
@@ -150,17 +270,37 @@ func (r *retrying) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closingTime)
 	defer cancel()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
+		r.mu.Unlock()
 		return nil
 	}
 	r.closed = true
-	if r.d != nil {
-		if err := r.d.Close(); !errors.Is(err, ErrLost) {
+	close(r.closing)
+	d := r.d
+	r.d = nil
+	if r.opening != nil {
+		r.opening.cancel()
+	}
+	idle := r.idle
+	r.mu.Unlock()
+	if d != nil {
+		if err := d.Close(); !errors.Is(err, ErrLost) {
 			return err
 		}
 	}
-	d, err := r.open(ctx)
+	return r.remove(ctx, idle)
+}
+
+// remove opens the device after the background calls have returned, and closes
+// it, which removes its folder.
+func (r *retrying) remove(ctx context.Context, idle <-chan struct{}) error {
+	var d Device
+	err := context.DeadlineExceeded
+	select {
+	case <-idle:
+		d, err = r.open(ctx)
+	case <-ctx.Done():
+	}
 	if err != nil {
 		return fmt.Errorf("devices: %s: its folder %s could not be removed: %w", r.info.Address, r.info.Dir, err)
 	}

@@ -122,7 +122,8 @@ func guardLine(owner, take string, parents []string) string {
 // the file .run-ID. With one id it starts once: the second time ends with
 // exitClaimed.
 func runLine(dir, guard, id string, c Command) string {
-	return "cd " + quote(dir) + " || exit 126; set -C; echo $$ >.run-" + id + " || { [ -s .run-" + id + " ] && exit " + strconv.Itoa(exitClaimed) +
+	return "cd " + quote(dir) + " || exit 126; set -C; echo $$ >.run-" + id + " || { [ -s .run-" + id + " ] && exit " +
+		strconv.Itoa(exitClaimed) +
 		"; exit 126; }; set +C; [ -f .live-" + guard + " ] || exit 126\nexec " +
 		quoteAll(append([]string{dir + "/" + c.Name}, c.Args...))
 }
@@ -137,7 +138,8 @@ end TERM "$p"; sleep 0.1 2>/dev/null || sleep 1; [ ! -d "/proc/$p" ] || sleep 1;
 
 // hashLine prints the SHA-256 of a file, or ends with exitAbsent.
 func hashLine(dir, name string) string {
-	return "cd " + quote(dir) + " || exit 1; [ -f " + name + " ] || exit " + strconv.Itoa(exitAbsent) + "; sha256sum <" + name
+	return "cd " + quote(dir) + " || exit 1; [ -f " + name + " ] || exit " + strconv.Itoa(exitAbsent) + "; sha256sum <" +
+		name
 }
 
 // adoptLine gives a file that was put there its name. With a digest it is
@@ -145,7 +147,8 @@ func hashLine(dir, name string) string {
 func adoptLine(dir, temp, name, sum string) string {
 	s := "cd " + quote(dir) + " || exit 1\n"
 	if sum != "" {
-		s += "case $(sha256sum <" + temp + ") in " + sum + "*) ;; *) rm -f " + temp + "; exit " + strconv.Itoa(exitCorrupt) + ";; esac\n"
+		s += "case $(sha256sum <" + temp + ") in " + sum + "*) ;; *) rm -f " + temp + "; exit " + strconv.Itoa(exitCorrupt) +
+			";; esac\n"
 	}
 	return s + "chmod 700 " + temp + " && mv -f " + temp + " " + name
 }

@@ -93,7 +93,8 @@ func (c *sshConn) dropbear() bool {
 
 // dial connects to one host and logs in; through is the host before it, or
 // nil.
-func (h *sshHost) dial(ctx context.Context, through *ssh.Client, ask func(string) (string, error)) (*ssh.Client, error) {
+func (h *sshHost) dial(ctx context.Context, through *ssh.Client, ask func(string) (string, error)) (*ssh.Client,
+	error) {
 	known, err := readKnownHosts(h)
 	if err != nil {
 		return nil, err
@@ -269,7 +270,8 @@ func (c *sshConn) lost(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case c.dead.Err() != nil, errors.As(err, &missing), errors.Is(err, io.EOF), errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.Is(err, net.ErrClosed):
+	case c.dead.Err() != nil, errors.As(err, &missing), errors.Is(err, io.EOF),
+		errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	return err

@@ -234,7 +234,8 @@ func (l *login) explain(err error) error {
 		if len(l.tried) > 0 {
 			tried = "tried " + strings.Join(l.tried, ", ")
 		}
-		return fmt.Errorf("%s does not let %s in: %s; to use a key: ssh-copy-id -p %d %s@%s", l.h.name(), l.h.user, tried, l.h.port, l.h.user, l.h.host)
+		return fmt.Errorf("%s does not let %s in: %s; to use a key: ssh-copy-id -p %d %s@%s", l.h.name(), l.h.user, tried,
+			l.h.port, l.h.user, l.h.host)
 	}
 	return err
 }

@@ -144,7 +144,8 @@ func (c *sshConfig) host(a Address) (*sshHost, error) {
 		}
 		values[k] = v
 	}
-	h := &sshHost{alias: a.Host, host: a.Host, user: a.User, port: a.Port, identitiesOnly: strings.EqualFold(values["IdentitiesOnly"], "yes")}
+	h := &sshHost{alias: a.Host, host: a.Host, user: a.User, port: a.Port,
+		identitiesOnly: strings.EqualFold(values["IdentitiesOnly"], "yes")}
 	if v := values["HostName"]; v != "" {
 		h.host = strings.NewReplacer("%h", a.Host, "%%", "%").Replace(v)
 	}
@@ -201,7 +202,8 @@ func (c *sshConfig) expand(path string, h *sshHost) string {
 		path = filepath.Join(c.home, rest)
 	}
 	local := os.Getenv("USER")
-	return strings.NewReplacer("%d", c.home, "%h", h.host, "%n", h.alias, "%r", h.user, "%u", local, "%p", strconv.Itoa(h.port), "%%", "%").Replace(path)
+	return strings.NewReplacer("%d", c.home, "%h", h.host, "%n", h.alias, "%r", h.user, "%u", local, "%p",
+		strconv.Itoa(h.port), "%%", "%").Replace(path)
 }
 
 // name is the host as a user knows it.

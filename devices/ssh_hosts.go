@@ -39,17 +39,22 @@ func (e *HostKeyError) Error() string {
 	}
 	switch {
 	case e.Revoked:
-		return fmt.Sprintf("the key of %s (%s %s) was revoked in %s: do not trust this host", e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
+		return fmt.Sprintf("the key of %s (%s %s) was revoked in %s: do not trust this host", e.Host, e.Type, e.Fingerprint,
+			strings.Join(e.Known, ", "))
 	case len(e.Known) > 0:
 		return fmt.Sprintf("THE KEY OF %s HAS CHANGED: it is %s %s, another one than in %s. Somebody may be in between. "+
 			"If the device was set up anew and this is its key, forget the old one: ssh-keygen -f %s -R '%s'",
 			e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "), e.file, e.Host)
 	}
-	return fmt.Sprintf("the key of %s (%s %s) is not in %s. If it is the device's own (ssh-keygen -lf shows it there, for the files /etc/ssh/ssh_host_*_key.pub), "+
+	return fmt.Sprintf("the key of %s (%s %s) is not in %s. If it is the device's own (ssh-keygen -lf shows it "+
+		"there, for the files /etc/ssh/ssh_host_*_key.pub), "+
 		"add it: ssh-keyscan %s%s >>%s", e.Host, e.Type, e.Fingerprint, e.file, port, host, e.file)
 }
 
 func (e *HostKeyError) Unwrap() error { return ErrUnreachable }
+
+// Permanent reports true: the user decides which keys are trusted.
+func (e *HostKeyError) Permanent() bool { return true }
 
 // knownHosts checks one host's key against the files of known ones.
 type knownHosts struct {
@@ -82,7 +87,8 @@ func (k *knownHosts) check(key ssh.PublicKey) error {
 	if err == nil {
 		return nil
 	}
-	e := &HostKeyError{Host: knownhosts.Normalize(k.name), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), file: k.file}
+	e := &HostKeyError{Host: knownhosts.Normalize(k.name), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key),
+		file: k.file}
 	var revoked *knownhosts.RevokedError
 	var other *knownhosts.KeyError
 	switch {

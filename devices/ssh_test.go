@@ -135,7 +135,8 @@ func TestSSHLogin(t *testing.T) {
 		asked = 0
 		return func(prompt string) (string, error) {
 			asked++
-			if !strings.Contains(prompt, "passphrase of "+filepath.Join(h.dir, ".ssh", "id_ecdsa")) && !strings.Contains(prompt, "password of pi on 127.0.0.1") {
+			if !strings.Contains(prompt, "passphrase of "+filepath.Join(h.dir, ".ssh", "id_ecdsa")) &&
+				!strings.Contains(prompt, "password of pi on 127.0.0.1") {
 				t.Errorf("prompt %q", prompt)
 			}
 			return secret, nil
@@ -150,9 +151,11 @@ func TestSSHLogin(t *testing.T) {
 	if err := reach(t, address, devices.Options{Ask: answer("wrong")}); err == nil || asked != 3 {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
-	says(t, reach(t, address, devices.Options{}), "does not let pi in", "id_ed25519", "ssh-add", "ssh-copy-id -p "+port(t, s.Addr)+" pi@127.0.0.1")
+	says(t, reach(t, address, devices.Options{}), "does not let pi in", "id_ed25519", "ssh-add",
+		"ssh-copy-id -p "+port(t, s.Addr)+" pi@127.0.0.1")
 	gaveUp := errors.New("no more")
-	if err := reach(t, address, devices.Options{Ask: func(string) (string, error) { return "", gaveUp }}); !errors.Is(err, gaveUp) {
+	if err := reach(t, address, devices.Options{Ask: func(string) (string, error) { return "", gaveUp }}); !errors.Is(err,
+		gaveUp) {
 		t.Errorf("%v", err)
 	}
 
@@ -231,7 +234,8 @@ func TestHostKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, Env: []string{"HOME=" + t.TempDir()},
+	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()},
+		Env:      []string{"HOME=" + t.TempDir()},
 		HostKeys: []ssh.Signer{h.addKey(t, "host", ""), second}})
 	address := "ssh://pi@" + s.Addr
 	known := func(lines ...string) { h.write(t, "known_hosts", strings.Join(lines, "\n")+"\n") }
@@ -249,8 +253,10 @@ func TestHostKeys(t *testing.T) {
 	}{
 		{"no file", nil, []string{"ssh-keyscan -p " + p + " 127.0.0.1 >>" + file, "ssh-keygen -lf", "SHA256:"}},
 		{"unknown", []string{"# nobody"}, []string{"is not in " + file}},
-		{"changed", []string{"# first", line(other)}, []string{"HAS CHANGED", file + ":2", fmt.Sprintf("ssh-keygen -f %s -R '[127.0.0.1]:%s'", file, p)}},
-		{"revoked", []string{"@revoked * " + bare(s.HostKey), "@revoked * " + bare(second.PublicKey())}, []string{"revoked", "do not trust"}},
+		{"changed", []string{"# first", line(other)},
+			[]string{"HAS CHANGED", file + ":2", fmt.Sprintf("ssh-keygen -f %s -R '[127.0.0.1]:%s'", file, p)}},
+		{"revoked", []string{"@revoked * " + bare(s.HostKey), "@revoked * " + bare(second.PublicKey())},
+			[]string{"revoked", "do not trust"}},
 		{"another port's", []string{knownhosts.Line([]string{"127.0.0.1"}, s.HostKey)}, []string{"is not in"}},
 		{"known", []string{line(s.HostKey)}, nil},
 		{"hashed", []string{knownhosts.HashHostname(knownhosts.Normalize(s.Addr)) + " " + bare(s.HostKey)}, nil},
@@ -308,7 +314,8 @@ func TestSSHFolder(t *testing.T) {
 	if err := os.Mkdir(odd, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	devicestest.Run(t, devicestest.Target{Address: address, Options: devices.Options{Dir: odd}, Cut: func() {}, Faults: &s.Faults},
+	devicestest.Run(t, devicestest.Target{Address: address, Options: devices.Options{Dir: odd}, Cut: func() {},
+		Faults: &s.Faults},
 		"info", "arguments", "cancel", "corrupted", "close", "busy")
 }
 
@@ -326,7 +333,8 @@ func TestNoHash(t *testing.T) {
 		}
 	}
 	for _, noSFTP := range []bool{false, true} {
-		s := board(t, h, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP, Env: []string{"PATH=" + bin}})
+		s := board(t, h, devicestest.SSHOptions{Keys: []ssh.PublicKey{h.key.PublicKey()}, NoSFTP: noSFTP,
+			Env: []string{"PATH=" + bin}})
 		address := "ssh://pi@" + s.Addr
 		d, err := devices.Open(t.Context(), address, devices.Options{})
 		if err != nil {
@@ -336,7 +344,8 @@ func TestNoHash(t *testing.T) {
 			t.Error("it hashes")
 		}
 		d.Close()
-		devicestest.Run(t, devicestest.Target{Address: address, Cut: func() {}, Faults: &s.Faults}, "push and pull", "corrupted")
+		devicestest.Run(t, devicestest.Target{Address: address, Cut: func() {}, Faults: &s.Faults}, "push and pull",
+			"corrupted")
 	}
 }
 
@@ -434,7 +443,8 @@ func TestKilledHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	var busy *devices.BusyError
-	if err := reach(t, "ssh://pi@"+s.Addr, devices.Options{}); !errors.As(err, &busy) || !strings.Contains(busy.Owner, fmt.Sprintf("process %d,", cmd.Process.Pid)) {
+	if err := reach(t, "ssh://pi@"+s.Addr, devices.Options{}); !errors.As(err, &busy) ||
+		!strings.Contains(busy.Owner, fmt.Sprintf("process %d,", cmd.Process.Pid)) {
 		t.Errorf("while it lives: %v", err)
 	}
 	cable.Freeze()
@@ -443,7 +453,8 @@ func TestKilledHost(t *testing.T) {
 	if err := reach(t, "ssh://pi@"+s.Addr, devices.Options{}); err != nil {
 		t.Errorf("when it is dead: %v", err)
 	}
-	for started := time.Now(); exec.Command("kill", "-0", fmt.Sprint(pid)).Run() == nil; time.Sleep(10 * time.Millisecond) {
+	for started := time.Now(); exec.Command("kill", "-0",
+		fmt.Sprint(pid)).Run() == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Since(started) > 20*time.Second {
 			t.Fatalf("process %d still runs", pid)
 		}

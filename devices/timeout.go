@@ -50,7 +50,10 @@ func (t *timeout) Remove(ctx context.Context, names ...string) error {
 func (t *timeout) Run(ctx context.Context, c Command) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(t.limit, func() { cancel(fmt.Errorf("%w: nothing was heard of it for %v", ErrLost, t.limit)) })
+	silence := time.AfterFunc(t.limit, func() {
+		cancel(fmt.Errorf("%w: nothing was heard of it for %v", ErrLost,
+			t.limit))
+	})
 	defer silence.Stop()
 	hear := func() { silence.Reset(t.limit) }
 	c.Stdout, c.Stderr = heard{c.Stdout, hear}, heard{c.Stderr, hear}

@@ -117,7 +117,8 @@ func TestRetryEnds(t *testing.T) {
 		{"busy", &devices.BusyError{Owner: "eve"}, time.Minute, func(n int) bool { return n == 2 }},
 		{"another key", &devices.HostKeyError{}, time.Minute, func(n int) bool { return n == 2 }},
 		{"usage", &devices.AddressError{}, time.Minute, func(n int) bool { return n == 2 }},
-		{"unreachable", fmt.Errorf("x: %w", devices.ErrUnreachable), 20 * time.Millisecond, func(n int) bool { return n > 2 }},
+		{"unreachable", fmt.Errorf("x: %w", devices.ErrUnreachable), 20 * time.Millisecond,
+			func(n int) bool { return n > 2 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			opened := 0
@@ -162,12 +163,14 @@ func TestTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stream := range []string{"1", "2"} { // it takes longer than that, but not without a word
-		if err := devices.Timeout(d, time.Second).Run(t.Context(), devices.Command{Name: name, Args: []string{stream}}); err != nil {
+		if err := devices.Timeout(d, time.Second).Run(t.Context(),
+			devices.Command{Name: name, Args: []string{stream}}); err != nil {
 			t.Errorf("stream %s: %v", stream, err)
 		}
 	}
 	brief := devices.Timeout(d, 200*time.Millisecond)
-	if err := brief.Run(t.Context(), devices.Command{Name: silent}); !errors.Is(err, devices.ErrLost) || !strings.Contains(err.Error(), "nothing was heard of it for 200ms") {
+	if err := brief.Run(t.Context(), devices.Command{Name: silent}); !errors.Is(err, devices.ErrLost) ||
+		!strings.Contains(err.Error(), "nothing was heard of it for 200ms") {
 		t.Errorf("a silent program: %v", err)
 	}
 	brief.Close()
@@ -179,7 +182,8 @@ func TestTimeout(t *testing.T) {
 	}
 	brief = devices.Timeout(d, 200*time.Millisecond)
 	cable.Freeze()
-	if _, err := brief.Pull(t.Context(), name, 100); !errors.Is(err, devices.ErrLost) || !strings.Contains(err.Error(), "no answer within 200ms") {
+	if _, err := brief.Pull(t.Context(), name, 100); !errors.Is(err, devices.ErrLost) ||
+		!strings.Contains(err.Error(), "no answer within 200ms") {
 		t.Errorf("%v", err)
 	}
 	if err := brief.Close(); !errors.Is(err, devices.ErrLost) {
@@ -199,31 +203,4 @@ func TestTimeout(t *testing.T) {
 func running(pid string) bool {
 	_, err := os.Stat(filepath.Join("/proc", pid))
 	return err == nil
-}
-
-func TestLog(t *testing.T) {
-	local, err := devices.Open(t.Context(), "local", devices.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	d := devices.Log(local, func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
-	name, err := d.Push(t.Context(), "program", []byte("#!/bin/sh\nexit 3\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Run(t.Context(), devices.Command{Name: name, Args: []string{"secret"}})
-	d.Pull(t.Context(), "absent", 1)
-	d.Remove(t.Context(), name)
-	d.Close()
-	want := []string{"push program, 17 bytes", "run " + name, "pull absent, 0 bytes", "remove 1 files", "close"}
-	ends := []string{"done", "exit status 3", "no such file or directory", "done", "done"}
-	if len(lines) != len(want) {
-		t.Fatalf("%q", lines)
-	}
-	for i, l := range lines {
-		if !strings.HasPrefix(l, "local: "+want[i]+" (") || !strings.HasSuffix(l, ends[i]) || strings.Contains(l, "secret") {
-			t.Errorf("%q, want %s … %s", l, want[i], ends[i])
-		}
-	}
 }

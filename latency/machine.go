@@ -99,6 +99,10 @@ func confined(root fs.FS, list []int) bool {
 // hot is the temperature from which boards slow down (Raspberry Pi: 80 °C).
 const hot = 80
 
+// steadyClock is the share of the clock before a measurement that a steady clock
+// still has after it; governors move it by a few per cent.
+const steadyClock = 0.95
+
 // stateWarnings says what in the machine's state puts times in doubt.
 func stateWarnings(emulation string, before, after hostinfo.State) []string {
 	var w []string
@@ -112,7 +116,7 @@ func stateWarnings(emulation string, before, after hostinfo.State) []string {
 	if g := after.Governor; g != "" && g != "performance" {
 		add("governor is %s: the clock may change", g)
 	}
-	if float64(after.FreqHz) < 0.95*float64(before.FreqHz) && after.FreqHz > 0 {
+	if float64(after.FreqHz) < steadyClock*float64(before.FreqHz) && after.FreqHz > 0 {
 		add("the clock fell from %.0f to %.0f MHz", float64(before.FreqHz)/1e6, float64(after.FreqHz)/1e6)
 	}
 	if slow := slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Throttled, after.Throttled)))); len(slow) > 0 {

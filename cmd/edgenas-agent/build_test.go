@@ -27,7 +27,8 @@ func closure(t *testing.T, pkg string, imports map[string]bool) {
 		if filepath.Ext(e.Name()) != ".go" || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", filepath.FromSlash(pkg), e.Name()), nil, parser.ImportsOnly)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", filepath.FromSlash(pkg), e.Name()), nil,
+			parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +64,8 @@ func TestClosure(t *testing.T) {
 	if len(modules) == 0 || !imports["github.com/edgenas/edgenas/internal/kernels"] {
 		t.Fatalf("the walk missed imports: it found %v", imports)
 	}
-	allowed := []string{"github.com/klauspost/cpuid/v2", "golang.org/x/sys/", "gonum.org/v1/gonum/stat", "google.golang.org/protobuf/encoding/protowire"}
+	allowed := []string{"github.com/klauspost/cpuid/v2", "golang.org/x/sys/", "gonum.org/v1/gonum/stat",
+		"google.golang.org/protobuf/encoding/protowire"}
 	for _, m := range modules {
 		if !slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(m, a) }) {
 			t.Errorf("the agent imports %s: want only %q", m, allowed)

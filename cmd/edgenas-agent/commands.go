@@ -43,7 +43,7 @@ func profile(ctx context.Context, out string, stdin io.Reader, stdout, stderr io
 		return write(stdout, s.profile)
 	}
 	if s.profile, err = loadInto(out, s.profile); err != nil {
-		return failure{err, exitProfile}
+		return wire.Fail(wire.ExitProfile, err)
 	}
 	journal, err := profiles.OpenJournal(out, s.profile)
 	if err != nil {
@@ -69,14 +69,14 @@ type session struct {
 func newSession(stdin io.Reader, progress func(*wire.Progress)) (*session, error) {
 	q, err := wire.ReadRequest(stdin)
 	if err != nil {
-		return nil, failure{err, exitUsage}
+		return nil, wire.Fail(wire.ExitUsage, err)
 	}
 	s := &session{request: q, progress: progress}
 	if s.work, err = q.Work(); err != nil {
-		return nil, failure{err, exitUsage}
+		return nil, wire.Fail(wire.ExitUsage, err)
 	}
 	if s.release, err = latency.Confine(q.Cluster); err != nil {
-		return nil, failure{err, exitUsage}
+		return nil, wire.Fail(wire.ExitUsage, err)
 	}
 	s.pool = kernels.NewPool(max(1, q.Threads))
 	s.profile = &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Runtime{Pool: s.pool}.Info()}
@@ -91,8 +91,9 @@ func (s *session) close() {
 
 func (s *session) measure(ctx context.Context, record func([]profiles.Entry, []profiles.Network) error) error {
 	q := s.request
-	return latency.Measure(ctx, native.Runtime{Pool: s.pool}, s.work, s.profile, latency.Options{Seed: q.Seed, Rounds: q.Rounds, MaxCelsius: q.MaxCelsius,
-		Record: record, Progress: func(p latency.Progress) { s.progress(wire.NewProgress(p)) }})
+	return latency.Measure(ctx, native.Runtime{Pool: s.pool}, s.work, s.profile,
+		latency.Options{Seed: q.Seed, Rounds: q.Rounds, MaxCelsius: q.MaxCelsius,
+			Record: record, Progress: func(p latency.Progress) { s.progress(wire.NewProgress(p)) }})
 }
 
 // loadInto is the profile file at path if there is one, of p's device and
@@ -121,7 +122,7 @@ func journalFailure(err error) error {
 	var invalid *profiles.InvalidError
 	var mismatch *profiles.MismatchError
 	if errors.As(err, &invalid) || errors.As(err, &mismatch) {
-		return failure{err, exitProfile}
+		return wire.Fail(wire.ExitProfile, err)
 	}
 	return err
 }
@@ -129,13 +130,13 @@ func journalFailure(err error) error {
 // verify times a model and writes the latency.Verification.
 func verify(ctx context.Context, path string, threads int, cluster, how string, seed uint64, stdout io.Writer) error {
 	if threads < 1 || threads > wire.MaxThreads {
-		return failure{fmt.Errorf("verify: %d threads: want 1 to %d", threads, wire.MaxThreads), exitUsage}
+		return wire.Fail(wire.ExitUsage, fmt.Errorf("verify: %d threads: want 1 to %d", threads, wire.MaxThreads))
 	}
 	mode, err := latency.ParseMode(how)
 	if err != nil {
-		return failure{err, exitUsage}
+		return wire.Fail(wire.ExitUsage, err)
 	}
-	bad := func(err error) error { return failure{fmt.Errorf("%s: %w", path, err), exitModel} }
+	bad := func(err error) error { return wire.Fail(wire.ExitData, fmt.Errorf("%s: %w", path, err)) }
 	m, err := onnx.ReadFile(path)
 	if err != nil {
 		return bad(err)
@@ -146,7 +147,7 @@ func verify(ctx context.Context, path string, threads int, cluster, how string, 
 	}
 	release, err := latency.Confine(cluster)
 	if err != nil {
-		return failure{err, exitUsage}
+		return wire.Fail(wire.ExitUsage, err)
 	}
 	defer release()
 	pool := kernels.NewPool(threads)

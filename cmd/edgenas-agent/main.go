@@ -15,16 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-)
 
-// The exit statuses are those of edgenas.
-const (
-	exitDone        = 0
-	exitUnexpected  = 1
-	exitUsage       = 2
-	exitProfile     = 4
-	exitModel       = 7
-	exitInterrupted = 130
+	"github.com/edgenas/edgenas/internal/wire"
 )
 
 const usage = `edgenas-agent measures on the device that it runs on, for edgenas.
@@ -48,28 +40,7 @@ func main() {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "edgenas-agent: %v\n", err)
 	}
-	os.Exit(exitStatus(err))
-}
-
-// failure is an error with its exit status.
-type failure struct {
-	error
-	status int
-}
-
-func (f failure) Unwrap() error { return f.error }
-
-func exitStatus(err error) int {
-	var f failure
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted
-	case errors.As(err, &f):
-		return f.status
-	}
-	return exitUnexpected
+	os.Exit(wire.ExitStatus(err))
 }
 
 // run does what the arguments say. When ctx ends, it keeps what is done and
@@ -105,7 +76,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			err = verify(ctx, flags.Arg(0), *threads, *cluster, *mode, *seed, stdout)
 		}
 	default:
-		err = failure{fmt.Errorf("unknown command %q; see edgenas-agent -h", args[0]), exitUsage}
+		err = wire.Fail(wire.ExitUsage, fmt.Errorf("unknown command %q; see edgenas-agent -h", args[0]))
 	}
 	if errors.Is(err, flag.ErrHelp) {
 		_, err = io.WriteString(stdout, usage)
@@ -116,10 +87,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // parse reads the flags of a command, after which want arguments stand.
 func parse(flags *flag.FlagSet, args []string, want int) error {
 	if err := flags.Parse(args); err != nil {
-		return failure{err, exitUsage}
+		return wire.Fail(wire.ExitUsage, err)
 	}
 	if flags.NArg() != want {
-		return failure{fmt.Errorf("%s: %d arguments: want %d; see edgenas-agent -h", flags.Name(), flags.NArg(), want), exitUsage}
+		return wire.Fail(wire.ExitUsage, fmt.Errorf("%s: %d arguments: want %d; see edgenas-agent -h", flags.Name(),
+			flags.NArg(), want))
 	}
 	return nil
 }

@@ -44,7 +44,8 @@ func ask(t *testing.T, keys ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := json.Marshal(wire.Request{Format: wire.Format, Seed: 1, Rounds: 1, Keys: keys, Networks: []arch.Architecture{{Space: s, Choice: c}}})
+	data, err := json.Marshal(wire.Request{Format: wire.Format, Seed: 1, Rounds: 1, Keys: keys,
+		Networks: []arch.Architecture{{Space: s, Choice: c}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,8 @@ func TestInfo(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Version == "" || got.Device.Cores < 1 || len(got.Runtimes) != 1 || got.Runtimes[0].Name != "native" || got.Runtimes[0].Threads != 1 {
+	if got.Version == "" || got.Device.Cores < 1 || len(got.Runtimes) != 1 || got.Runtimes[0].Name != "native" ||
+		got.Runtimes[0].Threads != 1 {
 		t.Errorf("info %+v", got)
 	}
 }
@@ -119,7 +121,7 @@ func TestProfileInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := writerFunc(func([]byte) { cancel() }) // at the first sign of progress
 	err := run(ctx, []string{"profile", "-o", path}, strings.NewReader(ask(t, groupedKey, convKey)), &bytes.Buffer{}, stop)
-	if exitStatus(err) != exitInterrupted {
+	if wire.ExitStatus(err) != wire.ExitInterrupted {
 		t.Fatalf("error %v: want an interruption", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -157,10 +159,11 @@ func model(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "model.onnx")
 	m := &onnx.Model{
 		IRVersion: onnx.IRVersion, Opset: onnx.Opset, Name: "test",
-		Inputs:       []onnx.Value{{Name: "x", Type: onnx.Float, Dims: []onnx.Dim{dim(1), dim(3), dim(4), dim(4)}}},
-		Outputs:      []onnx.Value{{Name: "y", Type: onnx.Float, Dims: []onnx.Dim{dim(1), dim(2), dim(4), dim(4)}}},
-		Nodes:        []onnx.Node{{OpType: "Conv", Name: "conv", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
-		Initializers: []onnx.Tensor{{Name: "w", Type: onnx.Float, Dims: []int{2, 3, 1, 1}, Floats: []float32{1, 2, 3, 4, 5, 6}}},
+		Inputs:  []onnx.Value{{Name: "x", Type: onnx.Float, Dims: []onnx.Dim{dim(1), dim(3), dim(4), dim(4)}}},
+		Outputs: []onnx.Value{{Name: "y", Type: onnx.Float, Dims: []onnx.Dim{dim(1), dim(2), dim(4), dim(4)}}},
+		Nodes:   []onnx.Node{{OpType: "Conv", Name: "conv", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
+		Initializers: []onnx.Tensor{{Name: "w", Type: onnx.Float, Dims: []int{2, 3, 1, 1},
+			Floats: []float32{1, 2, 3, 4, 5, 6}}},
 	}
 	if err := m.WriteFile(path); err != nil {
 		t.Fatal(err)
@@ -190,7 +193,8 @@ func TestErrors(t *testing.T) {
 		}
 		return path
 	}
-	other := &profiles.Profile{Device: profiles.Device{Model: "another board"}, Runtime: profiles.Runtime{Name: "native", Version: "0"}}
+	other := &profiles.Profile{Device: profiles.Device{Model: "another board"},
+		Runtime: profiles.Runtime{Name: "native", Version: "0"}}
 	foreign := filepath.Join(t.TempDir(), "foreign.json")
 	if err := other.Save(foreign); err != nil {
 		t.Fatal(err)
@@ -203,38 +207,41 @@ func TestErrors(t *testing.T) {
 		status int
 		want   string // in the error
 	}{
-		{"unknown command", "measure", "", exitUsage, `"measure"`},
-		{"unknown flag", "profile -x", "", exitUsage, "-x"},
-		{"flag of another command", "info -o file", "", exitUsage, "-o"},
-		{"argument too many", "info now", "", exitUsage, "info: 1 arguments"},
-		{"no model", "verify", "", exitUsage, "verify: 0 arguments"},
-		{"no threads", "verify -infer-threads 0 model.onnx", "", exitUsage, "0 threads"},
-		{"threads that are no number", "verify -infer-threads two model.onnx", "", exitUsage, "two"},
-		{"empty request", "profile", "", exitUsage, "request: byte 0"},
-		{"no JSON", "profile", "<html>", exitUsage, "request: byte"},
-		{"half a request", "profile", header + `"keys":[`, exitUsage, "request: byte"},
-		{"two requests", "profile", header + `"seed":1}{}`, exitUsage, "more than one value"},
-		{"newer request", "profile", `{"format":"edgenas-agent/2"}`, exitUsage, "edgenas-agent/2"},
-		{"unknown field", "profile", header + `"energy":true}`, exitUsage, "energy"},
-		{"unknown key", "profile", header + `"keys":["conv3d/k=3"]}`, exitUsage, "conv3d"},
-		{"unknown network", "profile", header + `"networks":[{"format":"edgenas-architecture/1","space":"nb301"}]}`, exitUsage, "nb301"},
-		{"too many threads", "profile", header + `"threads":100000}`, exitUsage, "100000 threads"},
-		{"unknown mode", "profile", header + `"mode":"turbo"}`, exitUsage, `mode "turbo"`},
-		{"negative rounds", "profile", header + `"rounds":-1}`, exitUsage, "-1 rounds"},
-		{"large request", "profile", strings.Repeat(" ", wire.MaxRequest+1), exitUsage, "larger than"},
-		{"profile of another device", "profile -o " + foreign, header + `"seed":1}`, exitProfile, `runtime.version is "0", want "1"`},
-		{"not a profile", "profile -o " + file("{}"), header + `"seed":1}`, exitProfile, "file"},
-		{"missing folder", "profile -o " + filepath.Join(t.TempDir(), "missing", "file"), header + `"seed":1}`, exitUnexpected, "missing"},
-		{"missing model", "verify missing.onnx", "", exitModel, "missing.onnx"},
-		{"not a model", "verify " + file("text"), "", exitModel, "file"},
+		{"unknown command", "measure", "", wire.ExitUsage, `"measure"`},
+		{"unknown flag", "profile -x", "", wire.ExitUsage, "-x"},
+		{"flag of another command", "info -o file", "", wire.ExitUsage, "-o"},
+		{"argument too many", "info now", "", wire.ExitUsage, "info: 1 arguments"},
+		{"no model", "verify", "", wire.ExitUsage, "verify: 0 arguments"},
+		{"no threads", "verify -infer-threads 0 model.onnx", "", wire.ExitUsage, "0 threads"},
+		{"threads that are no number", "verify -infer-threads two model.onnx", "", wire.ExitUsage, "two"},
+		{"empty request", "profile", "", wire.ExitUsage, "request: byte 0"},
+		{"no JSON", "profile", "<html>", wire.ExitUsage, "request: byte"},
+		{"half a request", "profile", header + `"keys":[`, wire.ExitUsage, "request: byte"},
+		{"two requests", "profile", header + `"seed":1}{}`, wire.ExitUsage, "more than one value"},
+		{"newer request", "profile", `{"format":"edgenas-agent/2"}`, wire.ExitUsage, "edgenas-agent/2"},
+		{"unknown field", "profile", header + `"energy":true}`, wire.ExitUsage, "energy"},
+		{"unknown key", "profile", header + `"keys":["conv3d/k=3"]}`, wire.ExitUsage, "conv3d"},
+		{"unknown network", "profile", header + `"networks":[{"format":"edgenas-architecture/1","space":"nb301"}]}`,
+			wire.ExitUsage, "nb301"},
+		{"too many threads", "profile", header + `"threads":100000}`, wire.ExitUsage, "100000 threads"},
+		{"unknown mode", "profile", header + `"mode":"turbo"}`, wire.ExitUsage, `mode "turbo"`},
+		{"negative rounds", "profile", header + `"rounds":-1}`, wire.ExitUsage, "-1 rounds"},
+		{"large request", "profile", strings.Repeat(" ", wire.MaxRequest+1), wire.ExitUsage, "larger than"},
+		{"profile of another device", "profile -o " + foreign, header + `"seed":1}`, wire.ExitProfile,
+			`runtime.version is "0", want "1"`},
+		{"not a profile", "profile -o " + file("{}"), header + `"seed":1}`, wire.ExitProfile, "file"},
+		{"missing folder", "profile -o " + filepath.Join(t.TempDir(), "missing", "file"), header + `"seed":1}`,
+			wire.ExitUnexpected, "missing"},
+		{"missing model", "verify missing.onnx", "", wire.ExitData, "missing.onnx"},
+		{"not a model", "verify " + file("text"), "", wire.ExitData, "file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := do(t.Context(), tt.stdin, strings.Fields(tt.args)...)
 			if err == nil {
 				t.Fatalf("no error, output %s", out)
 			}
-			if exitStatus(err) != tt.status || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("exit %d, %v: want exit %d and %q", exitStatus(err), err, tt.status, tt.want)
+			if wire.ExitStatus(err) != tt.status || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("exit %d, %v: want exit %d and %q", wire.ExitStatus(err), err, tt.status, tt.want)
 			}
 			if out != "" {
 				t.Errorf("output %s", out)

@@ -26,7 +26,7 @@ func stream(ctx context.Context, name string, stdin io.Reader, stdout io.Writer)
 	defer s.close()
 	known := &profiles.Profile{Entries: s.request.Measured.Entries, Networks: s.request.Measured.Networks}
 	if err := known.Validate(); err != nil {
-		return failure{err, exitUsage}
+		return wire.Fail(wire.ExitUsage, err)
 	}
 	journal, err := reopen(name, s.profile)
 	if err != nil {

@@ -41,7 +41,7 @@ func streamed(t *testing.T, name string, q wire.Request, n int) (rounds []wire.R
 	}
 	var stderr bytes.Buffer
 	err = run(ctx, []string{"stream", name}, bytes.NewReader(data), reader, &stderr)
-	if n == 0 && err != nil || n > 0 && exitStatus(err) != exitInterrupted || stderr.Len() > 0 {
+	if n == 0 && err != nil || n > 0 && wire.ExitStatus(err) != wire.ExitInterrupted || stderr.Len() > 0 {
 		t.Fatalf("%v: %s", err, &stderr)
 	}
 	if n == 0 {
@@ -74,7 +74,8 @@ func TestStream(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "profile-1")
 	rounds, session := streamed(t, name, streamRequest(t, 2, convKey, groupedKey), 0)
 	p := merged(rounds)
-	if len(p.Entries) != 2 || len(p.Networks) != 1 || len(p.Networks[0].SamplesS) < 2 || session.Protocol.Rounds != 2 || len(session.Affinity) > 1 {
+	if len(p.Entries) != 2 || len(p.Networks) != 1 || len(p.Networks[0].SamplesS) < 2 || session.Protocol.Rounds != 2 ||
+		len(session.Affinity) > 1 {
 		t.Errorf("%+v, session %+v", p, session)
 	}
 	if left, _ := filepath.Glob(name + "*"); left != nil {
@@ -119,7 +120,8 @@ func TestStreamResumes(t *testing.T) {
 
 // A copy that is broken, foreign or cannot be kept is no reason not to measure.
 func TestStreamWithoutCopy(t *testing.T) {
-	foreign, err := json.Marshal(map[string]any{"format": profiles.Format, "device": profiles.Device{Model: "another board"}, "entries": []int{}})
+	foreign, err := json.Marshal(map[string]any{"format": profiles.Format,
+		"device": profiles.Device{Model: "another board"}, "entries": []int{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +152,8 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), []string{"stream", "x"}, bytes.NewReader(data), &bytes.Buffer{}, &bytes.Buffer{}); exitStatus(err) != exitUsage {
+	if err := run(t.Context(), []string{"stream", "x"}, bytes.NewReader(data), &bytes.Buffer{},
+		&bytes.Buffer{}); wire.ExitStatus(err) != wire.ExitUsage {
 		t.Errorf("%v: want a refusal", err)
 	}
 	q.Cluster = "big"
@@ -177,7 +180,8 @@ func TestStreamMode(t *testing.T) {
 	q.Mode = "paced=5ms"
 	rounds, session := streamed(t, name, q, 0)
 	e, err := merged(rounds).Lookup(convKey)
-	if err != nil || len(e.SamplesS) < 2 || e.N != 3*len(e.SamplesS) || session.Protocol.Mode != "paced=5ms" || session.Protocol.MinSampleS != 0 {
+	if err != nil || len(e.SamplesS) < 2 || e.N != 3*len(e.SamplesS) || session.Protocol.Mode != "paced=5ms" ||
+		session.Protocol.MinSampleS != 0 {
 		t.Errorf("%+v, %v, %+v", e, err, session.Protocol)
 	}
 }

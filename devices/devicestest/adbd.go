@@ -177,7 +177,8 @@ type adbStream struct {
 }
 
 func newADBStream(h *adbHost, local, remote uint32) *adbStream {
-	return &adbStream{h: h, local: local, remote: remote, data: make(chan []byte, 1), ack: make(chan struct{}, 1), gone: make(chan struct{})}
+	return &adbStream{h: h, local: local, remote: remote, data: make(chan []byte, 1), ack: make(chan struct{}, 1),
+		gone: make(chan struct{})}
 }
 
 func (s *adbStream) arrive(data []byte) {

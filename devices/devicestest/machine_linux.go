@@ -91,9 +91,11 @@ func arm() map[string]string {
 		related        string
 	}{{"0xd05", "250", 300_000, 1_800_000, "0 2"}, {"0xd0b", "1024", 500_000, 2_400_000, "1 3"}} {
 		policy := fmt.Sprintf("%scpufreq/policy%d/", cpu, i)
-		for name, value := range map[string]any{"related_cpus": c.related, "scaling_governor": "schedutil", "scaling_cur_freq": c.maxKHz, "scaling_min_freq": c.minKHz,
+		for name, value := range map[string]any{"related_cpus": c.related, "scaling_governor": "schedutil",
+			"scaling_cur_freq": c.maxKHz, "scaling_min_freq": c.minKHz,
 			"scaling_max_freq": c.maxKHz, "cpuinfo_min_freq": c.minKHz, "cpuinfo_max_freq": c.maxKHz} {
-			for _, dir := range []string{policy, fmt.Sprintf("%scpu%d/cpufreq/", cpu, i), fmt.Sprintf("%scpu%d/cpufreq/", cpu, i+2)} {
+			for _, dir := range []string{policy, fmt.Sprintf("%scpu%d/cpufreq/", cpu, i),
+				fmt.Sprintf("%scpu%d/cpufreq/", cpu, i+2)} {
 				files[dir+name] = fmt.Sprintln(value)
 			}
 		}
@@ -102,7 +104,9 @@ func arm() map[string]string {
 		}
 	}
 	for i := range 4 {
-		fmt.Fprintf(&cpuinfo, "processor\t: %d\nBogoMIPS\t: 38.40\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU part\t: %s\nCPU revision\t: 0\n\n",
+		fmt.Fprintf(&cpuinfo,
+			"processor\t: %d\nBogoMIPS\t: 38.40\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU "+
+				"part\t: %s\nCPU revision\t: 0\n\n",
 			i, []string{"0xd05", "0xd0b"}[i%2])
 	}
 	files["etc/cpuinfo"] = cpuinfo.String()
@@ -149,7 +153,8 @@ func NewMachine(t testing.TB, h Hardware) *Machine {
 	}
 	m := &Machine{Root: t.TempDir(), t: t}
 	os.Chmod(m.Root, 0o755)
-	for _, dir := range []string{"bin", "data/local/tmp", "dev", "etc", "home/pi", "proc", "run/sshd", "small", "sys", "tmp", "usr", "var/empty"} {
+	for _, dir := range []string{"bin", "data/local/tmp", "dev", "etc", "home/pi", "proc", "run/sshd", "small", "sys",
+		"tmp", "usr", "var/empty"} {
 		if err := os.MkdirAll(filepath.Join(m.Root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -160,9 +165,13 @@ func NewMachine(t testing.TB, h Hardware) *Machine {
 		}
 	}
 	m.Write("bin/sh", fmt.Sprintf(interpreter, qemu))
-	m.Write("etc/uname", fmt.Sprintf("#!/usr/bin/dash\ncase $1 in -m) echo %s;; -n) echo %s;; -r) echo %s;; *) echo Linux;; esac\n", h.Machine, h.Node, h.Kernel))
+	m.Write("etc/uname",
+		fmt.Sprintf("#!/usr/bin/dash\ncase $1 in -m) echo %s;; -n) echo %s;; -r) echo %s;; *) echo Linux;; esac\n", h.Machine,
+			h.Node, h.Kernel))
 	m.Write("etc/osrelease", h.Kernel+"\n")
-	m.Write("etc/passwd", fmt.Sprintf("root:*:0:0::/root:/bin/sh\nsshd:*:999:65534::/run/sshd:/usr/sbin/nologin\npi:*:%d:%d::/home/pi:/bin/sh\n", os.Getuid(), os.Getgid()))
+	m.Write("etc/passwd",
+		fmt.Sprintf("root:*:0:0::/root:/bin/sh\nsshd:*:999:65534::/run/sshd:/usr/sbin/nologin\n"+
+			"pi:*:%d:%d::/home/pi:/bin/sh\n", os.Getuid(), os.Getgid()))
 	m.Write("etc/shells", "/bin/sh\n")
 	for path, text := range h.Files {
 		m.Write(path, text)
@@ -226,7 +235,8 @@ func (m *Machine) Halt() {
 	// They would keep it if they are stopped at this moment.
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range commands {
-		if text, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(text), strings.Join(m.enter(), "\x00")+"\x00") {
+		if text, err := os.ReadFile(file); err == nil &&
+			strings.HasPrefix(string(text), strings.Join(m.enter(), "\x00")+"\x00") {
 			AsRoot("kill", "-KILL", filepath.Base(filepath.Dir(file))).Run()
 		}
 	}
@@ -255,7 +265,8 @@ func (m *Machine) Command(root bool, args ...string) *exec.Cmd {
 		user = nil
 	}
 	env := []string{m.Root, "/usr/bin/env", "-i", "PATH=/bin:/usr/local/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/home/pi"}
-	return AsRoot(slices.Concat([]string{"nsenter", "--no-fork", "--target", m.init, "--mount", "--pid"}, m.enter(), []string{"chroot"}, user, env, args)...)
+	return AsRoot(slices.Concat([]string{"nsenter", "--no-fork", "--target", m.init, "--mount", "--pid"}, m.enter(),
+		[]string{"chroot"}, user, env, args)...)
 }
 
 // Do runs a script of root there and returns what it prints.

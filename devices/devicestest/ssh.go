@@ -146,7 +146,8 @@ func (s *SSH) exec(channel ssh.Channel, line string) {
 	if strings.HasPrefix(line, "exec sh -c 'cat >") { // a file is put there
 		stdin = &corruptor{faults: &s.Faults, r: channel}
 	}
-	status, err := shell{faults: &s.Faults, line: line, env: s.options.Env, stdin: stdin, stdout: channel, stderr: channel.Stderr()}.run()
+	status, err := shell{faults: &s.Faults, line: line, env: s.options.Env, stdin: stdin, stdout: channel,
+		stderr: channel.Stderr()}.run()
 	switch {
 	case err != nil:
 		return

@@ -52,7 +52,8 @@ func TestInFolder(t *testing.T) {
 	}
 	put(plain)
 	put("edgenas-agent-linux-arm")
-	for p, want := range map[Platform]string{here: plain, {"linux", "arm"}: "edgenas-agent-linux-arm", {"plan9", "arm64"}: ""} {
+	for p, want := range map[Platform]string{here: plain, {"linux", "arm"}: "edgenas-agent-linux-arm",
+		{"plan9", "arm64"}: ""} {
 		if data, err := inFolder(dir, p); string(data) != want || (err == nil) != (want != "") {
 			t.Errorf("%s: %q, %v: want %q", p, data, err, want)
 		}
@@ -92,6 +93,24 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// A folder that claims to be this module is not built, even if the program
+// stands in it and was built without paths.
+func TestFindSource(t *testing.T) {
+	claims := t.TempDir()
+	if err := os.WriteFile(filepath.Join(claims, "go.mod"), []byte("module "+module+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(claims)
+	dir, err := findSource(t.Context(), "go", module+"/internal/agent/build.go") // as with -trimpath
+	if err == nil || !strings.Contains(err.Error(), "make dist") {
+		t.Errorf("%s, %v: want no source", dir, err)
+	}
+	dir, err = findSource(t.Context(), "go", filepath.Join(claims, "internal", "agent", "build.go"))
+	if err != nil || dir != claims {
+		t.Errorf("%s, %v: want %s, where it was built", dir, err, claims)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	p := Platform{"linux", "arm64"}
 	for name, tt := range map[string]struct {
@@ -112,7 +131,8 @@ func TestCheck(t *testing.T) {
 func TestFindNone(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, _, err := Find(t.Context(), Platform{"linux", "arm64"})
-	for _, want := range []string{"none for linux/arm64", "beside this program: ", "built from source: there is no Go here"} {
+	for _, want := range []string{"none for linux/arm64", "beside this program: ",
+		"built from source: there is no Go here"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: want %q", err, want)
 		}
@@ -126,7 +146,8 @@ func TestFindNone(t *testing.T) {
 
 func TestIsModule(t *testing.T) {
 	dir := t.TempDir()
-	for content, want := range map[string]bool{"module " + module + "\n\ngo 1.26\n": true, "module example.org/other\n": false, "": false} {
+	for content, want := range map[string]bool{"module " + module + "\n\ngo 1.26\n": true,
+		"module example.org/other\n": false, "": false} {
 		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@ func build(ctx context.Context, p Platform) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no Go here to build it with (go.dev/dl): %w", err)
 	}
-	source, err := findSource(ctx, goTool)
+	_, file, _, _ := runtime.Caller(0)
+	source, err := findSource(ctx, goTool, file)
 	if err != nil {
 		return nil, err
 	}
@@ -57,31 +58,33 @@ func build(ctx context.Context, p Platform) ([]byte, error) {
 	return program, os.Rename(out, filepath.Join(dir, p.file()))
 }
 
-// findSource is the folder of this program's source: where it was built, the
-// module that this process stands in, or this version from the module proxy.
-func findSource(ctx context.Context, goTool string) (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok && isModule(filepath.Join(filepath.Dir(file), "..", "..")) {
-		return filepath.Clean(filepath.Join(filepath.Dir(file), "..", "..")), nil
+// findSource returns the folder of this program's source: that in which file,
+// one of this package as the compiler saw it, lies, or else this version from
+// the module proxy. What is shipped to a device is never looked for elsewhere:
+// any folder can claim to be this module.
+func findSource(ctx context.Context, goTool, file string) (string, error) {
+	if dir := filepath.Join(filepath.Dir(file), "..", ".."); isModule(dir) {
+		return dir, nil
 	}
-	if dir, err := os.Getwd(); err == nil {
-		for ; ; dir = filepath.Dir(dir) {
-			if isModule(dir) {
-				return dir, nil
-			}
-			if dir == filepath.Dir(dir) {
-				break
-			}
-		}
-	}
+	return download(ctx, goTool)
+}
+
+// download returns the folder of this version in the module cache, where the
+// module proxy's copy is put, and verified, first.
+func download(ctx context.Context, goTool string) (string, error) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Path != module || !versionSyntax.MatchString(info.Main.Version) {
-		return "", errors.New("its source is not here: run edgenas in its source folder, or put the agent beside it (make dist)")
+		return "", errors.New("its source is not where it was built: put the agent beside edgenas (make dist), " +
+			"or install a released version (go install " + module + "/cmd/edgenas@latest)")
 	}
-	text, err := exec.CommandContext(ctx, goTool, "mod", "download", "-json", module+"@"+info.Main.Version).Output()
+	cmd := exec.CommandContext(ctx, goTool, "mod", "download", "-json", module+"@"+info.Main.Version)
+	cmd.Dir = os.TempDir() // a go.mod or go.work here says nothing of that version
+	text, err := cmd.Output()
 	var found struct{ Dir, Error string }
 	json.Unmarshal(text, &found) // if it fails there is no folder
 	if found.Dir == "" {
-		return "", fmt.Errorf("its source cannot be had: go mod download %s@%s: %v %s", module, info.Main.Version, err, found.Error)
+		return "", fmt.Errorf("its source cannot be had: go mod download %s@%s: %v %s", module, info.Main.Version, err,
+			found.Error)
 	}
 	return found.Dir, nil
 }

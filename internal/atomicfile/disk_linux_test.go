@@ -47,7 +47,8 @@ func TestWriteDevice(t *testing.T) {
 	if info, err := os.Lstat("/dev/null"); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		t.Errorf("/dev/null became %v, %v", info, err)
 	}
-	if err := Write("/dev/full", []byte("text")); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "/dev/full") {
+	if err := Write("/dev/full", []byte("text")); !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(err.Error(), "/dev/full") {
 		t.Errorf("full device: %v", err)
 	}
 }

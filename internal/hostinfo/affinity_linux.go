@@ -34,7 +34,7 @@ func threadAffinity(tid int) ([]int, error) {
 
 // SetAffinity keeps the calling thread on the given processors; lock the
 // goroutine to its thread first. Systems that cannot return ErrNoData. The
-// system may leave out some of them without an error: see [VerifyAffinity].
+// system may leave out some of them without an error: see [Affinity].
 func SetAffinity(list []int) error { return setThreadAffinity(0, list) }
 
 func setThreadAffinity(tid int, list []int) error {
@@ -129,4 +129,9 @@ func threads() ([]int, error) {
 		}
 	}
 	return tids, nil
+}
+
+// within reports whether every processor of list is in set.
+func within(list, set []int) bool {
+	return !slices.ContainsFunc(list, func(c int) bool { return !slices.Contains(set, c) })
 }

@@ -24,7 +24,7 @@ func pinnable(t *testing.T) ([]int, bool) {
 	}
 	_, processErr := ProcessAffinity()
 	_, cpuErr := CurrentCPU()
-	for _, err := range []error{SetAffinity([]int{0}), SetProcessAffinity([]int{0}), VerifyAffinity([]int{0}), processErr, cpuErr} {
+	for _, err := range []error{SetAffinity([]int{0}), SetProcessAffinity([]int{0}), processErr, cpuErr} {
 		if !errors.Is(err, ErrNoData) {
 			t.Errorf("the system cannot tell, yet: %v", err)
 		}
@@ -46,22 +46,11 @@ func TestAffinity(t *testing.T) {
 	if now, err := Affinity(); err != nil || !slices.Equal(now, last) {
 		t.Errorf("affinity %v, %v after setting %v", now, err, last)
 	}
-	if err := VerifyAffinity(last); err != nil {
-		t.Error(err)
-	}
 	if cpu, err := CurrentCPU(); err != nil || cpu != last[0] {
 		t.Errorf("runs on %d, %v; want %d", cpu, err, last[0])
 	}
-	if err := VerifyAffinity([]int{last[0] + 1}); err == nil || !strings.Contains(err.Error(), "want") {
-		t.Errorf("verified on a processor that it is not kept on: %v", err)
-	}
 	if err := SetAffinity(before); err != nil {
 		t.Fatal(err)
-	}
-	if len(before) > 1 {
-		if err := VerifyAffinity(last); err == nil {
-			t.Error("verified though it may run anywhere")
-		}
 	}
 	if err := SetAffinity(nil); err == nil {
 		t.Error("no processor at all is accepted")
@@ -95,8 +84,8 @@ func TestProcessAffinity(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			runtime.LockOSThread()
-			if err := VerifyAffinity(last); err != nil {
-				t.Error(err)
+			if now, err := Affinity(); err != nil || !slices.Equal(now, last) {
+				t.Errorf("affinity of a thread %v, %v; want %v", now, err, last)
 			}
 		})
 	}

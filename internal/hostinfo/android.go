@@ -10,7 +10,8 @@ import (
 
 // Programs are the command lines of a device's own programs whose output says
 // what no file does. Not every device has each; those that fail are left out.
-var Programs = []string{"getprop", "dumpsys battery", "dumpsys power", "dumpsys thermalservice", "vcgencmd get_throttled"}
+var Programs = []string{"getprop", "dumpsys battery", "dumpsys power", "dumpsys thermalservice",
+	"vcgencmd get_throttled"}
 
 // MaxOutput is how much of a program's output is looked at, in bytes; dumpsys
 // power prints a few tens of KiB.
@@ -37,7 +38,8 @@ func ParseProperties(text string) map[string]string {
 // which an adb shell can often not read.
 func (h *Host) describe(p map[string]string) {
 	if model := p["ro.product.model"]; model != "" {
-		if maker := p["ro.product.manufacturer"]; maker != "" && !strings.HasPrefix(strings.ToLower(model), strings.ToLower(maker)) {
+		if maker := p["ro.product.manufacturer"]; maker != "" &&
+			!strings.HasPrefix(strings.ToLower(model), strings.ToLower(maker)) {
 			model = maker + " " + model
 		}
 		h.Model = model

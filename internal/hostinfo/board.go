@@ -4,14 +4,14 @@ package hostinfo
 
 import (
 	"io/fs"
-	"strconv"
 	"strings"
 )
 
 // readModel names the board or machine: the device tree's model on boards and
 // phones, the firmware's vendor and product on PCs.
 func readModel(root fs.FS) (string, error) {
-	for _, path := range []string{"proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/devices/soc0/machine"} {
+	for _, path := range []string{"proc/device-tree/model", "sys/firmware/devicetree/base/model",
+		"sys/devices/soc0/machine"} {
 		if model, err := readName(root, path); err == nil {
 			return model, nil
 		}
@@ -44,15 +44,4 @@ func readSoC(root fs.FS) (string, error) {
 		}
 	}
 	return "", ErrNoData
-}
-
-// parseMemory reads a line of /proc/meminfo, which is in KiB though it says kB
-// (Linux, Documentation/filesystems/proc.rst).
-func parseMemory(meminfo, name string) (int64, error) {
-	text, _ := field(meminfo, name)
-	kib, err := strconv.ParseInt(strings.TrimSuffix(text, " kB"), 10, 64)
-	if err != nil || kib <= 0 || kib > 1<<50 {
-		return 0, ErrNoData
-	}
-	return kib << 10, nil
 }

@@ -90,10 +90,12 @@ func checkBigCores(f Facts) (Verdict, string, string) {
 	usable := slices.DeleteFunc(slices.Clone(big.CPUs), func(c int) bool {
 		return f.Process.CPUs != nil && !slices.Contains(f.Process.CPUs, c)
 	})
-	online := slices.DeleteFunc(slices.Clone(usable), func(c int) bool { return f.Online != nil && !slices.Contains(f.Online, c) })
+	online := slices.DeleteFunc(slices.Clone(usable),
+		func(c int) bool { return f.Online != nil && !slices.Contains(f.Online, c) })
 	switch {
 	case len(usable) == 0:
-		found := fmt.Sprintf("the fastest cores (%s) are forbidden to this process, which may use %s", name, FormatCPUs(f.Process.CPUs))
+		found := fmt.Sprintf("the fastest cores (%s) are forbidden to this process, which may use %s", name,
+			FormatCPUs(f.Process.CPUs))
 		if f.Process.Cpuset != "" {
 			found += " (cpuset " + f.Process.Cpuset + ")"
 		}
@@ -103,7 +105,9 @@ func checkBigCores(f Facts) (Verdict, string, string) {
 		return Warn, fmt.Sprintf("the fastest cores (%s) are switched off", name),
 			"leave battery saver, let the device cool down, and keep the screen on"
 	case f.Process.Uclamp != nil && f.Process.Uclamp.Max < 1024:
-		return Warn, fmt.Sprintf("the scheduler takes this process for at most %d of 1024: it may stay on little cores at a low clock", f.Process.Uclamp.Max),
+		return Warn,
+			fmt.Sprintf("the scheduler takes this process for at most %d of 1024: it may stay on little cores at a low clock",
+				f.Process.Uclamp.Max),
 			"choose the cores: --cluster big; a result without it holds for a background task only"
 	case len(online) < len(big.CPUs):
 		return OK, fmt.Sprintf("%s, of them usable %s", name, FormatCPUs(online)), ""
@@ -130,10 +134,12 @@ func checkGovernor(f Facts) (Verdict, string, string) {
 		return OK, found, ""
 	case f.Host.Android != "":
 		return Warn, found,
-			"adb shell cmd power set-fixed-performance-mode-enabled true (Android 11 and newer, where the maker supports it; false afterwards)"
+			"adb shell cmd power set-fixed-performance-mode-enabled true (Android 11 and newer, where the maker supports " +
+				"it; false afterwards)"
 	}
 	return Warn, found,
-		"without root: nothing else running, so that the warm-up brings the clock up; with root: echo performance | sudo tee /sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
+		"without root: nothing else running, so that the warm-up brings the clock up; with root: echo performance | " +
+			"sudo tee /sys/devices/system/cpu/cpufreq/policy*/scaling_governor"
 }
 
 func checkClockLimit(f Facts) (Verdict, string, string) {
@@ -152,7 +158,8 @@ func checkClockLimit(f Facts) (Verdict, string, string) {
 		return NoData, "no limit of the clock is visible", ""
 	}
 	if len(limited) > 0 {
-		return Warn, "lowered on " + strings.Join(limited, ", "), "let it cool down, leave battery saver or a low power mode, then look again"
+		return Warn, "lowered on " + strings.Join(limited, ", "),
+			"let it cool down, leave battery saver or a low power mode, then look again"
 	}
 	return OK, "the hardware's own", ""
 }
@@ -168,7 +175,8 @@ func checkTemperature(f Facts) (Verdict, string, string) {
 		limit = coolHand
 	}
 	if z.Celsius >= float64(limit) {
-		return Warn, found, fmt.Sprintf("let it cool below %d °C: a fan, out of its case, off the charger; --max-temp waits for it", limit)
+		return Warn, found,
+			fmt.Sprintf("let it cool below %d °C: a fan, out of its case, off the charger; --max-temp waits for it", limit)
 	}
 	return OK, found, ""
 }

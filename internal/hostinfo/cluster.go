@@ -51,7 +51,8 @@ func readProcessors(root fs.FS, list []int) []processor {
 	out := make([]processor, len(list))
 	for i, c := range list {
 		p := processor{cpu: c, core: names[c]}
-		if midr, err := readText(root, fmt.Sprintf("%s/cpu%d/regs/identification/midr_el1", cpus, c)); err == nil && p.core == "" {
+		if midr, err := readText(root, fmt.Sprintf("%s/cpu%d/regs/identification/midr_el1", cpus, c)); err == nil &&
+			p.core == "" {
 			if id, err := parseMIDR(midr); err == nil {
 				p.core = id.String()
 			}

@@ -38,14 +38,19 @@ func TestClusters(t *testing.T) {
 	}{
 		{"nothing", fstest.MapFS{}, nil},
 		{"three, with a big core that is off", pixel, []Cluster{
-			{[]int{0, 1, 2, 3}, "Cortex-A55", 161, 300e6, 1803e6}, {[]int{4, 5}, "Cortex-A76", 498, 400e6, 2253e6}, {[]int{6, 7}, "Cortex-X1", 1024, 500e6, 2802e6}}},
+			{[]int{0, 1, 2, 3}, "Cortex-A55", 161, 300e6, 1803e6}, {[]int{4, 5}, "Cortex-A76", 498, 400e6, 2253e6},
+			{[]int{6, 7}, "Cortex-X1", 1024, 500e6, 2802e6}}},
 		{"two clocks of one kind", jetson, []Cluster{{[]int{0, 1, 2, 3, 4, 5}, "Cortex-A78AE", 0, 115.2e6, 1510.4e6}}},
 		{"little cores with the higher clock", odroid, []Cluster{
 			{[]int{0, 1}, "Cortex-A53", 0, 0, 1896e6}, {[]int{2, 3}, "Cortex-A73", 0, 0, 1800e6}}},
-		{"cpuinfo alone", fstest.MapFS{"proc/cpuinfo": cpuinfo("0xd08", "0xd08")}, []Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A72"}}},
-		{"an old kernel that tells the design once", fstest.MapFS{"proc/cpuinfo": file("Processor : AArch64\nprocessor : 0\nprocessor : 1\nCPU implementer : 0x41\nCPU part : 0xd03\n")},
+		{"cpuinfo alone", fstest.MapFS{"proc/cpuinfo": cpuinfo("0xd08", "0xd08")},
+			[]Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A72"}}},
+		{"an old kernel that tells the design once",
+			fstest.MapFS{"proc/cpuinfo": file("Processor : AArch64\nprocessor : 0\nprocessor : 1\nCPU implementer : 0x41\n" +
+				"CPU part : 0xd03\n")},
 			[]Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A53"}}},
-		{"the register alone", fstest.MapFS{cpus + "/present": file("0"), cpus + "/cpu0/regs/identification/midr_el1": file("0x00000000410fd083\n")},
+		{"the register alone", fstest.MapFS{cpus + "/present": file("0"), cpus +
+			"/cpu0/regs/identification/midr_el1": file("0x00000000410fd083\n")},
 			[]Cluster{{CPUs: []int{0}, Core: "Cortex-A72"}}},
 	} {
 		if got := Clusters(tc.root); !reflect.DeepEqual(got, tc.want) {
@@ -96,7 +101,8 @@ func TestSelectCPUs(t *testing.T) {
 		{"big", nil, nil, ErrNoData.Error()},
 	} {
 		got, err := SelectCPUs(tc.spec, tc.clusters)
-		if !slices.Equal(got, tc.want) || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+		if !slices.Equal(got, tc.want) || (err == nil) != (tc.err == "") || err != nil &&
+			!strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%.20q: %v, %v; want %v, %q", tc.spec, got, err, tc.want, tc.err)
 		}
 	}
@@ -132,7 +138,8 @@ func FuzzSelectCPUs(f *testing.F) {
 		if err != nil && len(err.Error()) > 512 {
 			t.Errorf("a message of %d bytes", len(err.Error()))
 		}
-		if (err == nil) != (len(list) > 0) || !slices.IsSorted(list) || len(list) > 8 || len(list) > 0 && list[len(list)-1] > 7 {
+		if (err == nil) != (len(list) > 0) || !slices.IsSorted(list) || len(list) > 8 || len(list) > 0 &&
+			list[len(list)-1] > 7 {
 			t.Errorf("%q: %v, %v", spec, list, err)
 		}
 	})

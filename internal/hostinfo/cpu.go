@@ -31,7 +31,8 @@ var coreNames = map[part]string{
 	{0x41, 0xd84}: "Neoverse-V3", {0x41, 0xd85}: "Cortex-X925", {0x41, 0xd87}: "Cortex-A725", {0x41, 0xd8f}: "Cortex-A320",
 	{0x48, 0xd01}: "TaiShan v110", {0x48, 0xd40}: "Cortex-A76", // Kirin 980
 	{0x4e, 0x000}: "Denver", {0x4e, 0x003}: "Denver 2", {0x4e, 0x004}: "Carmel",
-	{0x51, 0x001}: "Oryon", {0x51, 0x06f}: "Krait", {0x51, 0x201}: "Kryo Silver", {0x51, 0x205}: "Kryo Gold", {0x51, 0x211}: "Kryo Silver",
+	{0x51, 0x001}: "Oryon", {0x51, 0x06f}: "Krait", {0x51, 0x201}: "Kryo Silver", {0x51, 0x205}: "Kryo Gold",
+	{0x51, 0x211}: "Kryo Silver",
 	{0x51, 0x800}: "Kryo 2xx Gold", {0x51, 0x801}: "Kryo 2xx Silver", {0x51, 0x802}: "Kryo 3xx Gold",
 	{0x51, 0x803}: "Kryo 3xx Silver", {0x51, 0x804}: "Kryo 4xx Gold", {0x51, 0x805}: "Kryo 4xx Silver",
 	{0x53, 0x001}: "Exynos-M1", {0x53, 0x002}: "Exynos-M3", {0x53, 0x003}: "Exynos-M4", {0x53, 0x004}: "Exynos-M5",
@@ -41,7 +42,8 @@ var coreNames = map[part]string{
 // others at any clock: on an Odroid-N2 the Cortex-A53 run at 1.9 GHz, the
 // Cortex-A73 at 1.8.
 var littleCores = []string{
-	"Cortex-A5", "Cortex-A7", "Cortex-A8", "Cortex-A32", "Cortex-A34", "Cortex-A35", "Cortex-A53", "Cortex-A55", "Cortex-A320",
+	"Cortex-A5", "Cortex-A7", "Cortex-A8", "Cortex-A32", "Cortex-A34", "Cortex-A35", "Cortex-A53", "Cortex-A55",
+	"Cortex-A320",
 	"Cortex-A510", "Cortex-A520", "Kryo 2xx Silver", "Kryo 3xx Silver", "Kryo 4xx Silver",
 }
 

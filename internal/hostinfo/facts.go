@@ -38,10 +38,8 @@ func ReadFacts(root fs.FS, outputs map[string]string) Facts {
 			f.Load.Average1m, f.Load.Average5m, f.Load.Average15m = &a[0], &a[1], &a[2]
 		}
 	}
-	if meminfo, err := readText(root, "proc/meminfo"); err == nil {
-		if n, err := parseMemory(meminfo, "MemAvailable"); err == nil {
-			f.MemoryAvailableBytes = &n
-		}
+	if n, err := AvailableMemory(root); err == nil {
+		f.MemoryAvailableBytes = &n
 	}
 	b, err := ParseBattery(outputs["dumpsys battery"])
 	if err != nil {

@@ -63,11 +63,12 @@ func TestMachines(t *testing.T) {
 // TestChecks names what each fixture has to be warned of, whatever the words.
 func TestChecks(t *testing.T) {
 	for name, want := range map[string][]string{
-		"pi3":     {"governor", "temperature", "throttling", "throttled before"},
-		"pi4":     {"governor", "temperature", "throttling", "throttled before", "background load"},
-		"pi5":     nil,
-		"zero2w":  {"governor", "throttled before", "memory"},
-		"pixel6":  {"big cores", "governor", "clock limit", "temperature", "throttling", "battery", "battery saver", "screen"},
+		"pi3":    {"governor", "temperature", "throttling", "throttled before"},
+		"pi4":    {"governor", "temperature", "throttling", "throttled before", "background load"},
+		"pi5":    nil,
+		"zero2w": {"governor", "throttled before", "memory"},
+		"pixel6": {"big cores", "governor", "clock limit", "temperature", "throttling", "battery", "battery saver",
+			"screen"},
 		"jetson":  {"governor"},
 		"x86":     {"governor", "battery"},
 		"armqemu": {"emulation"},
@@ -89,7 +90,8 @@ func TestChecks(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	phone := Host{Android: "14", Clusters: []Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A55"}, {CPUs: []int{2, 3}, Core: "Cortex-A76"}}}
+	phone := Host{Android: "14", Clusters: []Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A55"},
+		{CPUs: []int{2, 3}, Core: "Cortex-A76"}}}
 	yes, no := true, false
 	small, large, few, many := int64(1<<20), int64(1<<30), 0.1, 1.5
 	for _, tc := range []struct {
@@ -98,20 +100,27 @@ func TestCheck(t *testing.T) {
 		verdict     Verdict
 		says        string // in what was found or in the advice
 	}{
-		{"big cores usable", "big cores", Facts{Host: phone, Online: []int{0, 1, 2, 3}, Process: Process{CPUs: []int{0, 1, 2, 3}}}, OK, "2-3 Cortex-A76"},
+		{"big cores usable", "big cores", Facts{Host: phone, Online: []int{0, 1, 2, 3},
+			Process: Process{CPUs: []int{0, 1, 2, 3}}}, OK, "2-3 Cortex-A76"},
 		{"one of them", "big cores", Facts{Host: phone, Online: []int{0, 1, 3}}, OK, "usable 3"},
-		{"in the background", "big cores", Facts{Host: phone, Process: Process{CPUs: []int{0, 1}, Cpuset: "/background"}}, Warn, "/background"},
+		{"in the background", "big cores", Facts{Host: phone, Process: Process{CPUs: []int{0, 1}, Cpuset: "/background"}},
+			Warn, "/background"},
 		{"off", "big cores", Facts{Host: phone, Online: []int{0, 1}}, Warn, "switched off"},
 		{"not clamped", "big cores", Facts{Host: phone, Process: Process{Uclamp: &Uclamp{0, 1024}}}, OK, ""},
-		{"governor of a phone", "governor", Facts{Host: phone, Policies: []Policy{{CPUs: []int{0}, Governor: "schedutil"}}}, Warn, "fixed-performance"},
-		{"governors", "governor", Facts{Policies: []Policy{{CPUs: []int{1}, Governor: "performance"}, {CPUs: []int{2}, Governor: "powersave"}, {CPUs: []int{0}, Governor: "performance"}}}, Warn, "performance on 0-1, powersave on 2"},
-		{"governor of a board", "governor", Facts{Policies: []Policy{{CPUs: []int{0}, Governor: "schedutil"}}}, Warn, "without root"},
+		{"governor of a phone", "governor", Facts{Host: phone, Policies: []Policy{{CPUs: []int{0}, Governor: "schedutil"}}},
+			Warn, "fixed-performance"},
+		{"governors", "governor", Facts{Policies: []Policy{{CPUs: []int{1}, Governor: "performance"},
+			{CPUs: []int{2}, Governor: "powersave"}, {CPUs: []int{0}, Governor: "performance"}}}, Warn,
+			"performance on 0-1, powersave on 2"},
+		{"governor of a board", "governor", Facts{Policies: []Policy{{CPUs: []int{0}, Governor: "schedutil"}}}, Warn,
+			"without root"},
 		{"clock known, governor not", "governor", Facts{Policies: []Policy{{CPUs: []int{0}, FreqHz: 1}}}, NoData, ""},
 		{"no limit", "clock limit", Facts{Policies: []Policy{{CPUs: []int{0}, MaxHz: 2e9, LimitHz: 2e9}}}, OK, ""},
 		{"cool", "temperature", Facts{State: State{Zones: []Zone{{"cpu", 59.9}}}}, OK, "59.9"},
 		{"hot", "temperature", Facts{State: State{Zones: []Zone{{"cpu", 60}}}}, Warn, "cool"},
 		{"a phone's battery", "temperature", Facts{State: State{Zones: []Zone{{"battery", 38}}}}, Warn, "below 37"},
-		{"power supply", "throttling", Facts{State: State{Throttled: []string{"throttled", "under-voltage"}}}, Warn, "power supply"},
+		{"power supply", "throttling", Facts{State: State{Throttled: []string{"throttled", "under-voltage"}}}, Warn,
+			"power supply"},
 		{"x86 before", "throttled before", Facts{State: State{ThrottleEvents: 3}}, OK, "3 times"},
 		{"never", "throttled before", Facts{State: State{ThrottledEver: []string{}}}, OK, "never"},
 		{"full", "battery", Facts{Host: phone, Battery: &Battery{100, "full", &yes}}, OK, "100 %"},
@@ -121,8 +130,10 @@ func TestCheck(t *testing.T) {
 		{"low power profile", "battery saver", Facts{Power: Power{Saver: &yes}}, Warn, "profile"},
 		{"saver off", "battery saver", Facts{Power: Power{Saver: &no}}, OK, "off"},
 		{"screen off", "screen", Facts{Power: Power{Screen: "off"}}, Warn, "WAKEUP"},
-		{"busy", "background load", Facts{Load: Load{Processors: &many, Average1m: &few, Busiest: []Busy{{7, "cc1", 1.5}}}}, Warn, "cc1 (7)"},
-		{"idle, though the average is high", "background load", Facts{Load: Load{Processors: &few, Average1m: &many}}, OK, ""},
+		{"busy", "background load", Facts{Load: Load{Processors: &many, Average1m: &few, Busiest: []Busy{{7, "cc1", 1.5}}}},
+			Warn, "cc1 (7)"},
+		{"idle, though the average is high", "background load", Facts{Load: Load{Processors: &few, Average1m: &many}}, OK,
+			""},
 		{"average alone", "background load", Facts{Load: Load{Average1m: &many}}, Warn, "average 1.50"},
 		{"a phone's average", "background load", Facts{Host: phone, Load: Load{Average1m: &many}}, NoData, ""},
 		{"full disk", "free space", Facts{FreeBytes: &small}, Warn, "free 128 MiB"},
@@ -179,7 +190,8 @@ func checkFacts(t *testing.T, f Facts) {
 		t.Errorf("not safe to print: %q", names[i])
 	}
 	h, s := f.Host, f.State
-	if h.Cores < 0 || h.MemoryBytes < 0 || h.L1DBytes < 0 || h.AndroidAPI < 0 || s.FreqHz < 0 || s.MaxFreqHz < 0 || s.ThrottleEvents < 0 {
+	if h.Cores < 0 || h.MemoryBytes < 0 || h.L1DBytes < 0 || h.AndroidAPI < 0 || s.FreqHz < 0 || s.MaxFreqHz < 0 ||
+		s.ThrottleEvents < 0 {
 		t.Errorf("negative facts: %+v", f)
 	}
 	if b := f.Battery; b != nil && (b.Percent < 0 || b.Percent > 100) {

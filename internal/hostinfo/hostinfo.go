@@ -111,9 +111,7 @@ func Read(root fs.FS) Host {
 	h.L1DBytes, _ = readCache(root, core, 1)
 	h.L2Bytes, _ = readCache(root, core, 2)
 	h.L3Bytes, _ = readCache(root, core, 3)
-	if meminfo, err := readText(root, "proc/meminfo"); err == nil {
-		h.MemoryBytes, _ = parseMemory(meminfo, "MemTotal")
-	}
+	h.MemoryBytes, _ = readMemory(root, "MemTotal")
 	return h
 }
 

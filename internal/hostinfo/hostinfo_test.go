@@ -57,7 +57,8 @@ func TestRead(t *testing.T) {
 		state State
 	}{
 		{"pi4",
-			Host{Kernel: "6.6.31+rpt-rpi-v8", Model: "Raspberry Pi 4 Model B Rev 1.4", SoC: "brcm,bcm2711", CPU: "Cortex-A72", Cores: 4,
+			Host{Kernel: "6.6.31+rpt-rpi-v8", Model: "Raspberry Pi 4 Model B Rev 1.4", SoC: "brcm,bcm2711", CPU: "Cortex-A72",
+				Cores:    4,
 				Clusters: []Cluster{{[]int{0, 1, 2, 3}, "Cortex-A72", 0, 600e6, 1800e6}},
 				L1DBytes: 32 << 10, L2Bytes: 1 << 20, MemoryBytes: 3884360 << 10, Emulation: NotEmulated},
 			State{CPU: 3, Governor: "ondemand", FreqHz: 600e6, MaxFreqHz: 1800e6, Zones: []Zone{{"cpu-thermal", 81.797}},
@@ -66,15 +67,18 @@ func TestRead(t *testing.T) {
 			Host{Kernel: "6.8.0-45-generic", Model: "LENOVO 20XWCTO1WW", CPU: i7, Cores: 8,
 				Clusters: []Cluster{{[]int{0, 1, 2, 3, 4, 5, 6, 7}, i7, 0, 400e6, 4700e6}},
 				L1DBytes: 48 << 10, L2Bytes: 1280 << 10, L3Bytes: 12 << 20, MemoryBytes: 16092284 << 10, Emulation: NotEmulated},
-			State{CPU: 7, Governor: "performance", FreqHz: 4201337e3, MaxFreqHz: 4700e6, Zones: []Zone{{"acpitz", 97}, {"x86_pkg_temp", 48}},
+			State{CPU: 7, Governor: "performance", FreqHz: 4201337e3, MaxFreqHz: 4700e6,
+				Zones:     []Zone{{"acpitz", 97}, {"x86_pkg_temp", 48}},
 				Throttled: []string{}, ThrottleEvents: 17}},
 		{"phone",
 			Host{SoC: "Qualcomm Technologies, Inc SM8150", CPU: "Cortex-A55 + Kryo 4xx Gold", Cores: 4,
-				Clusters:    []Cluster{{[]int{0, 1}, "Cortex-A55", 261, 0, 0}, {[]int{5}, "Kryo 4xx Gold", 871, 0, 0}, {[]int{4}, "Kryo 4xx Gold", 1024, 0, 0}},
+				Clusters: []Cluster{{[]int{0, 1}, "Cortex-A55", 261, 0, 0}, {[]int{5}, "Kryo 4xx Gold", 871, 0, 0},
+					{[]int{4}, "Kryo 4xx Gold", 1024, 0, 0}},
 				MemoryBytes: 5684360 << 10, Emulation: EmulationUnknown},
 			State{CPU: 4, Zones: []Zone{{"battery", 31.5}}}},
 		{"armqemu",
-			Host{Kernel: "6.1.0-18-amd64", CPU: "Cortex-A72", Cores: 1, Clusters: []Cluster{{CPUs: []int{0}, Core: "Cortex-A72"}}, Emulation: Qemu},
+			Host{Kernel: "6.1.0-18-amd64", CPU: "Cortex-A72", Cores: 1,
+				Clusters: []Cluster{{CPUs: []int{0}, Core: "Cortex-A72"}}, Emulation: Qemu},
 			State{}},
 		{"empty", Host{Emulation: EmulationUnknown}, State{}},
 	} {
@@ -109,9 +113,11 @@ func TestEmulation(t *testing.T) {
 		{"made-up smaps, but not those of the thread",
 			fstest.MapFS{"proc/self/smaps": file(guest), "proc/thread-self/maps": file(guest + emulator)}, Qemu},
 		{"links name it",
-			fstest.MapFS{"proc/self/maps": file(guest), "proc/self/map_files/400000-500000": link("/usr/bin/qemu-aarch64")}, Qemu},
+			fstest.MapFS{"proc/self/maps": file(guest), "proc/self/map_files/400000-500000": link("/usr/bin/qemu-aarch64")},
+			Qemu},
 		{"links do not", fstest.MapFS{"proc/self/map_files/10000-20000": link("/home/u/edgenas-agent")}, NotEmulated},
-		{"a folder called qemu", fstest.MapFS{"proc/self/smaps": file("1-2 r-xp 0 0:0 1 /home/qemu-user/agent\n")}, NotEmulated},
+		{"a folder called qemu", fstest.MapFS{"proc/self/smaps": file("1-2 r-xp 0 0:0 1 /home/qemu-user/agent\n")},
+			NotEmulated},
 	} {
 		if got := Read(tc.root).Emulation; got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)

@@ -25,7 +25,8 @@ func TestParseLoadAverage(t *testing.T) {
 func TestBusiest(t *testing.T) {
 	// stat is a line of a process that has used ticks since it started.
 	stat := func(pid int, name string, user, system, start int) (string, *fstest.MapFile) {
-		line := fmt.Sprintf("%d (%s) R 1 1 1 0 -1 4194304 100 0 0 0 %d %d 0 0 20 0 1 0 %d 9170944 1 0\n", pid, name, user, system, start)
+		line := fmt.Sprintf("%d (%s) R 1 1 1 0 -1 4194304 100 0 0 0 %d %d 0 0 20 0 1 0 %d 9170944 1 0\n", pid, name, user,
+			system, start)
 		return fmt.Sprintf("proc/%d/stat", pid), &fstest.MapFile{Data: []byte(line)}
 	}
 	tree := func(processes ...func() (string, *fstest.MapFile)) fstest.MapFS {
@@ -40,8 +41,10 @@ func TestBusiest(t *testing.T) {
 		return func() (string, *fstest.MapFile) { return stat(pid, name, user, system, start) }
 	}
 	at := time.Unix(0, 0)
-	before := ReadUsage(tree(p(1, "init", 10, 10, 0), p(2, "idle", 500, 0, 5), p(3, "us", 0, 0, 9), p(4, "gone", 1, 1, 9), p(5, "old", 900, 0, 9)), at)
-	after := ReadUsage(tree(p(1, "init", 15, 15, 0), p(2, "idle", 500, 0, 5), p(3, "us", 99, 0, 9), p(5, "new) S (x", 60, 15, 700), p(6, "late", 20, 0, 800)), at.Add(500*time.Millisecond))
+	before := ReadUsage(tree(p(1, "init", 10, 10, 0), p(2, "idle", 500, 0, 5), p(3, "us", 0, 0, 9), p(4, "gone", 1, 1, 9),
+		p(5, "old", 900, 0, 9)), at)
+	after := ReadUsage(tree(p(1, "init", 15, 15, 0), p(2, "idle", 500, 0, 5), p(3, "us", 99, 0, 9),
+		p(5, "new) S (x", 60, 15, 700), p(6, "late", 20, 0, 800)), at.Add(500*time.Millisecond))
 	all, busiest, ok := Busiest(before, after, 3, 2)
 	want := []Busy{{5, "new) S (x", 1.5}, {6, "late", 0.4}} // 75 ticks of 10 ms in 0.5 s
 	if !ok || math.Abs(all-2.1) > 1e-12 || !reflect.DeepEqual(busiest, want) {
@@ -58,7 +61,8 @@ func TestBusiest(t *testing.T) {
 
 func TestReadProcess(t *testing.T) {
 	root, _ := machine(t, "pixel6")
-	want := Process{CPUs: []int{0, 1, 2, 3, 4, 5, 6, 7}, Cpuset: "/", Cgroups: []string{"2:cpu:/system", "0::/uid_2000/pid_21390"}, Uclamp: &Uclamp{0, 466}}
+	want := Process{CPUs: []int{0, 1, 2, 3, 4, 5, 6, 7}, Cpuset: "/",
+		Cgroups: []string{"2:cpu:/system", "0::/uid_2000/pid_21390"}, Uclamp: &Uclamp{0, 466}}
 	if got := ReadProcess(root); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}

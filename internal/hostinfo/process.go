@@ -64,7 +64,8 @@ func parseCgroups(text string) []string {
 	var list []string
 	for line := range strings.Lines(text) {
 		line = clean(line)
-		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && parts[2] != "/" && parts[2] != "" && len(list) < maxCgroups {
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && parts[2] != "/" && parts[2] != "" &&
+			len(list) < maxCgroups {
 			list = append(list, line)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/edgenas/edgenas/internal/stats"
 )
 
 // Sampler watches clock and temperature while something is measured. It reads
@@ -151,11 +153,5 @@ func (s *series) sum() Range {
 	if s.n == 0 {
 		return Range{}
 	}
-	sorted := slices.Sorted(slices.Values(s.kept))
-	m := len(sorted) / 2
-	median := sorted[m]
-	if len(sorted)%2 == 0 {
-		median = (sorted[m-1] + sorted[m]) / 2
-	}
-	return Range{s.n, s.min, median, s.max}
+	return Range{s.n, s.min, stats.Median(s.kept), s.max}
 }

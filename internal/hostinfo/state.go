@@ -10,13 +10,15 @@ import (
 // State is what changes from one minute to the next and changes run times with
 // it. A zero field is unknown.
 type State struct {
-	CPU            int      `json:"cpu"`                       // the processor that governor and frequencies are of
-	Governor       string   `json:"governor,omitempty"`        // performance, schedutil, …
-	FreqHz         int64    `json:"freq_hz,omitempty"`         // now
-	MaxFreqHz      int64    `json:"max_freq_hz,omitempty"`     // that the governor may choose
-	Zones          []Zone   `json:"zones,omitempty"`           // temperatures; none is unknown
-	Throttled      []string `json:"throttled"`                 // what slows the machine down now: under-voltage, frequency capped, …; nil is unknown
-	ThrottledEver  []string `json:"throttled_ever"`            // the same of any time since boot (Raspberry Pi); nil is unknown
+	CPU       int    `json:"cpu"`                   // the processor that governor and frequencies are of
+	Governor  string `json:"governor,omitempty"`    // performance, schedutil, …
+	FreqHz    int64  `json:"freq_hz,omitempty"`     // now
+	MaxFreqHz int64  `json:"max_freq_hz,omitempty"` // that the governor may choose
+	Zones     []Zone `json:"zones,omitempty"`       // temperatures; none is unknown
+	// what slows the machine down now: under-voltage, frequency capped, …; nil is unknown
+	Throttled []string `json:"throttled"`
+	// the same of any time since boot (Raspberry Pi); nil is unknown
+	ThrottledEver  []string `json:"throttled_ever"`
 	ThrottleEvents int64    `json:"throttle_events,omitempty"` // times that the core was throttled since boot (x86)
 }
 

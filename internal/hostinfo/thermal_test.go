@@ -18,7 +18,8 @@ func TestHottest(t *testing.T) {
 		want  string
 	}{
 		{"none", nil, ""},
-		{"the processor's, though another is hotter", []Zone{{"acpitz", 97}, {"cpu-thermal", 48}, {"wifi", 99}}, "cpu-thermal"},
+		{"the processor's, though another is hotter", []Zone{{"acpitz", 97}, {"cpu-thermal", 48}, {"wifi", 99}},
+			"cpu-thermal"},
 		{"the hottest core", []Zone{{"cpu-0", 50}, {"cpu-1", 60}, {"cpu-2", 55}}, "cpu-1"},
 		{"a cluster by its size", []Zone{{"G3D", 80}, {"LITTLE", 50}, {"BIG", 60}}, "BIG"},
 		{"the hottest of unnamed ones", []Zone{{"a", 30}, {"b", 40}}, "b"},
@@ -82,7 +83,8 @@ func TestThrottled(t *testing.T) {
 		{"nothing", fstest.MapFS{}, nil},
 		{"a fan alone", cooling("pwm-fan", "cpu-fan", "Fan"), nil},
 		{"one that rests", cooling("cpufreq-cpu0"), []string{}},
-		{"some at work, not those of the graphics", cooling("cpufreq-cpu0", "cpufreq-cpu4", "thermal-devfreq-0", "Processor"), []string{"cooling by cpufreq-cpu4", "cooling by Processor"}},
+		{"some at work, not those of the graphics", cooling("cpufreq-cpu0", "cpufreq-cpu4", "thermal-devfreq-0", "Processor"),
+			[]string{"cooling by cpufreq-cpu4", "cooling by Processor"}},
 		{"a Raspberry Pi 5 at rest", pi5, []string{}},
 	} {
 		got, err := Throttled(tc.root)

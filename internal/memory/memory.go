@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sort"
 
+	"github.com/edgenas/edgenas/internal/hostinfo"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/ops"
 )
 
@@ -27,7 +29,8 @@ func (u Use) Total() int64 { return u.Step + u.Network + u.Checkpoint + u.Rest +
 // String gives the total and its parts: "2.1 GB (step 1.9 GB, network 24 MB, …)".
 func (u Use) String() string {
 	return fmt.Sprintf("%s (step %s, network %s, checkpoint %s, data and program %s, garbage %s)",
-		Bytes(u.Total()), Bytes(u.Step), Bytes(u.Network), Bytes(u.Checkpoint), Bytes(u.Rest), Bytes(u.Garbage))
+		units.Bytes(u.Total()), units.Bytes(u.Step), units.Bytes(u.Network), units.Bytes(u.Checkpoint), units.Bytes(u.Rest),
+		units.Bytes(u.Garbage))
 }
 
 // GarbagePercent is how much garbage an estimate allows for, of what is in use:
@@ -48,6 +51,13 @@ type Model struct {
 	Plan  Plan
 	Fixed int64 // bytes whatever the batch: parameters, gradients, the program
 	Held  int64 // bytes of the heap that are in use beside the model
+}
+
+// Available returns what can be allocated without swapping, in bytes. ok is false
+// where nothing tells: anywhere but on Linux.
+func Available() (n int64, ok bool) {
+	n, err := hostinfo.AvailableMemory(hostinfo.Root())
+	return n, err == nil
 }
 
 // Held is how much of the heap is in use.
@@ -106,7 +116,8 @@ func (e *TooLargeError) Error() string {
 	if e.Fits > 0 {
 		advice = fmt.Sprintf("a batch of %d would fit", e.Fits)
 	}
-	return fmt.Sprintf("memory: training on %d images a step takes %v, and %s are available: %s", e.Batch, e.Use, Bytes(e.Available), advice)
+	return fmt.Sprintf("memory: training on %d images a step takes %v, and %s are available: %s", e.Batch, e.Use,
+		units.Bytes(e.Available), advice)
 }
 
 // Check estimates what training the model takes, and returns a *TooLargeError
@@ -128,21 +139,4 @@ func (m Model) Check(available int64) (Use, error) {
 		return use, err
 	}
 	return use, &TooLargeError{Use: use, Available: available, Batch: batch, Fits: over}
-}
-
-// Bytes gives n in the unit that suits it: "1.9 GB", "24 MB", "512 B".
-func Bytes(n int64) string {
-	v := float64(n)
-	for _, unit := range []struct {
-		name string
-		size float64
-	}{{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
-		if v >= 9.95*unit.size {
-			return fmt.Sprintf("%.0f %s", v/unit.size, unit.name)
-		}
-		if v >= 0.9995*unit.size {
-			return fmt.Sprintf("%.1f %s", v/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/edgenas/edgenas/ops"
 )
@@ -43,7 +42,8 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%+v: want %+v", u, want)
 	}
 	broken := errors.New("broken")
-	if _, err := (Model{Graph: g, Plan: func(*ops.Graph) (int, error) { return 0, broken }}).Estimate(); !errors.Is(err, broken) {
+	if _, err := (Model{Graph: g, Plan: func(*ops.Graph) (int, error) { return 0, broken }}).Estimate(); !errors.Is(err,
+		broken) {
 		t.Errorf("%v: want %v", err, broken)
 	}
 }
@@ -110,60 +110,14 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTooLargeError(t *testing.T) {
-	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3}, Available: 1.2e9, Batch: 64, Fits: 38}
-	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
+	e := &TooLargeError{Use: Use{Step: 1.9e9, Network: 24e6, Checkpoint: 16e6, Rest: 54e6, Garbage: 790e3},
+		Available: 1.2e9, Batch: 64, Fits: 38}
+	const want = "memory: training on 64 images a step takes 2.0 GB (step 1.9 GB, network 24 MB, checkpoint 16 MB, " +
+		"data and program 54 MB, garbage 790 kB), and 1.2 GB are available: a batch of 38 would fit"
 	if e.Error() != want {
 		t.Errorf("%s\nwant %s", e, want)
 	}
 	if e.Fits = 0; !strings.HasSuffix(e.Error(), "not even a batch of 1 would fit") {
 		t.Error(e)
 	}
-}
-
-func TestBytes(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9950: "10 kB", 999_600: "1.0 MB", 24e6: "24 MB", 2.14e9: "2.1 GB", 11.4e9: "11 GB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}
-
-func TestAvailable(t *testing.T) {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	meminfo := file("MemTotal: 4000 kB\nMemFree: 100 kB\nMemAvailable:    3000 kB\n")
-	for name, tt := range map[string]struct {
-		files fstest.MapFS
-		n     int64
-		ok    bool
-	}{
-		"not Linux":    {fstest.MapFS{}, 0, false},
-		"no limit":     {fstest.MapFS{"proc/meminfo": meminfo, "proc/self/cgroup": file("0::/\n")}, 3000 << 10, true},
-		"max":          {fstest.MapFS{"proc/meminfo": meminfo, "proc/self/cgroup": file("0::/\n"), "sys/fs/cgroup/memory.max": file("max\n"), "sys/fs/cgroup/memory.current": file("5\n")}, 3000 << 10, true},
-		"group":        {fstest.MapFS{"proc/meminfo": meminfo, "proc/self/cgroup": file("0::/a/b\n"), "sys/fs/cgroup/a/memory.max": file("1000000\n"), "sys/fs/cgroup/a/memory.current": file("300000\n"), "sys/fs/cgroup/a/memory.stat": file("file 9\ninactive_file 100000\n")}, 800000, true},
-		"over":         {fstest.MapFS{"proc/self/cgroup": file("0::/\n"), "sys/fs/cgroup/memory.max": file("10"), "sys/fs/cgroup/memory.current": file("30")}, 0, true},
-		"version 1":    {fstest.MapFS{"proc/meminfo": meminfo, "proc/self/cgroup": file("4:cpu:/x\n3:memory:/\n"), "sys/fs/cgroup/memory/memory.limit_in_bytes": file("2000000\n"), "sys/fs/cgroup/memory/memory.usage_in_bytes": file("500000\n")}, 1500000, true},
-		"1, unlimited": {fstest.MapFS{"proc/meminfo": meminfo, "proc/self/cgroup": file("3:memory:/\n"), "sys/fs/cgroup/memory/memory.limit_in_bytes": file("9223372036854771712\n"), "sys/fs/cgroup/memory/memory.usage_in_bytes": file("500000\n")}, 3000 << 10, true},
-		"nonsense":     {fstest.MapFS{"proc/meminfo": file("MemAvailable: x kB\nMemAvailable:\n"), "proc/self/cgroup": file("0\n::\n0::/../..\n"), "sys/fs/cgroup/memory.max": file("-3")}, 0, false},
-	} {
-		if n, ok := available(tt.files); n != tt.n || ok != tt.ok {
-			t.Errorf("%s: %d, %t: want %d, %t", name, n, ok, tt.n, tt.ok)
-		}
-	}
-}
-
-// Whatever these files say, what is available is not negative and no more
-// than a machine has.
-func FuzzAvailable(f *testing.F) {
-	f.Add("MemAvailable: 3000 kB\n", "0::/a\n", "max\n", "1\n")
-	f.Add("", "3:memory:/\n", "10", "30")
-	f.Fuzz(func(t *testing.T, meminfo, groups, limit, used string) {
-		root := fstest.MapFS{}
-		for name, data := range map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": groups,
-			"sys/fs/cgroup/memory.max": limit, "sys/fs/cgroup/memory.current": used, "sys/fs/cgroup/memory.stat": "inactive_file " + used} {
-			root[name] = &fstest.MapFile{Data: []byte(data)}
-		}
-		if n, ok := available(root); n < 0 || n > unlimited<<10 || !ok && n != 0 {
-			t.Errorf("%d, %t", n, ok)
-		}
-	})
 }

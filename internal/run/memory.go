@@ -13,6 +13,7 @@ import (
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/memory"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 )
@@ -54,17 +55,17 @@ func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool 
 			advice = fmt.Sprintf("--search-batch %d would", large.Fits)
 		}
 		return "", fault.Usagef("the search would take %v, and %s are available: %s", large.Use,
-			memory.Bytes(large.Available), advice)
+			units.Bytes(large.Available), advice)
 	}
 	if err != nil {
 		return "", err
 	}
 	note = fmt.Sprintf("the search takes about %v", use)
 	if training.Total() > use.Total() {
-		note += fmt.Sprintf(", training after it up to %s", memory.Bytes(training.Total()))
+		note += fmt.Sprintf(", training after it up to %s", units.Bytes(training.Total()))
 	}
 	if known {
-		note += fmt.Sprintf("; %s are available", memory.Bytes(available))
+		note += fmt.Sprintf("; %s are available", units.Bytes(available))
 	}
 	return note, nil
 }

@@ -9,6 +9,7 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -17,13 +18,13 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Quantile is the p-quantile of x, 0 ≤ p ≤ 1: the smallest sample that at
+// Quantile returns the p-quantile of x, 0 ≤ p ≤ 1: the smallest sample that at
 // least a share p of the samples does not exceed.
 func Quantile(x []float64, p float64) float64 {
 	return stat.Quantile(p, stat.Empirical, sorted(x), nil)
 }
 
-// Median is the middle sample of x, or the mean of the two in the middle.
+// Median returns the middle sample of x, or the mean of the two in the middle.
 func Median(x []float64) float64 {
 	s := sorted(x)
 	n := len(s)
@@ -48,23 +49,26 @@ func MedianBounds(x []float64, confidence float64) (lo, hi, coverage float64) {
 	return s[k-1], s[n-k], cover(k)
 }
 
-// ConformalUpper is a bound that the next draw stays under with at least this
-// confidence, whatever the distribution, if it is exchangeable with x: the
-// ⌈(n+1)·confidence⌉-th smallest sample. It is +Inf where there are too few
+// ConformalUpper returns a bound that the next draw stays under with at least
+// this confidence, whatever the distribution, if it is exchangeable with x: the
+// ⌈(n+1)·confidence⌉-th smallest sample. It returns +Inf where there are too few
 // samples (fewer than 19 at 95 %).
 // Source: Lei et al., Distribution-free predictive inference, 2018, §2.
 func ConformalUpper(x []float64, confidence float64) float64 {
 	s := sorted(x)
-	k := int(math.Ceil(float64(len(s)+1)*confidence - 1e-9))
+	// Rounding may leave the product just above the integer that it stands for,
+	// which would take the next sample: 100·0.55 is 55.00000000000001.
+	const rounding = 1e-9
+	k := int(math.Ceil(float64(len(s)+1)*confidence - rounding))
 	if k > len(s) {
 		return math.Inf(1)
 	}
 	return s[max(k, 1)-1]
 }
 
-// NormalUpper is a bound that the next draw of the normal distribution that x
-// was drawn from stays under with this confidence: mean + t·s·√(1+1/n) with
-// Student's t. It is +Inf for a single sample.
+// NormalUpper returns a bound that the next draw of the normal distribution that
+// x was drawn from stays under with this confidence: mean + t·s·√(1+1/n) with
+// Student's t. It returns +Inf for a single sample.
 func NormalUpper(x []float64, confidence float64) float64 {
 	n := float64(len(x))
 	if n < 2 {
@@ -75,30 +79,23 @@ func NormalUpper(x []float64, confidence float64) float64 {
 	return mean + t*dev*math.Sqrt(1+1/n)
 }
 
-// Z is the confidence-quantile of the standard normal distribution.
+// Z returns the confidence-quantile of the standard normal distribution.
 func Z(confidence float64) float64 { return distuv.UnitNormal.Quantile(confidence) }
 
-// Spearman is the rank correlation of a and b, with mean ranks for ties; NaN
-// where all of a or all of b are equal. It panics if their lengths differ.
+// Spearman returns the rank correlation of a and b, with mean ranks for ties;
+// NaN where all of a or all of b are equal. It panics if their lengths differ.
 func Spearman(a, b []float64) float64 {
 	return stat.Correlation(ranks(a), ranks(b), nil)
 }
 
-// ranks gives each sample its rank from 1; equal samples share the mean of theirs.
+// ranks returns the rank of each sample, from 1; equal samples share the mean of
+// their ranks.
 func ranks(x []float64) []float64 {
 	order := make([]int, len(x))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(i, j int) int {
-		switch {
-		case x[i] < x[j]:
-			return -1
-		case x[i] > x[j]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(x[i], x[j]) })
 	r := make([]float64, len(x))
 	for from := 0; from < len(x); {
 		to := from + 1
@@ -113,11 +110,11 @@ func ranks(x []float64) []float64 {
 	return r
 }
 
-// Bias is the mean of the errors and MAPE the mean of their absolute values.
-// An error is relative: predicted / measured − 1 (see [RelativeErrors]).
+// Bias returns the mean of relative errors (see [RelativeErrors]).
 func Bias(errors []float64) float64 { return stat.Mean(errors, nil) }
 
-// MAPE is the mean absolute relative error, as a share: 0.05 is 5 %.
+// MAPE returns the mean of the absolute values of relative errors, as a share:
+// 0.05 is 5 %.
 func MAPE(errors []float64) float64 {
 	sum := 0.0
 	for _, e := range errors {
@@ -126,7 +123,7 @@ func MAPE(errors []float64) float64 {
 	return sum / float64(len(errors))
 }
 
-// Within is the share of errors in −p…p.
+// Within returns the share of errors in −p…p.
 func Within(errors []float64, p float64) float64 {
 	n := 0
 	for _, e := range errors {
@@ -137,8 +134,8 @@ func Within(errors []float64, p float64) float64 {
 	return float64(n) / float64(len(errors))
 }
 
-// RelativeErrors are predicted / measured − 1, one for each pair. It panics if
-// the lengths differ.
+// RelativeErrors returns predicted / measured − 1 for each pair. It panics if the
+// lengths differ.
 func RelativeErrors(predicted, measured []float64) []float64 {
 	if len(predicted) != len(measured) {
 		panic(fmt.Sprintf("stats: %d predictions of %d measurements", len(predicted), len(measured)))
@@ -150,6 +147,7 @@ func RelativeErrors(predicted, measured []float64) []float64 {
 	return e
 }
 
+// sorted returns a sorted copy of x.
 func sorted(x []float64) []float64 {
 	if len(x) == 0 {
 		panic("stats: no samples")

@@ -88,6 +88,9 @@ func TestUpper(t *testing.T) {
 	if b := ConformalUpper(upTo(19), 0.95); b != 19 {
 		t.Errorf("19 samples: %v, want 19", b)
 	}
+	if b := ConformalUpper(upTo(99), 0.55); b != 55 { // 100·0.55 > 55 in floating point
+		t.Errorf("99 samples at 55 %%: %v, want 55", b)
+	}
 	if b := ConformalUpper(upTo(99), 0.9); b != 90 {
 		t.Errorf("99 samples: %v, want 90", b)
 	}
@@ -128,7 +131,8 @@ func TestErrors(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"bias", Bias(e), 0.075}, {"mape", MAPE(e), 0.125}, {"within 5 %", Within(e, 0.05), 0.25}, {"within 11 %", Within(e, 0.11), 0.75},
+		{"bias", Bias(e), 0.075}, {"mape", MAPE(e), 0.125}, {"within 5 %", Within(e, 0.05), 0.25},
+		{"within 11 %", Within(e, 0.11), 0.75},
 	} {
 		if math.Abs(tc.got-tc.want) > 1e-12 {
 			t.Errorf("%s: %v, want %v", tc.name, tc.got, tc.want)

@@ -28,7 +28,8 @@ func Here(ctx context.Context, version string, runtimes ...profiles.Runtime) Rep
 		}
 	}
 	facts := hostinfo.LocalFacts(".", outputs)
-	return Report{Format: Format, Version: version, Device: latency.Describe(facts.Host, facts.State), Runtimes: runtimes, Facts: facts}
+	return Report{Format: Format, Version: version, Device: latency.Describe(facts.Host, facts.State), Runtimes: runtimes,
+		Facts: facts}
 }
 
 // output is what a program prints, as much of it as is looked at.

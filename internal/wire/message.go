@@ -32,13 +32,15 @@ type Progress struct {
 // NewProgress is latency's progress on its way.
 func NewProgress(p latency.Progress) *Progress {
 	seconds := func(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
-	return &Progress{Label: p.Label, Done: p.Done, Total: p.Total, ElapsedS: seconds(p.Elapsed), RemainingS: seconds(p.Remaining)}
+	return &Progress{Label: p.Label, Done: p.Done, Total: p.Total, ElapsedS: seconds(p.Elapsed),
+		RemainingS: seconds(p.Remaining)}
 }
 
 // Latency is progress in latency's terms again.
 func (p *Progress) Latency() latency.Progress {
 	duration := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-	return latency.Progress{Label: p.Label, Done: p.Done, Total: p.Total, Elapsed: duration(p.ElapsedS), Remaining: duration(p.RemainingS)}
+	return latency.Progress{Label: p.Label, Done: p.Done, Total: p.Total, Elapsed: duration(p.ElapsedS),
+		Remaining: duration(p.RemainingS)}
 }
 
 // Session is what a profile says of how and in what state was measured.

@@ -57,8 +57,10 @@ type network struct {
 // NewReader expects the answer to a request for this work with so many rounds,
 // in this mode.
 func NewReader(w latency.Work, rounds int, mode string, handle func(Message) error) *Reader {
-	r := &Reader{handle: handle, mode: cmp.Or(mode, profiles.Burst), keys: map[string]int{}, networks: map[string]*network{}}
-	most := 4*max(rounds, latency.DefaultRounds) + 8 // a round each, three times as many where times are unsteady, and room
+	r := &Reader{handle: handle, mode: cmp.Or(mode, profiles.Burst), keys: map[string]int{},
+		networks: map[string]*network{}}
+	// a round each, three times as many where times are unsteady, and room
+	most := 4*max(rounds, latency.DefaultRounds) + 8
 	for _, k := range w.Keys {
 		r.keys[k.String()] = most
 	}
@@ -118,6 +120,19 @@ func (r *Reader) message(line []byte) error {
 	return r.handle(m)
 }
 
+// checkFormat reports another version of the format than this program's. It
+// looks at nothing else, since another version may have members that are
+// unknown here. What is not even JSON is for [strict] to refuse.
+func checkFormat(data []byte) error {
+	var is struct {
+		Format *string `json:"format"`
+	}
+	if json.Unmarshal(data, &is) != nil || is.Format == nil || *is.Format == Format {
+		return nil
+	}
+	return fmt.Errorf("format %.50q: want %q", *is.Format, Format)
+}
+
 // strict reads one JSON value without unknown members.
 func strict(data []byte, into any) error {
 	if !utf8.Valid(data) {
@@ -155,7 +170,8 @@ func (r *Reader) check(m Message) error {
 	switch {
 	case m.Progress != nil:
 		p := m.Progress
-		if p.Done < 0 || p.Total < 0 || p.Done > maxSamples || p.Total > maxSamples || !(p.ElapsedS >= 0 && p.ElapsedS <= maxElapsedS && p.RemainingS >= 0 && p.RemainingS <= maxElapsedS) {
+		if p.Done < 0 || p.Total < 0 || p.Done > maxSamples || p.Total > maxSamples ||
+			!(p.ElapsedS >= 0 && p.ElapsedS <= maxElapsedS && p.RemainingS >= 0 && p.RemainingS <= maxElapsedS) {
 			return refusef("progress %d of %d", p.Done, p.Total)
 		}
 		return checkTexts(4<<10, p.Label) // a network's notation
@@ -279,8 +295,10 @@ func (s *Session) check(mode string) error {
 	if err := errors.Join(checkState(s.Before), checkState(s.After)); err != nil {
 		return err
 	}
-	if !(p.MaxTemperatureCelsius >= 0 && p.MaxTemperatureCelsius <= 200) || p.UclampMin < 0 || p.UclampMin > 1024 || p.UclampMax < 0 || p.UclampMax > 1024 {
-		return refusef("the session's protocol waits for %g °C and has the clamps %d and %d", p.MaxTemperatureCelsius, p.UclampMin, p.UclampMax)
+	if !(p.MaxTemperatureCelsius >= 0 && p.MaxTemperatureCelsius <= 200) || p.UclampMin < 0 || p.UclampMin > 1024 ||
+		p.UclampMax < 0 || p.UclampMax > 1024 {
+		return refusef("the session's protocol waits for %g °C and has the clamps %d and %d", p.MaxTemperatureCelsius,
+			p.UclampMin, p.UclampMax)
 	}
 	return checkTexts(maxText, p.Date, p.Cache, p.Sentinel, p.Cpuset, s.Governor)
 }

@@ -27,11 +27,14 @@ type Report struct {
 // DecodeReport reads a report of a device.
 func DecodeReport(data []byte) (Report, error) {
 	var r Report
+	if err := checkFormat(data); err != nil {
+		return r, refusef("report: %w: the agent there is of another version than this program", err)
+	}
 	if err := strict(data, &r); err != nil {
 		return r, refusef("report: %.80q: %w", data, err)
 	}
 	if r.Format != Format {
-		return r, refusef("report: format %.50q: want %q: the agent there is of another version than this program", r.Format, Format)
+		return r, refusef("report: no format: want %q", Format)
 	}
 	extra := len(r.Device.Extra)
 	for _, rt := range r.Runtimes {

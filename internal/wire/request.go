@@ -28,11 +28,12 @@ const (
 
 // Request is what to measure.
 type Request struct {
-	Format     string              `json:"format"`
-	Threads    int                 `json:"threads"`               // inference threads; 0: 1
-	Seed       uint64              `json:"seed"`                  // of the order of measurement and of random weights
-	Rounds     int                 `json:"rounds"`                // fewest for an entry; 0: latency's default
-	Cluster    string              `json:"cluster,omitempty"`     // processors to measure on (latency.Confine); empty: the fastest
+	Format  string `json:"format"`
+	Threads int    `json:"threads"` // inference threads; 0: 1
+	Seed    uint64 `json:"seed"`    // of the order of measurement and of random weights
+	Rounds  int    `json:"rounds"`  // fewest for an entry; 0: latency's default
+	// processors to measure on (latency.Confine); empty: the fastest
+	Cluster    string              `json:"cluster,omitempty"`
 	MaxCelsius float64             `json:"max_celsius,omitempty"` // latency.Options.MaxCelsius
 	Mode       string              `json:"mode,omitempty"`        // latency.Mode; empty: burst
 	Keys       []string            `json:"keys"`                  // of operations (ops.Key)
@@ -52,6 +53,9 @@ func ReadRequest(r io.Reader) (Request, error) {
 	if len(data) > MaxRequest {
 		return Request{}, fmt.Errorf("request: larger than %d bytes", MaxRequest)
 	}
+	if err := checkFormat(data); err != nil {
+		return Request{}, fmt.Errorf("request: %w: this agent is of another version than edgenas", err)
+	}
 	var q Request
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -62,7 +66,7 @@ func ReadRequest(r io.Reader) (Request, error) {
 	case d.More():
 		return Request{}, fmt.Errorf("request: byte %d: more than one value", d.InputOffset())
 	case q.Format != Format:
-		return Request{}, fmt.Errorf("request: format %.50q: want %q", q.Format, Format)
+		return Request{}, fmt.Errorf("request: no format: want %q", Format)
 	case q.Threads < 0 || q.Threads > MaxThreads:
 		return Request{}, fmt.Errorf("request: %d threads: want at most %d", q.Threads, MaxThreads)
 	case q.Rounds < 0 || q.Rounds > MaxRounds:
@@ -92,7 +96,8 @@ func (q Request) Work() (latency.Work, error) {
 		if err != nil {
 			return latency.Work{}, fmt.Errorf("request: %w", err)
 		}
-		w.Networks = append(w.Networks, latency.Network{Arch: a.Space.Notation(a.Space.Canonical(a.Choice)), Graph: ops.Fuse(g)})
+		w.Networks = append(w.Networks, latency.Network{Arch: a.Space.Notation(a.Space.Canonical(a.Choice)),
+			Graph: ops.Fuse(g)})
 	}
 	return w, nil
 }

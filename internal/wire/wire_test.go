@@ -35,7 +35,8 @@ func asked(t testing.TB) (Request, latency.Work) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := Request{Format: Format, Seed: 1, Rounds: 1, Keys: []string{convKey}, Networks: []arch.Architecture{{Space: s, Choice: c}}}
+	q := Request{Format: Format, Seed: 1, Rounds: 1, Keys: []string{convKey},
+		Networks: []arch.Architecture{{Space: s, Choice: c}}}
 	w, err := q.Work()
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,8 @@ func asked(t testing.TB) (Request, latency.Work) {
 }
 
 func timing(s float64) profiles.Timing {
-	return profiles.Timing{Status: profiles.OK, N: 2, MedianS: s, LoS: s, HiS: s, SamplesS: [][]float64{{s, s}}, SentinelS: []float64{s}}
+	return profiles.Timing{Status: profiles.OK, N: 2, MedianS: s, LoS: s, HiS: s, SamplesS: [][]float64{{s, s}},
+		SentinelS: []float64{s}}
 }
 
 // answer is a good answer to the request.
@@ -59,7 +61,8 @@ func answer(w latency.Work) []Message {
 		{Round: &Round{Entries: []profiles.Entry{{Key: convKey, Timing: timing(1e-5), Copies: 16}}}},
 		{Round: &Round{Networks: []profiles.Network{{Arch: w.Networks[0].Arch, Counts: counts, Timing: timing(1e-3)}}}},
 		{Session: &Session{Protocol: profiles.Protocol{Date: "2026-01-01T00:00:00Z", Rounds: 1}, Governor: "ondemand",
-			After: &profiles.State{TemperatureCelsius: &celsius}, Affinity: []int{3}, Warnings: []string{"governor is ondemand"}}},
+			After: &profiles.State{TemperatureCelsius: &celsius}, Affinity: []int{3},
+			Warnings: []string{"governor is ondemand"}}},
 	}
 }
 
@@ -124,9 +127,11 @@ func TestReader(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v: want %+v", got, want)
 	}
-	p := &profiles.Profile{Protocol: profiles.Protocol{Extra: map[string]json.RawMessage{"x": json.RawMessage("1")}}, Device: profiles.Device{Model: "m"}}
+	p := &profiles.Profile{Protocol: profiles.Protocol{Extra: map[string]json.RawMessage{"x": json.RawMessage("1")}},
+		Device: profiles.Device{Model: "m"}}
 	got[3].Session.Describe(p)
-	if p.Device.Model != "m" || p.Device.Governor != "ondemand" || p.Protocol.Extra == nil || p.Runtime.Affinity[0] != 3 || len(p.Warnings) != 1 {
+	if p.Device.Model != "m" || p.Device.Governor != "ondemand" || p.Protocol.Extra == nil || p.Runtime.Affinity[0] != 3 ||
+		len(p.Warnings) != 1 {
 		t.Errorf("%+v", p)
 	}
 	full := errors.New("disk full")
@@ -177,7 +182,8 @@ func TestReaderRefuses(t *testing.T) {
 		{"empty round", `{"round":{}}` + "\n", "without measurements"},
 		{"another key", entry(func(e *profiles.Entry) { e.Key = "conv/k=3" }), "not asked for"},
 		{"path as a key", entry(func(e *profiles.Entry) { e.Key = "../../etc/passwd" }), "not asked for"},
-		{"a key twice", text(t, Message{Round: &Round{Entries: []profiles.Entry{good[1].Round.Entries[0], good[1].Round.Entries[0]}}}), "not asked for"},
+		{"a key twice", text(t, Message{Round: &Round{Entries: []profiles.Entry{good[1].Round.Entries[0],
+			good[1].Round.Entries[0]}}}), "not asked for"},
 		{"a key for ever", strings.Repeat(line, 100), "again and again"},
 		{"a network for ever", strings.Repeat(text(t, good[2]), 100), "again and again"},
 		{"energy", entry(func(e *profiles.Entry) { e.EnergyJ = 1 }), "does not measure"},
@@ -190,25 +196,35 @@ func TestReaderRefuses(t *testing.T) {
 		{"text as a time", raw(`"median_s":0.00001`, `"median_s":"1"`), "refused"},
 		{"hours", entry(func(e *profiles.Entry) { e.Timing = timing(1e4) }), "10000 s"},
 		{"time outside its bounds", entry(func(e *profiles.Entry) { e.LoS = 1 }), "outside"},
-		{"time outside its samples", entry(func(e *profiles.Entry) { e.MedianS, e.LoS, e.HiS = 1, 1, 1 }), "median that it claims"},
+		{"time outside its samples", entry(func(e *profiles.Entry) { e.MedianS, e.LoS, e.HiS = 1, 1, 1 }),
+			"median that it claims"},
 		{"no samples", entry(func(e *profiles.Entry) { e.SamplesS, e.SentinelS = nil, nil }), "has no samples"},
 		{"a digest for samples", entry(func(e *profiles.Entry) { e.SamplesDigest = "sha256:0" }), "has no samples"},
 		{"miscounted samples", entry(func(e *profiles.Entry) { e.N = 3 }), "n is 3"},
 		{"many samples", entry(func(e *profiles.Entry) { e.N = 1 << 30 }), "samples"},
 		{"negative sample", entry(func(e *profiles.Entry) { e.SamplesS = [][]float64{{-1, 1e-5}} }), "sample"},
 		{"failed with a time", raw(`"status":"ok"`, `"status":"failed","reason":"x"`), "failed"},
-		{"long reason", text(t, Message{Round: &Round{Entries: []profiles.Entry{{Key: convKey, Timing: profiles.Timing{Status: profiles.Failed, Reason: strings.Repeat("x", 1000)}}}}}), "1000 bytes"},
+		{"long reason", text(t, Message{Round: &Round{Entries: []profiles.Entry{{Key: convKey,
+			Timing: profiles.Timing{Status: profiles.Failed, Reason: strings.Repeat("x", 1000)}}}}}), "1000 bytes"},
 		{"many warnings", entry(func(e *profiles.Entry) { e.Warnings = make([]string, 1000) }), "1001 texts"},
-		{"unknown member of an entry", entry(func(e *profiles.Entry) { e.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }), "unknown members"},
+		{"unknown member of an entry",
+			entry(func(e *profiles.Entry) { e.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }),
+			"unknown members"},
 		{"another network", network(func(n *profiles.Network) { n.Arch = "|none~0|" }), "not asked for"},
 		{"other counts", network(func(n *profiles.Network) { n.Counts = map[string]int{convKey: 1} }), "other operations"},
-		{"unknown member of a network", network(func(n *profiles.Network) { n.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }), "unknown members"},
-		{"hot as the sun", session(func(s *Session) { c := 5500.0; s.After = &profiles.State{TemperatureCelsius: &c} }), "5500 °C"},
+		{"unknown member of a network",
+			network(func(n *profiles.Network) { n.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }),
+			"unknown members"},
+		{"hot as the sun", session(func(s *Session) { c := 5500.0; s.After = &profiles.State{TemperatureCelsius: &c} }),
+			"5500 °C"},
 		{"negative clock", session(func(s *Session) { s.Before = &profiles.State{FrequencyHz: -1} }), "frequency"},
 		{"escapes in a warning", session(func(s *Session) { s.Warnings = []string{"\x1b]0;x\a"} }), "cannot be printed"},
 		{"warm-up of years", session(func(s *Session) { s.Protocol.WarmUpS = 1e9 }), "1e+09 s"},
-		{"unknown member of the protocol", session(func(s *Session) { s.Protocol.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }), "unknown members"},
-		{"another mode", session(func(s *Session) { s.Protocol.Mode = "paced=33ms" }), `in the mode "paced=33ms", not "burst"`},
+		{"unknown member of the protocol",
+			session(func(s *Session) { s.Protocol.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }),
+			"unknown members"},
+		{"another mode", session(func(s *Session) { s.Protocol.Mode = "paced=33ms" }),
+			`in the mode "paced=33ms", not "burst"`},
 		{"a clock of years", session(func(s *Session) { s.Protocol.ClockStepS = 1e9 }), "1e+09 s"},
 		{"clamp", session(func(s *Session) { s.Protocol.UclampMin = 4096 }), "clamps 4096"},
 		{"tail of hours", entry(func(e *profiles.Entry) { e.P95S = 1e4 }), "10000 s"},
@@ -289,8 +305,10 @@ func FuzzReader(f *testing.F) {
 }
 
 func report() Report {
-	return Report{Format: Format, Version: "v1", Device: profiles.Device{Model: "Raspberry Pi 5", Cores: 4}, Runtimes: []profiles.Runtime{{Name: "native", Version: "1", Threads: 1}},
-		Facts: hostinfo.Facts{Host: hostinfo.Host{Model: "Raspberry Pi 5", Clusters: []hostinfo.Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A76"}}}}}
+	return Report{Format: Format, Version: "v1", Device: profiles.Device{Model: "Raspberry Pi 5", Cores: 4},
+		Runtimes: []profiles.Runtime{{Name: "native", Version: "1", Threads: 1}},
+		Facts: hostinfo.Facts{Host: hostinfo.Host{Model: "Raspberry Pi 5",
+			Clusters: []hostinfo.Cluster{{CPUs: []int{0, 1}, Core: "Cortex-A76"}}}}}
 }
 
 func TestReport(t *testing.T) {
@@ -333,6 +351,32 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// An answer or request of another version is refused for that, whatever
+// members it has that are unknown here.
+func TestVersions(t *testing.T) {
+	const newer = `{"format":"edgenas-agent/2","energy":true,"device":7}`
+	const want = `format "edgenas-agent/2": want "edgenas-agent/1"`
+	_, err := DecodeReport([]byte(newer))
+	if !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), want+": the agent there is of another version") {
+		t.Errorf("report: %v", err)
+	}
+	_, err = ReadRequest(strings.NewReader(newer))
+	if err == nil || !strings.Contains(err.Error(), want+": this agent is of another version") {
+		t.Errorf("request: %v", err)
+	}
+	// Without a format, or of this one, it is what is in it that is wrong.
+	for _, text := range []string{`{"energy":true}`, `{"format":"edgenas-agent/1","energy":true}`, `{"format":7}`, `{}`,
+		``} {
+		if _, err := DecodeReport([]byte(text)); !errors.Is(err, ErrUntrusted) ||
+			strings.Contains(err.Error(), "another version") {
+			t.Errorf("report %s: %v", text, err)
+		}
+		if _, err := ReadRequest(strings.NewReader(text)); err == nil || strings.Contains(err.Error(), "another version") {
+			t.Errorf("request %s: %v", text, err)
+		}
+	}
+}
+
 func FuzzReport(f *testing.F) {
 	data, err := json.Marshal(report())
 	if err != nil {
@@ -347,7 +391,8 @@ func FuzzReport(f *testing.F) {
 }
 
 func TestVerification(t *testing.T) {
-	good := latency.Verification{N: 3, MedianS: 2, LoS: 1, HiS: 3, MinS: 1, P90S: 3, P95S: 3, P99S: 3, Runtime: profiles.Runtime{Name: "native"}}
+	good := latency.Verification{N: 3, MedianS: 2, LoS: 1, HiS: 3, MinS: 1, P90S: 3, P95S: 3, P99S: 3,
+		Runtime: profiles.Runtime{Name: "native"}}
 	for name, tt := range map[string]struct {
 		change func(*latency.Verification)
 		ok     bool
