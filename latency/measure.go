@@ -320,7 +320,7 @@ func (s *session) wants(it *item) bool {
 		return false
 	}
 	good := s.good(it.rounds)
-	return len(good) < s.options.Rounds || width(summarize(good, s.steady())) > s.steady()
+	return len(good) < s.options.Rounds || width(summarize(good, s.mode.steady())) > s.mode.steady()
 }
 
 // record hands over what is known of the items now.
@@ -365,17 +365,9 @@ func (s *session) timing(it *item) profiles.Timing {
 	if run := it.one; s.mode.Period > 0 && run > 0 && run < readable(s.tick) {
 		warnings = append(warnings, fmt.Sprintf("coarse: an inference of %v is %d steps of the clock", run, run/s.tick))
 	}
-	t := summarize(rounds, s.steady())
+	t := summarize(rounds, s.mode.steady())
 	t.Warnings = append(warnings, t.Warnings...)
 	return t
-}
-
-// steady is the width of the 95 % interval that needs no more rounds.
-func (s *session) steady() float64 {
-	if s.mode.Period > 0 {
-		return steadyWidthPaced
-	}
-	return steadyWidth
 }
 
 // least is how long a sample lasts at least.

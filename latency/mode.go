@@ -67,6 +67,14 @@ func (m Mode) String() string {
 	return burst
 }
 
+// steady returns the width of the 95 % interval that needs no more rounds.
+func (m Mode) steady() float64 {
+	if m.Period > 0 {
+		return steadyWidthPaced
+	}
+	return steadyWidth
+}
+
 // pacer begins runs a period apart. The zero value does not wait.
 type pacer struct {
 	period time.Duration

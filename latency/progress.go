@@ -82,7 +82,7 @@ func (s *session) expect(it *item) float64 {
 		return most
 	}
 	share := float64(len(good)) / have
-	steady := float64(len(good)) * math.Pow(width(summarize(good, s.steady()))/s.steady(), 2)
+	steady := float64(len(good)) * math.Pow(width(summarize(good, s.mode.steady()))/s.mode.steady(), 2)
 	return min(most, max(least, steady)/share)
 }
 

@@ -19,20 +19,22 @@ type Verification struct {
 	LoS      float64          `json:"lo_s"` // bounds of the median at 95 %
 	HiS      float64          `json:"hi_s"`
 	MinS     float64          `json:"min_s"`
-	P90S     float64          `json:"p90_s"`
-	P95S     float64          `json:"p95_s"`
-	P99S     float64          `json:"p99_s"`
-	Mode     string           `json:"mode"` // a [Mode]
+	P90S     float64          `json:"p90_s,omitempty"` // 0, left out: too few samples to tell it from the slowest
+	P95S     float64          `json:"p95_s,omitempty"` // the same
+	P99S     float64          `json:"p99_s,omitempty"` // the same
+	Mode     string           `json:"mode"`            // a [Mode]
 	Warnings []string         `json:"warnings"`
 	Device   profiles.Device  `json:"device"`
 	Runtime  profiles.Runtime `json:"runtime"`
 }
 
 // A verification has more and shorter samples in a round than a table, since
-// its tail matters: a frame budget is lost there.
+// its tail matters: a frame budget is lost there. In a paced loop most of the
+// time of a round is sleep.
 const (
-	verifySamples   = 20
-	verifyBatchTime = 200 * time.Millisecond
+	verifySamples        = 20
+	verifyBatchTime      = 200 * time.Millisecond
+	verifyBatchTimePaced = time.Second
 )
 
 // Verify times a compiled network on this machine, in 15 rounds. Call it in a
@@ -60,7 +62,7 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode, m m
 		err = it.calibrate(now, readable(clockStep(now)), verifyBatchTime, verifySamples)
 	}
 	if mode.Period > 0 { // each inference by itself
-		it.inner, it.samples = 1, pacedSamples
+		it.inner, it.samples = 1, max(pacedSamples, min(verifySamples, int(verifyBatchTimePaced/mode.Period)))
 	}
 	for range DefaultRounds {
 		var samples []float64
@@ -75,7 +77,7 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode, m m
 		}
 		it.rounds = append(it.rounds, round{samples: samples})
 	}
-	t := summarize(it.rounds, steadyWidth)
+	t := summarize(it.rounds, mode.steady())
 	v := Verification{Mode: mode.String(), N: t.N, MedianS: t.MedianS, LoS: t.LoS, HiS: t.HiS, MinS: t.MinS, P90S: t.P90S, P95S: t.P95S, P99S: t.P99S, Warnings: t.Warnings,
 		Device: ThisDevice(), Runtime: info}
 	v.Runtime.Affinity = m.affinity

@@ -78,8 +78,8 @@ when the model was made.`,
 				return dataError{fmt.Errorf("%s: holds no predicted latency to compare with --tolerance", args[0])}
 			}
 			if err := a.result(res, func(w io.Writer) {
-				fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s), %s p90, %s p95, %s p99 on %s, %s runtime, %d thread(s), %s\n", milliseconds(v.MedianS),
-					milliseconds(v.LoS), milliseconds(v.HiS), milliseconds(v.P90S), milliseconds(v.P95S), milliseconds(v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
+				fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s)%s on %s, %s runtime, %d thread(s), %s\n", milliseconds(v.MedianS),
+					milliseconds(v.LoS), milliseconds(v.HiS), tail(v), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
 				if res.PredictedS != nil {
 					fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", milliseconds(*res.PredictedS), 100*(v.MedianS / *res.PredictedS - 1))
 				}
@@ -105,6 +105,20 @@ when the model was made.`,
 	target.add(c)
 	target.addMode(c)
 	return c
+}
+
+// tail lists the upper quantiles that are known.
+func tail(v latency.Verification) string {
+	text := ""
+	for _, q := range []struct {
+		s    float64
+		name string
+	}{{v.P90S, "p90"}, {v.P95S, "p95"}, {v.P99S, "p99"}} {
+		if q.s > 0 {
+			text += ", " + milliseconds(q.s) + " " + q.name
+		}
+	}
+	return text
 }
 
 // parsePercent reads "5%"; an empty text is 0, no limit.

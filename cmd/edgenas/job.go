@@ -296,7 +296,13 @@ func (j *job) finish(ctx context.Context, a arch.Architecture, weights ops.Weigh
 		if err != nil {
 			return nil, err
 		}
-		res.LatencyMeasuredS, res.LatencyMeasuredP90S, res.LatencyMeasuredP99S = &v.MedianS, &v.P90S, &v.P99S
+		res.LatencyMeasuredS = &v.MedianS
+		if v.P90S > 0 {
+			res.LatencyMeasuredP90S = &v.P90S
+		}
+		if v.P99S > 0 {
+			res.LatencyMeasuredP99S = &v.P99S
+		}
 		res.Warnings = append(res.Warnings, v.Warnings...)
 	}
 	res.judge()

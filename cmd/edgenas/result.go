@@ -75,7 +75,14 @@ func (r *result) summary(w io.Writer, dir runDir) {
 		if *r.LatencyMeasuredS > r.LatencyBudgetS {
 			kept = "OVER the budget"
 		}
-		fmt.Fprintf(w, "measured   %s median, %s p90, %s p99: %s\n", milliseconds(*r.LatencyMeasuredS), milliseconds(*r.LatencyMeasuredP90S), milliseconds(*r.LatencyMeasuredP99S), kept)
+		fmt.Fprintf(w, "measured   %s median", milliseconds(*r.LatencyMeasuredS))
+		if r.LatencyMeasuredP90S != nil {
+			fmt.Fprintf(w, ", %s p90", milliseconds(*r.LatencyMeasuredP90S))
+		}
+		if r.LatencyMeasuredP99S != nil {
+			fmt.Fprintf(w, ", %s p99", milliseconds(*r.LatencyMeasuredP99S))
+		}
+		fmt.Fprintf(w, ": %s\n", kept)
 	} else {
 		fmt.Fprintf(w, "measured   not yet; on the device: edgenas verify %s --latency-budget %v\n", quote(dir.path(modelFile)),
 			time.Duration(math.Round(1e9*r.LatencyBudgetS)))
