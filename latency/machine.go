@@ -57,6 +57,10 @@ type machine struct {
 	core     int
 	affinity []int  // nil: not kept on particular processors
 	warning  string // why not
+
+	// waited is the clock of the measuring thread's time in its core's queue;
+	// nil: unknown, as for a runtime of several threads.
+	waited func() time.Duration
 }
 
 func (m machine) state() hostinfo.State { return hostinfo.ReadState(m.root, m.core) }
@@ -74,15 +78,21 @@ func occupy(threads int) (m machine, release func()) {
 		return m, func() {}
 	}
 	runtime.LockOSThread()
+	waited, closeClock := newWaitClock()
+	m.waited = waited
 	if err == nil {
 		err = hostinfo.SetAffinity([]int{m.core})
 	}
 	if err != nil {
 		m.warning = fmt.Sprintf("not kept on one core: %v", err)
-		return m, runtime.UnlockOSThread
+		return m, func() {
+			closeClock()
+			runtime.UnlockOSThread()
+		}
 	}
 	m.affinity = []int{m.core}
 	return m, func() {
+		closeClock()
 		if hostinfo.SetAffinity(allowed) == nil { // else the thread ends with its goroutine
 			runtime.UnlockOSThread()
 		}
@@ -184,6 +194,9 @@ func (s *session) describe(before hostinfo.State, earlier float64) {
 	}
 	s.warnings = append(s.warnings, stateWarnings(p.Device.Emulation, before, after)...)
 	s.sessionDoubts(earlier)
+	if w := sharedWarning(s.interrupted, s.samples); w != "" {
+		s.warn(w)
+	}
 	for _, w := range s.warnings {
 		if !slices.Contains(p.Warnings, w) {
 			p.Warnings = append(p.Warnings, w)

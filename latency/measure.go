@@ -103,19 +103,22 @@ type session struct {
 	sleep   func(time.Duration)
 	date    time.Time
 
-	mode     Mode
-	pacer    pacer
-	rng      *rand.Rand
-	tick     time.Duration // of the clock
-	soaked   time.Duration // under load before the first round, in sustained mode
-	sentinel *item
-	past     []conditions // of this session's rounds
-	fastest  conditions   // the highest clock and the shortest sentinel of them
-	usual    float64      // the sentinel's time in them; 0 before the first
-	items    []*item
-	done     int
-	forecast forecast
-	warnings []string
+	mode      Mode
+	stopwatch stopwatch
+	pacer     pacer
+	rng       *rand.Rand
+	tick      time.Duration // of the clock
+	soaked    time.Duration // under load before the first round, in sustained mode
+	sentinel  *item
+	past      []conditions // of this session's rounds
+	fastest   conditions   // the highest clock and the shortest sentinel of them
+	usual     float64      // the sentinel's time in them; 0 before the first
+	items     []*item
+	done      int
+	forecast  forecast
+	warnings  []string
+
+	samples, interrupted int // those of this session, and how many of them other processes interrupted
 }
 
 func (s *session) measure(ctx context.Context) error {
@@ -130,6 +133,7 @@ func (s *session) measure(ctx context.Context) error {
 	if s.mode, err = ParseMode(s.profile.Protocol.Mode); err != nil {
 		return err
 	}
+	s.stopwatch = stopwatch{s.now, s.machine.waited}
 	s.pacer = pacer{period: s.mode.Period, now: s.now, sleep: s.sleep}
 	s.rng = rand.New(rand.NewPCG(s.options.Seed, 1))
 	s.tick = clockStep(s.now)
@@ -146,14 +150,14 @@ func (s *session) measure(ctx context.Context) error {
 	if s.mode.Period > 0 {
 		g = settlePaced(s.mode.Period)
 	}
-	if settled, err := converge(s.now, s.pacer.wait, s.sentinel.runner, g); err != nil {
+	if settled, err := converge(s.stopwatch, s.pacer.wait, s.sentinel.runner, g); err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	} else if !settled {
 		s.warn("times did not settle during the warm-up")
 	}
 	if s.mode.Sustained {
 		var warning string
-		s.soaked, warning, err = soak(ctx, s.sentinel.runner, s.machine, s.now, func() {
+		s.soaked, warning, err = soak(ctx, s.sentinel.runner, s.machine, s.stopwatch, func() {
 			s.progress("warming the device up" + s.machine.temperature())
 		})
 		if err != nil {
@@ -282,7 +286,7 @@ func (s *session) cool(ctx context.Context) error {
 func (s *session) round(ctx context.Context, todo []*item) error {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	first, err := s.sentinel.batch(s.now, s.pacer.wait)
+	first, err := s.sentinel.batch(s.stopwatch, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
@@ -293,20 +297,21 @@ func (s *session) round(ctx context.Context, todo []*item) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if samples, err := it.batch(s.now, s.pacer.wait); err != nil {
+		if r, err := it.batch(s.stopwatch, s.pacer.wait); err != nil {
 			it.fail(err)
 		} else {
-			it.rounds = append(it.rounds, round{samples: samples})
+			s.samples, s.interrupted = s.samples+len(r.samples), s.interrupted+r.interrupted()
+			it.rounds = append(it.rounds, r)
 			done = append(done, it)
 		}
 		s.step(it)
 	}
 	conditions := seen()
-	last, err := s.sentinel.batch(s.now, s.pacer.wait)
+	last, err := s.sentinel.batch(s.stopwatch, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
-	conditions.sentinel = max(stats.Median(first), stats.Median(last)) // a slowdown within the round counts as well
+	conditions.sentinel = max(stats.Median(first.samples), stats.Median(last.samples)) // a slowdown within the round counts as well
 	s.saw(conditions)
 	for _, it := range done {
 		it.rounds[len(it.rounds)-1].conditions = conditions

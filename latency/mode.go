@@ -107,7 +107,10 @@ const (
 // soak keeps the device busy with r until its temperature and its speed are
 // those of the window before. It says how long that took, and has a warning if
 // it gave up. tell is called now and then.
-func soak(ctx context.Context, r Runner, m machine, now func() time.Duration, tell func()) (soaked time.Duration, warning string, err error) {
+func soak(
+	ctx context.Context, r Runner, m machine, w stopwatch, tell func(),
+) (soaked time.Duration, warning string, err error) {
+	now := w.now
 	start := now()
 	last, lastCelsius := 0.0, 0.0
 	for now()-start < soakLimit {
@@ -116,11 +119,11 @@ func soak(ctx context.Context, r Runner, m machine, now func() time.Duration, te
 			if err := ctx.Err(); err != nil {
 				return 0, "", err
 			}
-			from := now()
-			if err := r.Run(); err != nil {
+			took, _, err := w.time(r, 1)
+			if err != nil {
 				return 0, "", err
 			}
-			runs = append(runs, (now() - from).Seconds())
+			runs = append(runs, took.Seconds())
 			if now()-told >= coolingStep {
 				told = now()
 				tell()
