@@ -3,7 +3,6 @@
 package latency
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -12,22 +11,15 @@ import (
 	"time"
 
 	"github.com/edgenas/edgenas/internal/hostinfo"
+	"github.com/edgenas/edgenas/internal/hostprofile"
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/profiles"
 )
 
-// ThisDevice is this machine as profiles describe it.
+// ThisDevice returns this machine as profiles describe it.
 func ThisDevice() profiles.Device {
-	return Describe(hostinfo.Local(), hostinfo.ReadState(hostinfo.Root(), hostinfo.FastestCore(hostinfo.Root(), nil)))
-}
-
-// Describe is a machine as profiles describe it.
-func Describe(h hostinfo.Host, s hostinfo.State) profiles.Device {
-	return profiles.Device{
-		Model: h.Model, SoC: cmp.Or(h.SoC, h.CPU), CPU: h.CPU, Cores: h.Cores, MemoryBytes: h.MemoryBytes,
-		L1DBytes: h.L1DBytes, L2Bytes: h.L2Bytes, L3Bytes: h.L3Bytes,
-		OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, Governor: s.Governor, Emulation: string(h.Emulation),
-	}
+	root := hostinfo.Root()
+	return hostprofile.Device(hostinfo.Local(), hostinfo.ReadState(root, hostinfo.FastestCore(root, nil)))
 }
 
 // Confine keeps this process on the processors that cluster names: big,
@@ -137,15 +129,6 @@ func stateWarnings(emulation string, before, after hostinfo.State) []string {
 	return w
 }
 
-// profileState is a state as profiles have it.
-func profileState(s hostinfo.State) *profiles.State {
-	out := &profiles.State{FrequencyHz: s.FreqHz, MaxFrequencyHz: s.MaxFreqHz, Throttled: s.Throttled}
-	if z, ok := s.Hottest(); ok {
-		out.TemperatureCelsius = &z.Celsius
-	}
-	return out
-}
-
 // earlierSentinel is the sentinel's median time in the profile's other
 // entries, 0 if there are none.
 func (s *session) earlierSentinel() float64 {
@@ -163,7 +146,7 @@ func (s *session) earlierSentinel() float64 {
 // measured.
 func (s *session) describe(before hostinfo.State, earlier float64) {
 	after, p := s.machine.state(), s.profile
-	p.Device.Before, p.Device.After = profileState(before), profileState(after)
+	p.Device.Before, p.Device.After = hostprofile.State(before), hostprofile.State(after)
 	if after.Governor != "" {
 		p.Device.Governor = after.Governor
 	}

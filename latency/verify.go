@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/edgenas/edgenas/internal/hostprofile"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -98,7 +99,7 @@ func verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode, m m
 		}
 	}
 	after := m.state()
-	v.Device.Before, v.Device.After = profileState(before), profileState(after)
+	v.Device.Before, v.Device.After = hostprofile.State(before), hostprofile.State(after)
 	v.Warnings = append(v.Warnings, stateWarnings(v.Device.Emulation, before, after)...)
 	return v, nil
 }
