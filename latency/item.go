@@ -164,7 +164,7 @@ func (it *item) resume(t profiles.Timing) {
 			r.hz = t.FrequencyHz[i]
 		}
 		if i < len(t.TemperatureCelsius) {
-			r.celsius, r.heat = t.TemperatureCelsius[i], true
+			r.celsius, r.celsiusKnown = t.TemperatureCelsius[i], true
 		}
 		it.rounds = append(it.rounds, r)
 	}

@@ -117,7 +117,9 @@ func stateWarnings(emulation string, before, after hostinfo.State) []string {
 	if float64(after.FreqHz) < 0.95*float64(before.FreqHz) && after.FreqHz > 0 {
 		add("the clock fell from %.0f to %.0f MHz", float64(before.FreqHz)/1e6, float64(after.FreqHz)/1e6)
 	}
-	if slow := slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Throttled, after.Throttled)))); len(slow) > 0 {
+	slow := slices.Concat(before.Throttled, after.Throttled)
+	slices.Sort(slow)
+	if slow = slices.Compact(slow); len(slow) > 0 {
 		add("slowed down: %s", strings.Join(slow, ", "))
 	}
 	if n := after.ThrottleEvents - before.ThrottleEvents; n > 0 {
@@ -152,7 +154,8 @@ func (s *session) describe(before hostinfo.State, earlier float64) {
 	}
 	p.Runtime.Affinity = s.machine.affinity
 	p.Protocol = profiles.Protocol{
-		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: (warmUp + s.soaked).Seconds(), Rounds: s.options.Rounds,
+		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed,
+		WarmUpS: (warmUp + s.soaked).Seconds(), Rounds: s.options.Rounds,
 		SamplesPerRound: samplesPerRound, MinSampleS: s.least().Seconds(), Copies: minCopies,
 		Cache: "weights cold, activations warm", Sentinel: sentinel.String(), Extra: p.Protocol.Extra,
 		Mode: s.mode.String(), ClockStepS: s.tick.Seconds(), MaxTemperatureCelsius: s.options.MaxCelsius,

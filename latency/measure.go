@@ -42,7 +42,9 @@ const (
 
 // sentinel is the operation that is measured at both ends of each round: a
 // 3×3 convolution of a size that any runtime does well.
-var sentinel = ops.Key{Kind: ops.Conv, Window: ops.Same(3, 1, 1), Groups: 1, In: 16, Out: 16, H: 32, W: 32, N: 1, Bias: true}
+var sentinel = ops.Key{
+	Kind: ops.Conv, Window: ops.Same(3, 1, 1), Groups: 1, In: 16, Out: 16, H: 32, W: 32, N: 1, Bias: true,
+}
 
 // Work is what to measure.
 type Work struct {
@@ -88,7 +90,10 @@ type Options struct {
 func Measure(ctx context.Context, rt Runtime, w Work, p *profiles.Profile, o Options) error {
 	m, release := occupy(rt.Info().Threads)
 	defer release()
-	s := &session{runtime: rt, work: w, profile: p, options: o, machine: m, now: newClock(), sleep: time.Sleep, date: time.Now()}
+	s := &session{
+		runtime: rt, work: w, profile: p, options: o, machine: m,
+		now: newClock(), sleep: time.Sleep, date: time.Now(),
+	}
 	return s.measure(ctx)
 }
 
@@ -225,7 +230,8 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		s.foresee()
 		s.step(it)
 	}
-	if err := s.record(slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })); err != nil {
+	failed := slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })
+	if err := s.record(failed); err != nil {
 		return err
 	}
 	for {
@@ -311,7 +317,8 @@ func (s *session) round(ctx context.Context, todo []*item) error {
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
-	conditions.sentinel = max(stats.Median(first.samples), stats.Median(last.samples)) // a slowdown within the round counts as well
+	// A slowdown within the round counts as well.
+	conditions.sentinel = max(stats.Median(first.samples), stats.Median(last.samples))
 	s.saw(conditions)
 	for _, it := range done {
 		it.rounds[len(it.rounds)-1].conditions = conditions

@@ -51,7 +51,8 @@ func ParseMode(text string) (Mode, error) {
 		if d, err := time.ParseDuration(period); err == nil && d >= minPeriod && d <= maxPeriod {
 			return Mode{Period: d}, nil
 		}
-		return Mode{}, fmt.Errorf("latency: mode %.40q: want a period from %v to %v, such as paced=33ms", text, minPeriod, maxPeriod)
+		return Mode{}, fmt.Errorf("latency: mode %.40q: want a period from %v to %v, such as paced=33ms",
+			text, minPeriod, maxPeriod)
 	}
 	return Mode{}, fmt.Errorf("latency: mode %.40q: want burst, sustained or paced=33ms", text)
 }

@@ -30,7 +30,7 @@ func summarize(rounds []round, steady float64) profiles.Timing {
 	if slices.ContainsFunc(rounds, func(r round) bool { return !(r.hz > 0) }) { // no data in one of them
 		t.FrequencyHz = nil
 	}
-	if slices.ContainsFunc(rounds, func(r round) bool { return !r.heat }) {
+	if slices.ContainsFunc(rounds, func(r round) bool { return !r.celsiusKnown }) {
 		t.TemperatureCelsius = nil
 	}
 	t.N, t.MedianS = len(all), sixDigits(stats.Median(medians))
@@ -41,9 +41,11 @@ func summarize(rounds []round, steady float64) profiles.Timing {
 	t.P90S, t.P95S, t.P99S = percentile(all, 90), percentile(all, 95), percentile(all, 99)
 	switch {
 	case coverage < confidence:
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%d rounds are too few for bounds at 95 %%: they are the extremes", len(rounds)))
+		t.Warnings = append(t.Warnings,
+			fmt.Sprintf("%d rounds are too few for bounds at 95 %%: they are the extremes", len(rounds)))
 	case width(t) > steady:
-		t.Warnings = append(t.Warnings, fmt.Sprintf("unsteady: the bounds are %.1f %% of the median apart after %d rounds", 100*width(t), len(rounds)))
+		t.Warnings = append(t.Warnings, fmt.Sprintf("unsteady: the bounds are %.1f %% of the median apart after %d rounds",
+			100*width(t), len(rounds)))
 	}
 	return t
 }

@@ -14,16 +14,18 @@ import (
 )
 
 // Verification is one network's latency in one session, in seconds of a run.
+// Quantiles are left out where there are so few samples that they would be the
+// slowest one.
 type Verification struct {
 	N        int              `json:"n"`        // samples; each is a run, or a few where a run is too short for the clock
 	MedianS  float64          `json:"median_s"` // of the time that the runs had the core
 	LoS      float64          `json:"lo_s"`     // bounds of the median at 95 %
 	HiS      float64          `json:"hi_s"`
 	MinS     float64          `json:"min_s"`
-	P90S     float64          `json:"p90_s,omitempty"` // with the time that others had it. 0, left out: too few samples to tell it from the slowest
-	P95S     float64          `json:"p95_s,omitempty"` // the same
-	P99S     float64          `json:"p99_s,omitempty"` // the same
-	Mode     string           `json:"mode"`            // a [Mode]
+	P90S     float64          `json:"p90_s,omitempty"` // with the time that others had it; 0: left out
+	P95S     float64          `json:"p95_s,omitempty"`
+	P99S     float64          `json:"p99_s,omitempty"`
+	Mode     string           `json:"mode"` // a [Mode]
 	Warnings []string         `json:"warnings"`
 	Device   profiles.Device  `json:"device"`
 	Runtime  profiles.Runtime `json:"runtime"`
@@ -47,7 +49,10 @@ func Verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode) (Ve
 	return verify(ctx, r, info, mode, m, newClock(), time.Sleep)
 }
 
-func verify(ctx context.Context, r Runner, info profiles.Runtime, mode Mode, m machine, now func() time.Duration, sleep func(time.Duration)) (Verification, error) {
+func verify(
+	ctx context.Context, r Runner, info profiles.Runtime, mode Mode,
+	m machine, now func() time.Duration, sleep func(time.Duration),
+) (Verification, error) {
 	before := m.state()
 	it := &item{copies: 1, runner: r}
 	pace, warm := pacer{period: mode.Period, now: now, sleep: sleep}, settle
