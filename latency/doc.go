@@ -19,7 +19,8 @@
 // was throttled, are repeated. An entry is the median of its rounds'
 // medians with order-statistic bounds; entries that are not steady get more
 // rounds. What stays doubtful is kept with warnings; what fails is a status
-// with its reason.
+// with its reason. What other processes have of the core is subtracted from the
+// samples, and a warning says so.
 //
 // That is a burst. Another [Mode] soaks the device first, or sleeps between
 // single runs.

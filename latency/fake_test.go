@@ -30,6 +30,45 @@ type fakeMachine struct {
 	closed     int
 	slept      time.Duration
 	compiling  time.Duration // of a graph
+	rival      *rival        // has the core in turns with the runs; nil: they have it alone
+}
+
+// rival is a process that works for 10 ms and sleeps for 10 ms on the core
+// that is measured. While it works, it and the runs take turns.
+type rival struct {
+	owes  time.Duration // of its work
+	wakes time.Duration // when it works next
+	turn  time.Duration // that the runs have still
+	took  time.Duration // all that it has worked
+}
+
+const (
+	rivalWork  = 10 * time.Millisecond
+	turn       = 1400 * time.Microsecond
+	switchCost = 5 * time.Microsecond
+)
+
+// spend lets t of work pass.
+func (f *fakeMachine) spend(t time.Duration) {
+	r := f.rival
+	for r != nil && t > 0 {
+		if r.owes == 0 && f.at >= r.wakes {
+			r.owes, r.turn = rivalWork, turn
+		}
+		left := r.turn
+		if r.owes == 0 {
+			left = r.wakes - f.at
+		}
+		d := min(t, left)
+		f.at, t, r.turn = f.at+d, t-d, r.turn-d
+		if r.owes > 0 && r.turn == 0 {
+			d := min(r.owes, turn)
+			f.at, r.took, r.owes, r.turn = f.at+d, r.took+d, r.owes-d, turn
+			t += switchCost
+			r.wakes = f.at + rivalWork
+		}
+	}
+	f.at += t
 }
 
 const (
@@ -105,7 +144,7 @@ func (r *fakeRunner) Run() error {
 	if f.speed != nil {
 		t *= f.speed(f.at)
 	}
-	f.at += time.Duration(t)
+	f.spend(time.Duration(t))
 	return nil
 }
 

@@ -41,6 +41,7 @@ type item struct {
 type round struct {
 	conditions
 	samples []float64
+	waits   []float64 // what others had the core for during each sample, in the samples' unit; nil: unknown
 }
 
 // newOperation measures a key in a chain.
@@ -99,7 +100,7 @@ func (s *session) open(it *item) error {
 	if it.runner, err = s.runtime.Compile(g, weights); err != nil {
 		return err
 	}
-	if err := it.calibrate(s.now, s.least(), batchTime, samplesPerRound); err != nil {
+	if err := it.calibrate(s.stopwatch, s.least(), batchTime, samplesPerRound); err != nil {
 		return err
 	}
 	if s.mode.Period > 0 { // each inference by itself
@@ -112,17 +113,17 @@ func (s *session) open(it *item) error {
 // calibrate warms the item up and chooses the inner loop so that a sample
 // lasts at least least, and as many samples as fit into a batch of that time,
 // from fewestSamples (one, if a sample is slower than slowSample) to most.
-func (it *item) calibrate(now func() time.Duration, least, batch time.Duration, most int) error {
+func (it *item) calibrate(w stopwatch, least, batch time.Duration, most int) error {
 	if err := it.runner.Run(); err != nil { // the first run pages memory in
 		return err
 	}
 	one := time.Duration(math.MaxInt64)
-	for start, runs := now(), 0; runs == 0 || now()-start < calibrationTime; runs++ {
-		from := now()
-		if err := it.runner.Run(); err != nil {
+	for start, runs := w.now(), 0; runs == 0 || w.now()-start < calibrationTime; runs++ {
+		took, _, err := w.time(it.runner, 1)
+		if err != nil {
 			return err
 		}
-		one = min(one, max(1, now()-from))
+		one = min(one, max(1, took))
 	}
 	inner := max(1, (least+one-1)/one)
 	fewest := fewestSamples
@@ -136,21 +137,20 @@ func (it *item) calibrate(now func() time.Duration, least, batch time.Duration, 
 // batch takes an item's samples for one round, in seconds for one operation,
 // after a sample that does not count and brings its data into the caches. It
 // waits before each.
-func (it *item) batch(now func() time.Duration, wait func()) ([]float64, error) {
-	samples := make([]float64, it.samples)
-	for i := -1; i < len(samples); i++ {
+func (it *item) batch(w stopwatch, wait func()) (round, error) {
+	r := round{samples: make([]float64, it.samples), waits: make([]float64, it.samples)}
+	each := func(d time.Duration) float64 { return sixDigits(d.Seconds() / float64(it.inner*it.copies)) }
+	for i := -1; i < it.samples; i++ {
 		wait()
-		from := now()
-		for range it.inner {
-			if err := it.runner.Run(); err != nil {
-				return nil, err
-			}
+		took, waited, err := w.time(it.runner, it.inner)
+		if err != nil {
+			return round{}, err
 		}
 		if i >= 0 {
-			samples[i] = sixDigits((now() - from).Seconds() / float64(it.inner*it.copies))
+			r.samples[i], r.waits[i] = each(took), each(waited)
 		}
 	}
-	return samples, nil
+	return r, nil
 }
 
 // resume takes in the rounds of an interrupted session.
@@ -164,7 +164,7 @@ func (it *item) resume(t profiles.Timing) {
 			r.hz = t.FrequencyHz[i]
 		}
 		if i < len(t.TemperatureCelsius) {
-			r.celsius, r.heat = t.TemperatureCelsius[i], true
+			r.celsius, r.celsiusKnown = t.TemperatureCelsius[i], true
 		}
 		it.rounds = append(it.rounds, r)
 	}
@@ -209,20 +209,20 @@ func settlePaced(period time.Duration) settling {
 // converge runs r, waiting before each run, for at least warmUp and until the
 // medians of two windows in a row agree. It says whether they did before the
 // limit.
-func converge(now func() time.Duration, wait func(), r Runner, g settling) (settled bool, err error) {
-	start, last := now(), 0.0
-	for now()-start < g.limit {
+func converge(w stopwatch, wait func(), r Runner, g settling) (settled bool, err error) {
+	start, last := w.now(), 0.0
+	for w.now()-start < g.limit {
 		var runs []float64
-		for window := now(); len(runs) == 0 || now()-window < g.window; {
+		for window := w.now(); len(runs) == 0 || w.now()-window < g.window; {
 			wait()
-			from := now()
-			if err := r.Run(); err != nil {
+			took, _, err := w.time(r, 1)
+			if err != nil {
 				return false, err
 			}
-			runs = append(runs, (now() - from).Seconds())
+			runs = append(runs, took.Seconds())
 		}
 		median := stats.Median(runs)
-		if now()-start >= warmUp && math.Abs(median-last) <= g.change*last {
+		if w.now()-start >= warmUp && math.Abs(median-last) <= g.change*last {
 			return true, nil
 		}
 		last = median

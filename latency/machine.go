@@ -3,7 +3,6 @@
 package latency
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -12,22 +11,15 @@ import (
 	"time"
 
 	"github.com/edgenas/edgenas/internal/hostinfo"
+	"github.com/edgenas/edgenas/internal/hostprofile"
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/profiles"
 )
 
-// ThisDevice is this machine as profiles describe it.
+// ThisDevice returns this machine as profiles describe it.
 func ThisDevice() profiles.Device {
-	return Describe(hostinfo.Local(), hostinfo.ReadState(hostinfo.Root(), hostinfo.FastestCore(hostinfo.Root(), nil)))
-}
-
-// Describe is a machine as profiles describe it.
-func Describe(h hostinfo.Host, s hostinfo.State) profiles.Device {
-	return profiles.Device{
-		Model: h.Model, SoC: cmp.Or(h.SoC, h.CPU), CPU: h.CPU, Cores: h.Cores, MemoryBytes: h.MemoryBytes,
-		L1DBytes: h.L1DBytes, L2Bytes: h.L2Bytes, L3Bytes: h.L3Bytes,
-		OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, Governor: s.Governor, Emulation: string(h.Emulation),
-	}
+	root := hostinfo.Root()
+	return hostprofile.Device(hostinfo.Local(), hostinfo.ReadState(root, hostinfo.FastestCore(root, nil)))
 }
 
 // Confine keeps this process on the processors that cluster names: big,
@@ -57,6 +49,10 @@ type machine struct {
 	core     int
 	affinity []int  // nil: not kept on particular processors
 	warning  string // why not
+
+	// waited is the clock of the measuring thread's time in its core's queue;
+	// nil: unknown, as for a runtime of several threads.
+	waited func() time.Duration
 }
 
 func (m machine) state() hostinfo.State { return hostinfo.ReadState(m.root, m.core) }
@@ -74,15 +70,21 @@ func occupy(threads int) (m machine, release func()) {
 		return m, func() {}
 	}
 	runtime.LockOSThread()
+	waited, closeClock := newWaitClock()
+	m.waited = waited
 	if err == nil {
 		err = hostinfo.SetAffinity([]int{m.core})
 	}
 	if err != nil {
 		m.warning = fmt.Sprintf("not kept on one core: %v", err)
-		return m, runtime.UnlockOSThread
+		return m, func() {
+			closeClock()
+			runtime.UnlockOSThread()
+		}
 	}
 	m.affinity = []int{m.core}
 	return m, func() {
+		closeClock()
 		if hostinfo.SetAffinity(allowed) == nil { // else the thread ends with its goroutine
 			runtime.UnlockOSThread()
 		}
@@ -119,7 +121,9 @@ func stateWarnings(emulation string, before, after hostinfo.State) []string {
 	if float64(after.FreqHz) < steadyClock*float64(before.FreqHz) && after.FreqHz > 0 {
 		add("the clock fell from %.0f to %.0f MHz", float64(before.FreqHz)/1e6, float64(after.FreqHz)/1e6)
 	}
-	if slow := slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Throttled, after.Throttled)))); len(slow) > 0 {
+	slow := slices.Concat(before.Throttled, after.Throttled)
+	slices.Sort(slow)
+	if slow = slices.Compact(slow); len(slow) > 0 {
 		add("slowed down: %s", strings.Join(slow, ", "))
 	}
 	if n := after.ThrottleEvents - before.ThrottleEvents; n > 0 {
@@ -129,15 +133,6 @@ func stateWarnings(emulation string, before, after hostinfo.State) []string {
 		add("hot: %s at %.0f °C", z.Name, z.Celsius)
 	}
 	return w
-}
-
-// profileState is a state as profiles have it.
-func profileState(s hostinfo.State) *profiles.State {
-	out := &profiles.State{FrequencyHz: s.FreqHz, MaxFrequencyHz: s.MaxFreqHz, Throttled: s.Throttled}
-	if z, ok := s.Hottest(); ok {
-		out.TemperatureCelsius = &z.Celsius
-	}
-	return out
 }
 
 // earlierSentinel is the sentinel's median time in the profile's other
@@ -157,13 +152,14 @@ func (s *session) earlierSentinel() float64 {
 // measured.
 func (s *session) describe(before hostinfo.State, earlier float64) {
 	after, p := s.machine.state(), s.profile
-	p.Device.Before, p.Device.After = profileState(before), profileState(after)
+	p.Device.Before, p.Device.After = hostprofile.State(before), hostprofile.State(after)
 	if after.Governor != "" {
 		p.Device.Governor = after.Governor
 	}
 	p.Runtime.Affinity = s.machine.affinity
 	p.Protocol = profiles.Protocol{
-		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed, WarmUpS: (warmUp + s.soaked).Seconds(), Rounds: s.options.Rounds,
+		Date: s.date.UTC().Format(time.RFC3339), Seed: s.options.Seed,
+		WarmUpS: (warmUp + s.soaked).Seconds(), Rounds: s.options.Rounds,
 		SamplesPerRound: samplesPerRound, MinSampleS: s.least().Seconds(), Copies: minCopies,
 		Cache: "weights cold, activations warm", Sentinel: sentinel.String(), Extra: p.Protocol.Extra,
 		Mode: s.mode.String(), ClockStepS: s.tick.Seconds(), MaxTemperatureCelsius: s.options.MaxCelsius,
@@ -188,6 +184,9 @@ func (s *session) describe(before hostinfo.State, earlier float64) {
 	}
 	s.warnings = append(s.warnings, stateWarnings(p.Device.Emulation, before, after)...)
 	s.sessionDoubts(earlier)
+	if w := sharedWarning(s.interrupted, s.samples); w != "" {
+		s.warn(w)
+	}
 	for _, w := range s.warnings {
 		if !slices.Contains(p.Warnings, w) {
 			p.Warnings = append(p.Warnings, w)

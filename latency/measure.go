@@ -42,7 +42,9 @@ const (
 
 // sentinel is the operation that is measured at both ends of each round: a
 // 3×3 convolution of a size that any runtime does well.
-var sentinel = ops.Key{Kind: ops.Conv, Window: ops.Same(3, 1, 1), Groups: 1, In: 16, Out: 16, H: 32, W: 32, N: 1, Bias: true}
+var sentinel = ops.Key{
+	Kind: ops.Conv, Window: ops.Same(3, 1, 1), Groups: 1, In: 16, Out: 16, H: 32, W: 32, N: 1, Bias: true,
+}
 
 // Work is what to measure.
 type Work struct {
@@ -88,7 +90,10 @@ type Options struct {
 func Measure(ctx context.Context, rt Runtime, w Work, p *profiles.Profile, o Options) error {
 	m, release := occupy(rt.Info().Threads)
 	defer release()
-	s := &session{runtime: rt, work: w, profile: p, options: o, machine: m, now: newClock(), sleep: time.Sleep, date: time.Now()}
+	s := &session{
+		runtime: rt, work: w, profile: p, options: o, machine: m,
+		now: newClock(), sleep: time.Sleep, date: time.Now(),
+	}
 	return s.measure(ctx)
 }
 
@@ -103,19 +108,22 @@ type session struct {
 	sleep   func(time.Duration)
 	date    time.Time
 
-	mode     Mode
-	pacer    pacer
-	rng      *rand.Rand
-	tick     time.Duration // of the clock
-	soaked   time.Duration // under load before the first round, in sustained mode
-	sentinel *item
-	past     []conditions // of this session's rounds
-	fastest  conditions   // the highest clock and the shortest sentinel of them
-	usual    float64      // the sentinel's time in them; 0 before the first
-	items    []*item
-	done     int
-	forecast forecast
-	warnings []string
+	mode      Mode
+	stopwatch stopwatch
+	pacer     pacer
+	rng       *rand.Rand
+	tick      time.Duration // of the clock
+	soaked    time.Duration // under load before the first round, in sustained mode
+	sentinel  *item
+	past      []conditions // of this session's rounds
+	fastest   conditions   // the highest clock and the shortest sentinel of them
+	usual     float64      // the sentinel's time in them; 0 before the first
+	items     []*item
+	done      int
+	forecast  forecast
+	warnings  []string
+
+	samples, interrupted int // those of this session, and how many of them other processes interrupted
 }
 
 func (s *session) measure(ctx context.Context) error {
@@ -130,6 +138,7 @@ func (s *session) measure(ctx context.Context) error {
 	if s.mode, err = ParseMode(s.profile.Protocol.Mode); err != nil {
 		return err
 	}
+	s.stopwatch = stopwatch{s.now, s.machine.waited}
 	s.pacer = pacer{period: s.mode.Period, now: s.now, sleep: s.sleep}
 	s.rng = rand.New(rand.NewPCG(s.options.Seed, 1))
 	s.tick = clockStep(s.now)
@@ -146,14 +155,14 @@ func (s *session) measure(ctx context.Context) error {
 	if s.mode.Period > 0 {
 		g = settlePaced(s.mode.Period)
 	}
-	if settled, err := converge(s.now, s.pacer.wait, s.sentinel.runner, g); err != nil {
+	if settled, err := converge(s.stopwatch, s.pacer.wait, s.sentinel.runner, g); err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	} else if !settled {
 		s.warn("times did not settle during the warm-up")
 	}
 	if s.mode.Sustained {
 		var warning string
-		s.soaked, warning, err = soak(ctx, s.sentinel.runner, s.machine, s.now, func() {
+		s.soaked, warning, err = soak(ctx, s.sentinel.runner, s.machine, s.stopwatch, func() {
 			s.progress("warming the device up" + s.machine.temperature())
 		})
 		if err != nil {
@@ -221,7 +230,8 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		s.foresee()
 		s.step(it)
 	}
-	if err := s.record(slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })); err != nil {
+	failed := slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return it.failure == "" })
+	if err := s.record(failed); err != nil {
 		return err
 	}
 	for {
@@ -282,7 +292,7 @@ func (s *session) cool(ctx context.Context) error {
 func (s *session) round(ctx context.Context, todo []*item) error {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	first, err := s.sentinel.batch(s.now, s.pacer.wait)
+	first, err := s.sentinel.batch(s.stopwatch, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
@@ -293,20 +303,22 @@ func (s *session) round(ctx context.Context, todo []*item) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if samples, err := it.batch(s.now, s.pacer.wait); err != nil {
+		if r, err := it.batch(s.stopwatch, s.pacer.wait); err != nil {
 			it.fail(err)
 		} else {
-			it.rounds = append(it.rounds, round{samples: samples})
+			s.samples, s.interrupted = s.samples+len(r.samples), s.interrupted+r.interrupted()
+			it.rounds = append(it.rounds, r)
 			done = append(done, it)
 		}
 		s.step(it)
 	}
 	conditions := seen()
-	last, err := s.sentinel.batch(s.now, s.pacer.wait)
+	last, err := s.sentinel.batch(s.stopwatch, s.pacer.wait)
 	if err != nil {
 		return fmt.Errorf("latency: sentinel: %w", err)
 	}
-	conditions.sentinel = max(stats.Median(first), stats.Median(last)) // a slowdown within the round counts as well
+	// A slowdown within the round counts as well.
+	conditions.sentinel = max(stats.Median(first.samples), stats.Median(last.samples))
 	s.saw(conditions)
 	for _, it := range done {
 		it.rounds[len(it.rounds)-1].conditions = conditions
@@ -320,7 +332,7 @@ func (s *session) wants(it *item) bool {
 		return false
 	}
 	good := s.good(it.rounds)
-	return len(good) < s.options.Rounds || width(summarize(good, s.steady())) > s.steady()
+	return len(good) < s.options.Rounds || width(summarize(good, s.mode.steady())) > s.mode.steady()
 }
 
 // record hands over what is known of the items now.
@@ -367,18 +379,10 @@ func (s *session) timing(it *item) profiles.Timing {
 	if run := it.one; s.mode.Period > 0 && run > 0 && run < readable(s.tick) {
 		warnings = append(warnings, fmt.Sprintf("coarse: an inference of %v is %d steps of the clock", run, run/s.tick))
 	}
-	t := summarize(rounds, s.steady())
+	t := summarize(rounds, s.mode.steady())
 	t.ThrottledRounds = throttled
 	t.Warnings = append(warnings, t.Warnings...)
 	return t
-}
-
-// steady is the width of the 95 % interval that needs no more rounds.
-func (s *session) steady() float64 {
-	if s.mode.Period > 0 {
-		return steadyWidthPaced
-	}
-	return steadyWidth
 }
 
 // least is how long a sample lasts at least.

@@ -51,7 +51,8 @@ func ParseMode(text string) (Mode, error) {
 		if d, err := time.ParseDuration(period); err == nil && d >= minPeriod && d <= maxPeriod {
 			return Mode{Period: d}, nil
 		}
-		return Mode{}, fmt.Errorf("latency: mode %.40q: want a period from %v to %v, such as paced=33ms", text, minPeriod, maxPeriod)
+		return Mode{}, fmt.Errorf("latency: mode %.40q: want a period from %v to %v, such as paced=33ms",
+			text, minPeriod, maxPeriod)
 	}
 	return Mode{}, fmt.Errorf("latency: mode %.40q: want burst, sustained or paced=33ms", text)
 }
@@ -65,6 +66,14 @@ func (m Mode) String() string {
 		return sustained
 	}
 	return burst
+}
+
+// steady returns the width of the 95 % interval that needs no more rounds.
+func (m Mode) steady() float64 {
+	if m.Period > 0 {
+		return steadyWidthPaced
+	}
+	return steadyWidth
 }
 
 // pacer begins runs a period apart. The zero value does not wait.
@@ -99,7 +108,10 @@ const (
 // soak keeps the device busy with r until its temperature and its speed are
 // those of the window before. It says how long that took, and has a warning if
 // it gave up. tell is called now and then.
-func soak(ctx context.Context, r Runner, m machine, now func() time.Duration, tell func()) (soaked time.Duration, warning string, err error) {
+func soak(
+	ctx context.Context, r Runner, m machine, w stopwatch, tell func(),
+) (soaked time.Duration, warning string, err error) {
+	now := w.now
 	start := now()
 	last, lastCelsius := 0.0, 0.0
 	for now()-start < soakLimit {
@@ -108,11 +120,11 @@ func soak(ctx context.Context, r Runner, m machine, now func() time.Duration, te
 			if err := ctx.Err(); err != nil {
 				return 0, "", err
 			}
-			from := now()
-			if err := r.Run(); err != nil {
+			took, _, err := w.time(r, 1)
+			if err != nil {
 				return 0, "", err
 			}
-			runs = append(runs, (now() - from).Seconds())
+			runs = append(runs, took.Seconds())
 			if now()-told >= coolingStep {
 				told = now()
 				tell()

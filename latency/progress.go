@@ -7,11 +7,24 @@ import (
 	"time"
 )
 
-// Progress is how far a measurement is.
+// Progress is how far a measurement is. Steps differ in their time, and their
+// number is not known before the end, so a bar shows Share and not Done of
+// Total.
 type Progress struct {
-	Label              string // what was measured last
-	Done, Total        int    // steps; Total grows when something must be repeated
-	Elapsed, Remaining time.Duration
+	Label       string // what was measured last
+	Done, Total int    // steps; Total grows when something must be repeated
+	Elapsed     time.Duration
+	Remaining   time.Duration // estimated, repetitions and compilations included
+}
+
+// Share returns the share of the whole time that has passed, from 0 to 1. It
+// always agrees with Elapsed and Remaining, and so goes back a little when it
+// turns out that more is to be done than was foreseen.
+func (p Progress) Share() float64 {
+	if whole := p.Elapsed + p.Remaining; whole > 0 {
+		return float64(p.Elapsed) / float64(whole)
+	}
+	return 0
 }
 
 // forecast is what a measurement has learnt of its own pace.
@@ -82,7 +95,7 @@ func (s *session) expect(it *item) float64 {
 		return most
 	}
 	share := float64(len(good)) / have
-	steady := float64(len(good)) * math.Pow(width(summarize(good, s.steady()))/s.steady(), 2)
+	steady := float64(len(good)) * math.Pow(width(summarize(good, s.mode.steady()))/s.mode.steady(), 2)
 	return min(most, max(least, steady)/share)
 }
 

@@ -69,6 +69,38 @@ func TestForecast(t *testing.T) {
 			if math.Abs(worst) > 0.2 {
 				t.Errorf("%+.0f %% off", 100*worst)
 			}
+			checkShares(t, all)
 		})
+	}
+}
+
+// checkShares compares what was reported after a fifth of the time with what
+// came then: the share that had passed within 0.1, the remaining time within a
+// factor of 2, give or take 2 % of the whole.
+func checkShares(t *testing.T, all []Progress) {
+	t.Helper()
+	took := all[len(all)-1].Elapsed
+	var offShare, offFactor, back, last float64
+	for _, p := range all {
+		if p.Elapsed < took/5 {
+			continue
+		}
+		share := p.Share()
+		offShare = max(offShare, math.Abs(share-float64(p.Elapsed)/float64(took)))
+		give := 0.02 * took.Seconds()
+		remaining, truth := p.Remaining.Seconds()+give, (took-p.Elapsed).Seconds()+give
+		offFactor = max(offFactor, remaining/truth, truth/remaining)
+		back, last = max(back, last-share), max(last, share)
+	}
+	t.Logf("the share was at most %.3f off and went back by %.3f, the remaining time off by a factor of %.2f",
+		offShare, back, offFactor)
+	if offShare > 0.1 || back > 0.15 {
+		t.Errorf("the share was %.3f off and went back by %.3f", offShare, back)
+	}
+	if offFactor > 2 {
+		t.Errorf("the remaining time was off by a factor of %.2f", offFactor)
+	}
+	if end := all[len(all)-1].Share(); end < 0.98 {
+		t.Errorf("ends at %.3f", end)
 	}
 }

@@ -27,9 +27,10 @@ const sampleEvery = 200 * time.Millisecond
 type conditions struct {
 	sentinel float64 // the sentinel's time, at its slower end
 	hz       float64 // median clock; 0: no data
-	celsius  float64 // highest temperature, if heat
-	heat     bool    // was read
+	celsius  float64 // highest temperature, if celsiusKnown
 	slowed   bool    // the device said that it was slowed down
+
+	celsiusKnown bool
 }
 
 // watch looks at the machine until the function that it returns is called,
@@ -46,7 +47,7 @@ func (m machine) watch() func() conditions {
 		seen := sampler.Stop()
 		after, _ := hostinfo.Throttled(m.root)
 		return conditions{
-			hz: seen.FreqHz.Median, celsius: seen.Celsius.Max, heat: seen.Celsius.N > 0,
+			hz: seen.FreqHz.Median, celsius: seen.Celsius.Max, celsiusKnown: seen.Celsius.N > 0,
 			slowed: len(before)+len(after) > 0 || m.throttleEvents() > events,
 		}
 	}
@@ -115,7 +116,9 @@ func (s *session) good(rounds []round) []round {
 	if s.usual == 0 {
 		return rounds
 	}
-	return slices.DeleteFunc(slices.Clone(rounds), func(r round) bool { return s.throttled(r.conditions) || s.moved(r.sentinel) })
+	return slices.DeleteFunc(slices.Clone(rounds), func(r round) bool {
+		return s.throttled(r.conditions) || s.moved(r.sentinel)
+	})
 }
 
 // count tells how many rounds were throttled, and in how many others the
@@ -157,10 +160,12 @@ func (s *session) doubts(rounds []round) (throttled int, warnings []string) {
 func (s *session) sessionDoubts(earlier float64) {
 	throttled, moved := s.count(s.past)
 	if throttled > 0 {
-		s.warn(fmt.Sprintf("%s: the device was slowed down in %d of %d rounds, which were repeated", profiles.Throttled, throttled, len(s.past)))
+		s.warn(fmt.Sprintf("%s: the device was slowed down in %d of %d rounds, which were repeated",
+			profiles.Throttled, throttled, len(s.past)))
 	}
 	if moved > 0 {
-		s.warn(fmt.Sprintf("the sentinel moved by more than %.0f %% in %d of %d rounds, which were repeated", 100*s.tolerance(), moved, len(s.past)))
+		s.warn(fmt.Sprintf("the sentinel moved by more than %.0f %% in %d of %d rounds, which were repeated",
+			100*s.tolerance(), moved, len(s.past)))
 	}
 	if s.usual > 0 && earlier > 0 && s.moved(earlier) {
 		s.warn(fmt.Sprintf("the sentinel takes %.4g s in this session, %.4g s in those before", s.usual, earlier))

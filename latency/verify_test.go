@@ -4,6 +4,7 @@ package latency
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"slices"
@@ -14,6 +15,12 @@ import (
 
 	"github.com/edgenas/edgenas/internal/hostinfo"
 )
+
+// verifyFake verifies a network that takes t, in a burst.
+func verifyFake(ctx context.Context, f *fakeMachine, t time.Duration) (Verification, error) {
+	m := machine{root: fstest.MapFS{}}
+	return verify(ctx, &fakeRunner{machine: f, time: t}, f.Info(), Mode{}, m, f.now, f.sleep)
+}
 
 func TestVerify(t *testing.T) {
 	for _, tc := range []struct {
@@ -29,12 +36,13 @@ func TestVerify(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFake(30)
 			f.noise = 0.01
-			v, err := verify(context.Background(), &fakeRunner{machine: f, time: tc.time}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
+			v, err := verifyFake(context.Background(), f, tc.time)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := tc.time.Seconds()
-			if math.Abs(v.MedianS/want-1) > 0.02 || v.LoS > v.MedianS || v.HiS < v.MedianS || v.MinS > v.LoS || v.P90S < v.MedianS || v.P99S < v.P90S {
+			if math.Abs(v.MedianS/want-1) > 0.02 || v.LoS > v.MedianS || v.HiS < v.MedianS ||
+				v.MinS > v.LoS || v.P90S < v.MedianS {
 				t.Errorf("%+v, want %v", v, want)
 			}
 			if v.N < tc.n*9/10 || v.N > tc.n {
@@ -51,7 +59,7 @@ func TestVerify(t *testing.T) {
 func TestVerifySeesTheTail(t *testing.T) {
 	f := newFake(31)
 	f.interrupts = 15 // a second: 3 % of the runs
-	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
+	v, err := verifyFake(context.Background(), f, 2*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +71,77 @@ func TestVerifySeesTheTail(t *testing.T) {
 func TestVerifyFails(t *testing.T) {
 	f := newFake(32)
 	f.run = map[string]error{"": errBroken}
-	if _, err := Verify(context.Background(), &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), Mode{}); !errors.Is(err, errBroken) {
+	r := &fakeRunner{machine: f, time: time.Microsecond}
+	if _, err := Verify(context.Background(), r, f.Info(), Mode{}); !errors.Is(err, errBroken) {
 		t.Errorf("%v", err)
 	}
 	f = newFake(33)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := verify(ctx, &fakeRunner{machine: f, time: time.Microsecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep); !errors.Is(err, context.Canceled) {
+	if _, err := verifyFake(ctx, f, time.Microsecond); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A quantile that would only be the slowest sample is left out.
+func TestUnknownQuantiles(t *testing.T) {
+	for _, tc := range []struct {
+		mode          string
+		time          time.Duration
+		n             int
+		p90, p95, p99 bool // are known
+	}{
+		{"burst", 2 * time.Millisecond, 15 * 20, true, true, true},
+		{"burst", 50 * time.Millisecond, 15 * 4, true, true, false},
+		{"burst", time.Second, 15, true, false, false},
+		{"paced=33ms", 2 * time.Millisecond, 15 * 20, true, true, true},
+		{"paced=100ms", 2 * time.Millisecond, 15 * 10, true, true, true},
+		{"paced=1s", 2 * time.Millisecond, 15 * 3, true, true, false},
+	} {
+		mode, err := ParseMode(tc.mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFake(36)
+		f.noise = 0.01
+		m, r := machine{root: fstest.MapFS{}}, &fakeRunner{machine: f, time: tc.time}
+		v, err := verify(context.Background(), r, f.Info(), mode, m, f.now, f.sleep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.N < tc.n*9/10 || v.N > tc.n {
+			t.Errorf("%s, %v: %d samples, want %d", tc.mode, tc.time, v.N, tc.n)
+		}
+		if v.P90S > 0 != tc.p90 || v.P95S > 0 != tc.p95 || v.P99S > 0 != tc.p99 {
+			t.Errorf("%s, %v: %d samples, p90 %v, p95 %v, p99 %v", tc.mode, tc.time, v.N, v.P90S, v.P95S, v.P99S)
+		}
+		if text, err := json.Marshal(v); err != nil || strings.Contains(string(text), "p99_s") != tc.p99 {
+			t.Errorf("%s, %v: %s, %v", tc.mode, tc.time, text, err)
+		}
+	}
+}
+
+// Bounds 3 % apart are unsteady in a burst, and steady enough in a paced loop.
+func TestVerifyKnowsWhatIsSteady(t *testing.T) {
+	for _, tc := range []struct {
+		mode     Mode
+		wave     float64 // of the machine's speed, in radians a second
+		unsteady bool
+	}{{Mode{}, 11, true}, {Mode{Period: 33 * time.Millisecond}, 0.7, false}} {
+		mode := tc.mode
+		f := newFake(37)
+		f.speed = func(at time.Duration) float64 { return 1 + 0.02*math.Sin(tc.wave*at.Seconds()) }
+		m, r := machine{root: fstest.MapFS{}}, &fakeRunner{machine: f, time: 2 * time.Millisecond}
+		v, err := verify(context.Background(), r, f.Info(), mode, m, f.now, f.sleep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if apart := (v.HiS - v.LoS) / v.MedianS; apart < steadyWidth || apart > steadyWidthPaced {
+			t.Fatalf("%s: the bounds are %.1f %% apart", mode, 100*apart)
+		}
+		if warned := strings.Contains(strings.Join(v.Warnings, "\n"), "unsteady"); warned != tc.unsteady {
+			t.Errorf("%s: warnings %q", mode, v.Warnings)
+		}
 	}
 }
 
@@ -83,7 +154,7 @@ func TestVerifyModes(t *testing.T) {
 		took time.Duration
 	}{
 		{"burst", 2e-3, 15 * 20, 0},
-		{"paced=33ms", 2e-3, 15 * pacedSamples, 15 * pacedSamples * 33 * time.Millisecond},
+		{"paced=33ms", 2e-3, 15 * 20, 15 * 20 * 33 * time.Millisecond},
 		{"sustained", 3e-3, 15 * 20, time.Minute},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
@@ -95,7 +166,8 @@ func TestVerifyModes(t *testing.T) {
 			if mode.Sustained {
 				m.root = heating(f)
 			}
-			v, err := verify(context.Background(), &fakeRunner{machine: f, time: 2 * time.Millisecond}, f.Info(), mode, m, f.now, f.sleep)
+			r := &fakeRunner{machine: f, time: 2 * time.Millisecond}
+			v, err := verify(context.Background(), r, f.Info(), mode, m, f.now, f.sleep)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,14 +181,15 @@ func TestVerifyModes(t *testing.T) {
 func TestUnsettled(t *testing.T) {
 	f := newFake(34)
 	f.speed = func(at time.Duration) float64 { return 1 + at.Seconds() } // ever slower
-	v, err := verify(context.Background(), &fakeRunner{machine: f, time: 10 * time.Millisecond}, f.Info(), Mode{}, machine{root: fstest.MapFS{}}, f.now, f.sleep)
+	v, err := verifyFake(context.Background(), f, 10*time.Millisecond)
 	if err != nil || !slices.Contains(v.Warnings, "times did not settle during the warm-up") {
 		t.Errorf("%q, %v", v.Warnings, err)
 	}
 }
 
 func TestStateWarnings(t *testing.T) {
-	calm := hostinfo.State{Governor: "performance", FreqHz: 1800e6, Zones: []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 60}}}
+	calm := hostinfo.State{Governor: "performance", FreqHz: 1800e6,
+		Zones: []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 60}}}
 	for _, tc := range []struct {
 		name      string
 		emulation hostinfo.Emulation
@@ -131,7 +204,8 @@ func TestStateWarnings(t *testing.T) {
 		{"clock", hostinfo.NotEmulated, func(s *hostinfo.State) { s.FreqHz = 1500e6 }, []string{"from 1800 to 1500 MHz"}},
 		{"clock rises", hostinfo.NotEmulated, func(s *hostinfo.State) { s.FreqHz = 2000e6 }, nil},
 		{"throttled and hot", hostinfo.NotEmulated, func(s *hostinfo.State) {
-			s.Throttled, s.ThrottleEvents, s.Zones = []string{"throttled", "under-voltage"}, 4, []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 81.6}}
+			s.Throttled, s.ThrottleEvents = []string{"throttled", "under-voltage"}, 4
+			s.Zones = []hostinfo.Zone{{Name: "cpu-thermal", Celsius: 81.6}}
 		}, []string{"throttled, under-voltage", "4 times", "82 °C"}},
 	} {
 		after := calm

@@ -22,7 +22,10 @@ type Runtime struct{ Pool *kernels.Pool }
 
 // Info is what profiles say of the runtime with so many inference threads.
 func Info(threads int) profiles.Runtime {
-	return profiles.Runtime{Name: infer.Name, Version: infer.Version, Build: version.String(), Threads: threads, DType: "f32", Layout: "nhwc"}
+	return profiles.Runtime{
+		Name: infer.Name, Version: infer.Version, Build: version.String(),
+		Threads: threads, DType: "f32", Layout: "nhwc",
+	}
 }
 
 // Info satisfies latency.Runtime.
@@ -51,7 +54,9 @@ func (r Runtime) Run(g *ops.Graph, w ops.Weights, x []float32) ([]float32, error
 // Verify times a network in training form (see [latency.Verify]) in a mode, on
 // an input drawn by the seed. Errors are those of a network that cannot be compiled, and
 // ctx's when it ends.
-func (r Runtime) Verify(ctx context.Context, g *ops.Graph, w ops.Weights, mode latency.Mode, seed uint64) (latency.Verification, error) {
+func (r Runtime) Verify(
+	ctx context.Context, g *ops.Graph, w ops.Weights, mode latency.Mode, seed uint64,
+) (latency.Verification, error) {
 	p, err := infer.CompileTrained(g, w, r.Pool)
 	if err != nil {
 		return latency.Verification{}, err

@@ -82,7 +82,9 @@ func TestRun(t *testing.T) {
 }
 
 func TestInfo(t *testing.T) {
-	if got, want := runtime(t, 3).Info(), Info(3); got.Threads != 3 || got.Name != want.Name || got.Version != want.Version || got.Build != want.Build || got.Build == "" {
+	got, want := runtime(t, 3).Info(), Info(3)
+	if got.Threads != 3 || got.Name != want.Name || got.Version != want.Version ||
+		got.Build != want.Build || got.Build == "" {
 		t.Errorf("%+v: want %+v", got, want)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/edgenas/edgenas/internal/hostinfo"
-	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/internal/hostprofile"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -28,8 +28,8 @@ func Here(ctx context.Context, version string, runtimes ...profiles.Runtime) Rep
 		}
 	}
 	facts := hostinfo.LocalFacts(".", outputs)
-	return Report{Format: Format, Version: version, Device: latency.Describe(facts.Host, facts.State), Runtimes: runtimes,
-		Facts: facts}
+	device := hostprofile.Device(facts.Host, facts.State)
+	return Report{Format: Format, Version: version, Device: device, Runtimes: runtimes, Facts: facts}
 }
 
 // output is what a program prints, as much of it as is looked at.

@@ -400,6 +400,8 @@ func TestVerification(t *testing.T) {
 		"good":       {func(*latency.Verification) {}, true},
 		"no samples": {func(v *latency.Verification) { v.N = 0 }, false},
 		"negative":   {func(v *latency.Verification) { v.MinS = -1 }, false},
+		"few":        {func(v *latency.Verification) { v.P95S, v.P99S = 0, 0 }, true},
+		"no median":  {func(v *latency.Verification) { v.MedianS = 0 }, false},
 		"tails":      {func(v *latency.Verification) { v.P95S = 2.5 }, false},
 		"disordered": {func(v *latency.Verification) { v.P99S = 1 }, false},
 		"bounds":     {func(v *latency.Verification) { v.LoS = 2.5 }, false},
