@@ -174,10 +174,11 @@ func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, e
 		if t.since.Steps < t.pointSteps() && t.step < t.Steps() {
 			continue
 		}
+		p := t.point()
+		t.since = sums{} // before progress, which may ask for the State
 		if progress != nil {
-			progress(t.point())
+			progress(p)
 		}
-		t.since = sums{}
 	}
 	return t.weights(), nil
 }
