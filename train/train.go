@@ -175,7 +175,7 @@ func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, e
 			continue
 		}
 		p := t.point()
-		t.since = sums{} // first: progress may take the State
+		t.since = sums{} // before progress, which may ask for the State
 		if progress != nil {
 			progress(p)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
 )
 
 // stripes is a source of easy images: class k is bright in column 2k.
@@ -235,6 +236,34 @@ func TestRestore(t *testing.T) {
 	}
 	if err := tr.Restore(text, nil); err == nil {
 		t.Error("a state without weights was taken")
+	}
+}
+
+// A state that is taken when a point is handed over begins the next one.
+func TestRestoreFromProgress(t *testing.T) {
+	var points, again []Point
+	var text json.RawMessage
+	var tensors ops.Weights
+	tr := newTrainer(t, 1)
+	if _, err := tr.Run(context.Background(), func(p Point) {
+		if points = append(points, p); len(points) == 2 {
+			var err error
+			if text, tensors, err = tr.State(); err != nil {
+				t.Error(err)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	tr = newTrainer(t, 1)
+	if err := tr.Restore(text, tensors); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.Run(context.Background(), func(p Point) { again = append(again, p) }); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(again, points[2:]) {
+		t.Errorf("points %+v: want %+v", again, points[2:])
 	}
 }
 
