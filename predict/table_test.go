@@ -178,7 +178,14 @@ func TestConstant(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	cases := []Case{{"a", 1.02, 1}, {"b", 1.8, 2}, {"c", 3.24, 3}, {"d", 4.6, 4}, {"e", 5, 5}, {"f", 6, 6}}
+	cases := []Case{
+		{Arch: "a", PredictedS: 1.02, MeasuredS: 1},
+		{Arch: "b", PredictedS: 1.8, MeasuredS: 2},
+		{Arch: "c", PredictedS: 3.24, MeasuredS: 3},
+		{Arch: "d", PredictedS: 4.6, MeasuredS: 4},
+		{Arch: "e", PredictedS: 5, MeasuredS: 5},
+		{Arch: "f", PredictedS: 6, MeasuredS: 6},
+	}
 	v, err := Validate(cases)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,8 @@ type Case struct {
 	Arch       string  `json:"arch"`
 	PredictedS float64 `json:"predicted_s"`
 	MeasuredS  float64 `json:"measured_s"`
+	LoS        float64 `json:"lo_s,omitempty"` // the prediction's interval at 95 %; 0: not known
+	HiS        float64 `json:"hi_s,omitempty"`
 }
 
 // Error is predicted / measured − 1.
@@ -29,6 +31,7 @@ type Validation struct {
 	MAPE     float64  `json:"mape"`         // mean absolute error
 	Within5  float64  `json:"within_5pct"`  // share of errors within ±5 %
 	Within10 float64  `json:"within_10pct"` // share of errors within ±10 %
+	Covered  *float64 `json:"covered"`      // share of measurements inside the 95 % intervals; nil where no interval is known
 	Spearman *float64 `json:"spearman"`     // rank correlation; nil where all predictions or all measurements are equal
 	Worst    []Case   `json:"worst"`        // at most 5, the worst first
 }
@@ -48,6 +51,19 @@ func Validate(cases []Case) (Validation, error) {
 	e := stats.RelativeErrors(predicted, measured)
 	v := Validation{N: len(cases), Bias: stats.Bias(e), MAPE: stats.MAPE(e),
 		Within5: stats.Within(e, 0.05), Within10: stats.Within(e, 0.10)}
+	inside, known := 0, 0
+	for _, c := range cases {
+		if c.HiS > 0 {
+			known++
+			if c.LoS <= c.MeasuredS && c.MeasuredS <= c.HiS {
+				inside++
+			}
+		}
+	}
+	if known > 0 {
+		share := float64(inside) / float64(known)
+		v.Covered = &share
+	}
 	if rho := stats.Spearman(predicted, measured); !math.IsNaN(rho) {
 		v.Spearman = &rho
 	}

@@ -192,7 +192,8 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.result(v, func(w io.Writer) { writeValidation(w, v) })
+	res := validated{v, table.Guard(confidence).Relative, table.Calibration()}
+	return a.result(res, func(w io.Writer) { writeValidation(w, res) })
 }
 
 // draw gives networks that the profile does not know.
@@ -216,12 +217,23 @@ func (o *validateOptions) draw(n *inventory.Inventory, p *profiles.Profile, tabl
 	return drawn[:min(o.n, len(drawn))], nil
 }
 
-func writeValidation(w io.Writer, v predict.Validation) {
+// validated is what lut validate says.
+type validated struct {
+	predict.Validation
+	GuardBand   float64             `json:"guard_band"` // at 95 %, relative
+	Calibration predict.Calibration `json:"calibration"`
+}
+
+func writeValidation(w io.Writer, v validated) {
 	fmt.Fprintf(w, "%d networks: bias %+.1f %%, mean absolute error %.1f %%,"+
 		" within ±5 %%: %.0f %%, within ±10 %%: %.0f %%", v.N, 100*v.Bias, 100*v.MAPE, 100*v.Within5, 100*v.Within10)
+	if v.Covered != nil {
+		fmt.Fprintf(w, ", in their 95 %% intervals: %.0f %%", 100**v.Covered)
+	}
 	if v.Spearman != nil {
 		fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
 	}
+	fmt.Fprintf(w, "\nguard band %.1f %%; %s", 100*v.GuardBand, v.Calibration.Basis)
 	fmt.Fprintln(w, "\nworst:")
 	for _, c := range v.Worst {
 		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), wording.Seconds(c.PredictedS),
@@ -232,20 +244,22 @@ func writeValidation(w io.Writer, v predict.Validation) {
 // validationCases pairs each measured network with its prediction. Measuring
 // hands them back in an order of its own.
 func validationCases(t *predict.Table, drawn []inventory.Network, measured []profiles.Network) ([]predict.Case, error) {
-	predicted := map[string]float64{}
+	predicted := map[string]predict.Estimate{}
 	for _, d := range drawn {
 		e, err := t.Estimate(d.Graph)
 		if err != nil {
 			return nil, err
 		}
-		predicted[d.Arch] = e.Seconds
+		predicted[d.Arch] = e
 	}
 	var cases []predict.Case
 	for _, m := range measured {
 		if m.Status != profiles.OK {
 			return nil, fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
 		}
-		cases = append(cases, predict.Case{Arch: m.Arch, PredictedS: predicted[m.Arch], MeasuredS: m.MedianS})
+		c := predict.Case{Arch: m.Arch, PredictedS: predicted[m.Arch].Seconds, MeasuredS: m.MedianS}
+		c.LoS, c.HiS = t.Interval(predicted[m.Arch], confidence)
+		cases = append(cases, c)
 	}
 	return cases, nil
 }

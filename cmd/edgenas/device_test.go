@@ -204,8 +204,8 @@ func whole(t *testing.T, path string) *profiles.Profile {
 			t.Errorf("%s: %s", e.Key, e.Status)
 		}
 	}
-	if len(p.Networks) != target.ValidationNetworks {
-		t.Errorf("%d networks: want %d", len(p.Networks), target.ValidationNetworks)
+	if len(p.Networks) != target.CalibrationNetworks {
+		t.Errorf("%d networks: want %d", len(p.Networks), target.CalibrationNetworks)
 	}
 	if _, err := os.Stat(path + ".partial"); err == nil {
 		t.Error("a journal is left")

@@ -279,7 +279,7 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(), Timing: timing(times[k.String()])})
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
-	whole, err := n.Sample(target.ValidationNetworks, rng)
+	whole, err := n.Sample(target.CalibrationNetworks, rng)
 	if err != nil {
 		t.Fatal(err)
 	}

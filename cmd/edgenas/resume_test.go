@@ -207,7 +207,7 @@ func TestMeasuringResumes(t *testing.T) {
 	if !strings.Contains(o.stderr, "continuing the measurement in "+filepath.Join(dir, runfile.ProfileName)+".partial") {
 		t.Errorf("stderr %s", o.stderr)
 	}
-	if p := load(t, filepath.Join(dir, runfile.ProfileName)); p.Protocol.Rounds != 1 || len(p.Networks) != target.ValidationNetworks {
-		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), target.ValidationNetworks)
+	if p := load(t, filepath.Join(dir, runfile.ProfileName)); p.Protocol.Rounds != 1 || len(p.Networks) != target.CalibrationNetworks {
+		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), target.CalibrationNetworks)
 	}
 }

@@ -89,7 +89,7 @@ func (j *job) newSearch() (*search.Search, error) {
 		return nil, &runfile.BrokenError{Path: j.dir.Path(runfile.RequestName), Err: err}
 	}
 	config := r.Search
-	config.BudgetS = r.LatencyBudgetS / (1 + j.guard.Relative)
+	config.BudgetS = j.costs.table.Limit(r.LatencyBudgetS, r.Confidence)
 	large, err := j.large(config.BudgetS)
 	if err != nil {
 		return nil, j.infeasible(err)

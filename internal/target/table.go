@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/event"
@@ -15,6 +16,7 @@ import (
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/predict"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -133,17 +135,40 @@ func (t *Targets) Table(ctx context.Context, p *profiles.Profile, n *inventory.I
 	return predict.NewTable(p), nil
 }
 
-// ValidationNetworks is how many networks a profile measures whole: they give
-// the constant and the guard band. 19 are the least for a conformal bound at
-// 95 %.
-const ValidationNetworks = 20
+// CalibrationNetworks is how many networks a profile measures whole, to fit
+// predictions and their interval to: a few for each kind of operation, and
+// enough to hold some out.
+const CalibrationNetworks = 22
+
+// designCandidates is among how many networks those of a calibration are chosen.
+const designCandidates = 400
+
+// calibrators are the networks to measure whole beside those of the profile.
+func calibrators(p *profiles.Profile, n *inventory.Inventory, seed uint64) ([]inventory.Network, error) {
+	candidates, err := n.Sample(designCandidates, rand.New(rand.NewPCG(seed, 2)))
+	if err != nil {
+		return nil, err
+	}
+	var counts []map[ops.Key]int
+	for _, c := range candidates {
+		counts = append(counts, ops.Keys(c.Graph))
+	}
+	var chosen []inventory.Network
+	for _, i := range predict.Design(predict.Rough, counts, CalibrationNetworks) {
+		known := func(k profiles.Network) bool { return k.Arch == candidates[i].Arch }
+		if len(p.Networks)+len(chosen) < CalibrationNetworks && !slices.ContainsFunc(p.Networks, known) {
+			chosen = append(chosen, candidates[i])
+		}
+	}
+	return chosen, nil
+}
 
 // Complete measures on the target what p lacks of the networks' operations,
 // and of whole networks. The result is saved at path; an interrupted
 // measurement goes on from what is beside it.
 func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, n *inventory.Inventory, o Options,
 	path string) error {
-	drawn, err := n.Sample(max(0, ValidationNetworks-len(p.Networks)), rand.New(rand.NewPCG(t.seed, 2)))
+	drawn, err := calibrators(p, n, t.seed)
 	if err != nil {
 		return err
 	}
