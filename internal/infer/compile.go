@@ -44,7 +44,7 @@ func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) 
 		return nil, fmt.Errorf("infer: %w", err)
 	}
 	b := planBuffers(g)
-	c := compiler{g, w, pool.Threads()}
+	c := compiler{g: g, w: w, threads: pool.Threads()}
 	kernel := make([]bound, len(g.Nodes))
 	scratch := make([]int, len(g.Nodes)) // buffer of each node
 	for i, n := range g.Nodes {
@@ -55,7 +55,7 @@ func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) 
 		scratch[i] = b.add(arena.Span{Len: kernel[i].scratch, First: i, Last: i})
 	}
 	offsets, total := arena.Place(b.lives, nil)
-	p := &Program{pool: pool, arena: make([]float32, total)}
+	p := &Program{pool: pool, arena: c.slab.Make(total)}
 	buffer := func(b, n int) []float32 { return p.arena[offsets[b]:][:n:n] }
 	value := func(v ops.Value) value { return value{g.Shape(v), buffer(b.of[v], g.Shape(v).Len())} }
 	for i, n := range g.Nodes {
@@ -97,6 +97,7 @@ type compiler struct {
 	g       *ops.Graph
 	w       ops.Weights
 	threads int
+	slab    kernels.Slab[float32] // all that a run reads and writes
 }
 
 // kernel returns the kernel of a node; an input has none.
@@ -144,7 +145,7 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 		k := &kernels.GlobalAvgPool[float32]{N: x.N, HW: x.H * x.W, C: x.C}
 		return bound{k, 0, func(m memory) { k.X, k.Y = m.xs[0], m.y }}, nil
 	case ops.Linear:
-		k := &kernels.Linear[float32]{N: x.N, In: x.C, Out: y.C, Weights: make([]float32, x.C*y.C),
+		k := &kernels.Linear[float32]{N: x.N, In: x.C, Out: y.C, Weights: c.slab.Make(x.C * y.C),
 			Bias: c.copyOf(n.Name + ".bias")}
 		kernels.OIHWToHWIO(k.Weights, c.w[n.Name+".weight"].Data, y.C, x.C, 1)
 		return bound{k, 0, func(m memory) { k.X, k.Y = m.xs[0], m.y }}, nil
@@ -157,7 +158,7 @@ func (c *compiler) conv(n ops.Node) bound {
 	s := kernels.ConvShape{N: x.N, H: x.H, W: x.W, In: x.C, Out: n.Shape.C, Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad,
 		Dilation: w.Dilation, Crop: w.Crop}
 	k := &kernels.Conv[float32]{ConvShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut,
-		Packed: make([]float32, s.PackedLen()), Bias: c.bias(n)}
+		Packed: c.slab.Make(s.PackedLen()), Bias: c.bias(n)}
 	from := c.w[n.Name+".weight"].Data
 	weights := make([]float32, len(from))
 	kernels.OIHWToHWIO(weights, from, s.Out, s.In, s.Kernel)
@@ -173,7 +174,7 @@ func (c *compiler) depthwise(n ops.Node) bound {
 		Dilation: w.Dilation}
 	from := c.w[n.Name+".weight"].Data
 	k := &kernels.Depthwise[float32]{DepthwiseShape: s, ReLUIn: n.ReLUIn, ReLUOut: n.ReLUOut,
-		Weights: make([]float32, len(from)), Bias: c.bias(n)}
+		Weights: c.slab.Make(len(from)), Bias: c.bias(n)}
 	kernels.OIHWToHWIO(k.Weights, from, s.C, 1, s.Kernel)
 	return bound{k, k.ScratchLen(c.threads), func(m memory) {
 		k.X, k.Residual, k.Y, k.Scratch = m.xs[0], m.residual, m.y, m.scratch
@@ -189,12 +190,15 @@ func (c *compiler) bias(n ops.Node) []float32 {
 }
 
 func (c *compiler) copyOf(name string) []float32 {
-	return append([]float32(nil), c.w[name].Data...)
+	from := c.w[name].Data
+	to := c.slab.Make(len(from))
+	copy(to, from)
+	return to
 }
 
 // scaleShift returns a batch norm's inference form: γ/√(var+ε) and β − mean·scale.
 func (c *compiler) scaleShift(n ops.Node) (scale, shift []float32) {
-	scale, shift = make([]float32, n.Shape.C), make([]float32, n.Shape.C)
+	scale, shift = c.slab.Make(n.Shape.C), c.slab.Make(n.Shape.C)
 	mean, variance := c.w[n.Name+".running_mean"].Data, c.w[n.Name+".running_var"].Data
 	for i := range scale {
 		gamma, beta := 1.0, 0.0
