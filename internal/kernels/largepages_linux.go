@@ -20,5 +20,6 @@ func LargePages[T Float](memory []T) {
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(bytes))) % hugePage)
 	if whole := (len(bytes) - skip) / hugePage * hugePage; whole > 0 {
 		_ = unix.Madvise(bytes[skip:][:whole], unix.MADV_HUGEPAGE)
+		_ = unix.Madvise(bytes[skip:][:whole], unix.MADV_COLLAPSE) // where memory was used before it has small pages
 	}
 }
