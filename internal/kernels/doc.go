@@ -21,9 +21,11 @@
 //
 // Work is cut into pieces that do not depend on the number of threads where
 // sums are concerned, and sums over pieces are added in the order of the
-// pieces, so the bits of every result are the same for any [Pool]. AVX2 and
-// AVX-512 give the same bits of finite inputs too; other platforms differ by
-// roundings.
+// pieces, so the bits of every result are the same for any [Pool]. Every vector
+// implementation of a loop gives the same bits, those of a scalar twin that the
+// tests have (twin_test.go), so AVX2 and AVX-512 agree in all. NEON lacks some
+// loops, and other ones take their place: there, and without assembly, results
+// differ by roundings.
 //
 // # Implementations
 //

@@ -13,9 +13,9 @@ const panel = 16
 // comment gives the loop it equals; the portable functions in
 // micro_portable.go are these loops.
 //
-// Rules for an implementation: it may keep several partial sums where a
-// comment says so, else it adds in the order written, with or without fused
-// multiply-add; the order may depend on extents and on nothing else. It reads
+// Rules for an implementation: it adds in the order written. Vector
+// implementations fuse multiply-adds where twin_test.go does, so all have the
+// same bits; portable ones leave that to the compiler. An implementation reads
 // and writes nothing outside the elements that the loop touches. Slices are
 // long enough (the callers check). No output overlaps an input unless said so.
 type micro[T Float] struct {
@@ -104,8 +104,8 @@ type micro[T Float] struct {
 	//	dw[woff[t]+ch] += Σ_{r<rows} Σ_{i<cols} x[r·xRow+i·xCol+xoff[t]+ch] · dy[r·dyRow+i·dyCol+ch]
 	tapsGrad func(dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows, cols, c int)
 
-	// reduce adds sums over rows to each channel ch < c. An implementation
-	// may keep several partial sums over interleaved rows:
+	// reduce adds sums over rows to each channel ch < c, where Σ is the sum over
+	// even rows plus that over odd rows:
 	//
 	//	sum[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch])
 	//	dot[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch]) · (max(floor, v[r·vRow+ch]) − kv[ch])

@@ -260,47 +260,32 @@ outerPixel:
 	VADDPS      t0, s, s     \
 	VFMADD231PS t0, t1, d
 
-// REDUCEROWS adds R14 rows with ROW, rows 4i+j to Y(j) and Y(4+j), the rest to
-// Y0 and Y4, and leaves the totals in these two. The other arguments are labels.
-#define REDUCEROWS(ROW, four, rest, one, total) \
+// REDUCEROWS adds R14 rows with ROW, the even ones to Y0 and Y4, the odd ones to
+// Y1 and Y5, and leaves the totals in Y0 and Y4. The other arguments are labels.
+#define REDUCEROWS(ROW, two, last, total) \
 	VXORPS Y0, Y0, Y0                                \
 	VXORPS Y1, Y1, Y1                                \
-	VXORPS Y2, Y2, Y2                                \
-	VXORPS Y3, Y3, Y3                                \
 	VXORPS Y4, Y4, Y4                                \
 	VXORPS Y5, Y5, Y5                                \
-	VXORPS Y6, Y6, Y6                                \
-	VXORPS Y7, Y7, Y7                                \
 	LEAQ   (R12)(AX*4), SI                           \
 	LEAQ   (R13)(AX*4), DI                           \
 	MOVQ   R14, CX                                   \
-	SUBQ   $4, CX                                    \
-	JLT    rest                                      \
-four:                                                \
+	SUBQ   $2, CX                                    \
+	JLT    last                                      \
+two:                                                 \
 	ROW((SI), (DI), Y0, Y4, Y11, Y12)                \
 	ROW((SI)(R8*1), (DI)(R9*1), Y1, Y5, Y13, Y14)    \
-	ROW((SI)(R8*2), (DI)(R9*2), Y2, Y6, Y11, Y12)    \
-	ROW((SI)(R10*1), (DI)(R11*1), Y3, Y7, Y13, Y14)  \
-	LEAQ   (SI)(R8*4), SI                            \
-	LEAQ   (DI)(R9*4), DI                            \
-	SUBQ   $4, CX                                    \
-	JGE    four                                      \
-rest:                                                \
-	ADDQ   $4, CX                                    \ // rows left
+	LEAQ   (SI)(R8*2), SI                            \
+	LEAQ   (DI)(R9*2), DI                            \
+	SUBQ   $2, CX                                    \
+	JGE    two                                       \
+last:                                                \
+	ADDQ   $2, CX                                    \ // rows left
 	JZ     total                                     \
-one:                                                 \
 	ROW((SI), (DI), Y0, Y4, Y11, Y12)                \
-	ADDQ   R8, SI                                    \
-	ADDQ   R9, DI                                    \
-	DECQ   CX                                        \
-	JNZ    one                                       \
 total:                                               \
 	VADDPS Y1, Y0, Y0                                \
-	VADDPS Y3, Y2, Y2                                \
-	VADDPS Y2, Y0, Y0                                \
-	VADDPS Y5, Y4, Y4                                \
-	VADDPS Y7, Y6, Y6                                \
-	VADDPS Y6, Y4, Y4
+	VADDPS Y5, Y4, Y4
 
 // func reduceVec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 //
@@ -311,8 +296,6 @@ TEXT ·reduceVec(SB), NOSPLIT, $0-88
 	MOVQ         vRow+80(FP), R9
 	SHLQ         $2, R8              // bytes
 	SHLQ         $2, R9
-	LEAQ         (R8)(R8*2), R10     // three rows
-	LEAQ         (R9)(R9*2), R11
 	MOVQ         u+16(FP), R12
 	MOVQ         v+32(FP), R13
 	MOVQ         c+64(FP), BX
@@ -388,7 +371,7 @@ reduceEight:
 	VMOVUPS (DX)(AX*4), Y8
 	MOVQ    kv+40(FP), DX
 	VMOVUPS (DX)(AX*4), Y9
-	REDUCEROWS(REDUCEEIGHT, reduceFour, reduceRest, reduceOne, reduceTotal)
+	REDUCEROWS(REDUCEEIGHT, reduceTwo, reduceLast, reduceTotal)
 	MOVQ    sum+0(FP), DX
 	VADDPS  (DX)(AX*4), Y0, Y0
 	VMOVUPS Y0, (DX)(AX*4)
@@ -408,7 +391,7 @@ reduceTail:
 	VMASKMOVPS (DX)(AX*4), Y15, Y8
 	MOVQ       kv+40(FP), DX
 	VMASKMOVPS (DX)(AX*4), Y15, Y9
-	REDUCEROWS(REDUCETAIL, reduceTailFour, reduceTailRest, reduceTailOne, reduceTailTotal)
+	REDUCEROWS(REDUCETAIL, reduceTailTwo, reduceTailLast, reduceTailTotal)
 	MOVQ       sum+0(FP), DX
 	VMASKMOVPS (DX)(AX*4), Y15, Y1
 	VADDPS     Y1, Y0, Y0

@@ -530,15 +530,15 @@ boxSum:
 	FADD(3, 1, 1)
 	FADD(4, 0, 0)
 	FADD(5, 1, 1)
-	FMUL(0, 30, 0, 0)
-	FMUL(0, 30, 1, 1)
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
 	CBZ  R8, boxStore
 	VLD1 (R0), [V20.S4, V21.S4]
-	FADD(20, 0, 0)
-	FADD(21, 1, 1)
 
 boxStore:
-	VST1.P [V0.S4, V1.S4], (R0)(R4)
+	FMLA(0, 30, 0, 20)
+	FMLA(0, 30, 1, 21)
+	VST1.P [V20.S4, V21.S4], (R0)(R4)
 	VMOV   V2.B16, V0.B16
 	VMOV   V3.B16, V1.B16
 	VMOV   V4.B16, V2.B16

@@ -258,13 +258,24 @@ func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff [
 }
 
 func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int) {
-	sum, dot, ku, kv = sum[:c], dot[:c], ku[:c], kv[:c]
-	for r := range rows {
-		ur, vr := u[r*uRow:][:c], v[r*vRow:][:c]
-		for ch := range ur {
-			d := ur[ch] - ku[ch]
-			sum[ch] += d
-			dot[ch] += d * (atLeast(floor, vr[ch]) - kv[ch])
+	var sums, dots [2][panel]T // of even and odd rows
+	for ch := 0; ch < c; ch += panel {
+		n := min(panel, c-ch)
+		clear(sums[:])
+		clear(dots[:])
+		k, l := ku[ch:][:n], kv[ch:][:n]
+		for r := range rows {
+			s, d := sums[r%2][:n], dots[r%2][:n]
+			ur, vr := u[r*uRow+ch:][:n], v[r*vRow+ch:][:n]
+			for i := range ur {
+				e := ur[i] - k[i]
+				s[i] += e
+				d[i] += e * (atLeast(floor, vr[i]) - l[i])
+			}
+		}
+		for i := range n {
+			sum[ch+i] += sums[0][i] + sums[1][i]
+			dot[ch+i] += dots[0][i] + dots[1][i]
 		}
 	}
 }
@@ -288,7 +299,7 @@ func affine2Portable[T Float](y, u, v, a, b, d []T, rows, c, row int, add bool) 
 	for r := range rows {
 		out, ur, vr := y[r*row:][:c], u[r*row:][:c], v[r*row:][:c]
 		for ch := range out {
-			s := ur[ch]*a[ch] + vr[ch]*b[ch] + d[ch]
+			s := ur[ch]*a[ch] + (vr[ch]*b[ch] + d[ch])
 			if add {
 				s += out[ch]
 			}
@@ -327,26 +338,32 @@ func addPortable[T Float](y, a, b []T, floor T) {
 func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool) {
 	for ch := range c {
 		var left, here T // v(i−1), v(i)
-		here = pre * (wa*a[ch] + wb*b[ch] + wd*d[ch])
+		here = pre * weighted(wa, wb, wd, a[ch], b[ch], d[ch])
 		for i := range cols {
 			var right T
 			if next := (i+1)*col + ch; i+1 < cols {
-				right = wa*a[next] + wb*b[next] + wd*d[next]
+				right = weighted(wa, wb, wd, a[next], b[next], d[next])
 				if i+2 == cols {
 					right *= pre
 				}
 			}
-			s := left + here + right
+			factor, to := T(1), T(0)
 			if i == 0 || i+1 == cols {
-				s *= post
+				factor = post
 			}
 			if add {
-				s += y[i*col+ch]
+				to = y[i*col+ch]
 			}
-			y[i*col+ch] = s
+			y[i*col+ch] = factor*(left+here+right) + to
 			left, here = here, right
 		}
 	}
+}
+
+// weighted returns wa·a + wb·b + wd·d, whose first product is rounded: where
+// compilers fuse multiply-adds, the others are not.
+func weighted[T Float](wa, wb, wd, a, b, d T) T {
+	return wd*d + (wb*b + T(wa*a))
 }
 
 // number is x, or −∞ if x is NaN.
@@ -392,7 +409,7 @@ func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], col
 			var v T
 			switch {
 			case g.a != nil:
-				v = g.dy[at]*g.a[ch] + max(high[w], mid[w], low)*g.b[ch] + g.d[ch]
+				v = g.dy[at]*g.a[ch] + (max(high[w], mid[w], low)*g.b[ch] + g.d[ch])
 			case g.dy != nil:
 				v = g.dy[at]
 			}

@@ -101,22 +101,54 @@ func (g *guarded) check(t *testing.T) {
 	}
 }
 
-// same fails unless got is want, NaN where it is NaN, to a few roundings.
-func same(t *testing.T, got []float32, want []float64) {
-	t.Helper()
+// comparison is what a test of an implementation compares its outputs with:
+// float64, to a few roundings, and the twin, bit for bit.
+type comparison struct {
+	*testing.T
+	outputs [][]float32 // what the twin wrote
+	twin    bool        // the twin is writing
+	exact   bool        // the implementation has the twin's bits
+	next    int
+}
+
+// same fails unless got is want, NaN where it is NaN, to a few roundings, and
+// what the twin wrote at the same point of the test.
+func (c *comparison) same(got []float32, want []float64) {
+	c.Helper()
 	for i, v := range got {
 		a, b := float64(v), want[i]
 		if math.IsNaN(a) != math.IsNaN(b) || math.IsInf(b, 0) && a != b || math.Abs(a-b) > 1e-5*(1+math.Abs(b)) {
-			t.Fatalf("element %d of %d is %v, want %v", i, len(got), v, b)
+			c.Fatalf("element %d of %d is %v, want %v", i, len(got), v, b)
+		}
+	}
+	if c.twin {
+		c.outputs = append(c.outputs, clone(got))
+		return
+	}
+	if !c.exact {
+		return
+	}
+	twin := c.outputs[c.next]
+	c.next++
+	for i, v := range got {
+		if v != twin[i] && bits(v) != bits(twin[i]) {
+			c.Fatalf("element %d of %d is %v (%08x), the twin's %v (%08x)",
+				i, len(got), v, math.Float32bits(v), twin[i], math.Float32bits(twin[i]))
 		}
 	}
 }
 
-// onEach runs f on each implementation, without and with odd values.
-func onEach(t *testing.T, f func(t *testing.T, m *micro[float32], odd bool)) {
+// onEach runs f on each implementation, without and with odd values: on its
+// twin first, whose bits all have but the portable one.
+func onEach(t *testing.T, f func(t *comparison, m *micro[float32], odd bool)) {
 	for _, im := range implementations() {
 		for _, odd := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/odd=%v", im.name, odd), func(t *testing.T) { f(t, &im.micro, odd) })
+			t.Run(fmt.Sprintf("%s/odd=%v", im.name, odd), func(t *testing.T) {
+				c := &comparison{T: t, twin: true, exact: im.name != portable[float32]().name}
+				f(c, twinOf(&im.micro), odd)
+				c.twin = false
+				f(c, &im.micro, odd)
+			})
 		}
 	}
 }
@@ -126,7 +158,7 @@ const lengths = 70 // 0…69
 var reference = portable[float64]()
 
 func TestMicroFlat(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for n := range lengths {
 			g := newGuarded(uint64(n), odd)
 			x, y, z := g.slice(n), g.slice(n), g.slice(n)
@@ -134,25 +166,25 @@ func TestMicroFlat(t *testing.T) {
 			for _, floor := range []float64{0, math.Inf(-1)} {
 				m.add(y, x, z, float32(floor))
 				reference.add(y64, x64, z64, floor)
-				same(t, y, y64)
+				t.same(y, y64)
 			}
 			for _, add := range []bool{true, false} {
 				m.reluGrad(y, x, z, add)
 				reference.reluGrad(y64, x64, z64, add)
-				same(t, y, y64)
+				t.same(y, y64)
 			}
 			m.relu(y, x)
 			reference.relu(y64, x64)
-			same(t, y, y64)
+			t.same(y, y64)
 			m.relu(x, x)
-			same(t, x, y64)
-			g.check(t)
+			t.same(x, y64)
+			g.check(t.T)
 		}
 	})
 }
 
 func TestMicroRows(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := range lengths {
 			for _, rows := range []int{1, 3, 4, 5, 8} {
 				g := newGuarded(uint64(c*10+rows), odd)
@@ -165,28 +197,28 @@ func TestMicroRows(t *testing.T) {
 					for _, floor := range []float64{math.Inf(-1), 0} {
 						m.affine(y, u, a, b, float32(floor), rows, c, row, add)
 						reference.affine(y64, u64, a64, b64, floor, rows, c, row, add)
-						same(t, y, y64)
+						t.same(y, y64)
 					}
 					m.affine2(y, u, v, a, b, d, rows, c, row, add)
 					reference.affine2(y64, u64, v64, a64, b64, d64, rows, c, row, add)
-					same(t, y, y64)
+					t.same(y, y64)
 				}
 				sum, dot := g.slice(c), g.slice(c)
 				sum64, dot64 := convert[float64](sum), convert[float64](dot)
 				for _, floor := range []float64{math.Inf(-1), 0} {
 					m.reduce(sum, dot, u, a, v, b, float32(floor), rows, c, row, row)
 					reference.reduce(sum64, dot64, u64, a64, v64, b64, floor, rows, c, row, row)
-					same(t, sum, sum64)
-					same(t, dot, dot64)
+					t.same(sum, sum64)
+					t.same(dot, dot64)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroBox(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := range lengths {
 			for cols := 2; cols < 7; cols++ {
 				g := newGuarded(uint64(c*10+cols), odd)
@@ -197,16 +229,16 @@ func TestMicroBox(t *testing.T) {
 				for _, add := range []bool{true, false} {
 					m.box(y, a, b, d, 0.5, 0.25, 2, 1.5, 0.75, cols, c, col, add)
 					reference.box(y64, convert[float64](a), convert[float64](b), convert[float64](d), 0.5, 0.25, 2, 1.5, 0.75, cols, c, col, add)
-					same(t, y, y64)
+					t.same(y, y64)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroPeak3(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.peak3 == nil {
 			return // the loops of other windows are as fast here
 		}
@@ -219,15 +251,15 @@ func TestMicroPeak3(t *testing.T) {
 				y64 := convert[float64](y)
 				m.peak3(y, a, b, d, cols, c, col)
 				reference.peak3(y64, convert[float64](a), convert[float64](b), convert[float64](d), cols, c, col)
-				same(t, y, y64)
-				g.check(t)
+				t.same(y, y64)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroSpread(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.spread == nil {
 			return // peakGrad is faster here
 		}
@@ -246,16 +278,16 @@ func TestMicroSpread(t *testing.T) {
 				for _, add := range []bool{true, false} {
 					m.spread(y, a, b, cols, c, col, add)
 					reference.spread(y64, convert[float64](a), convert[float64](b), cols, c, col, add)
-					same(t, y, y64)
+					t.same(y, y64)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroPeakGrad(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.peakGrad == nil {
 			return // share and spread are faster here
 		}
@@ -280,13 +312,13 @@ func TestMicroPeakGrad(t *testing.T) {
 				step := func(dx, x []float32, dx64, x64 []float64, norm behindNorm[float32], norm64 behindNorm[float64], add bool) {
 					m.peakGrad(dx, x, below, high, mid, norm, cols, c, col, n, add)
 					reference.peakGrad(dx64, x64, below64, high64, mid64, norm64, cols, c, col, n, add)
-					same(t, dx, dx64)
+					t.same(dx, dx64)
 					for i := range cols {
 						for ch := range c {
 							at := i*peakGradPixel(c) + peakGradAt(ch)
 							for _, at := range []int{at, at + peakGradGroup} {
-								same(t, high[at:at+1], high64[at:at+1])
-								same(t, mid[at:at+1], mid64[at:at+1])
+								t.same(high[at:at+1], high64[at:at+1])
+								t.same(mid[at:at+1], mid64[at:at+1])
 							}
 						}
 					}
@@ -299,14 +331,14 @@ func TestMicroPeakGrad(t *testing.T) {
 					step(nil, nil, nil, nil, norm, norm64, add)
 					step(dx, x, dx64, x64, behindNorm[float32]{}, behindNorm[float64]{}, add)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroShare(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.share == nil {
 			return
 		}
@@ -326,15 +358,15 @@ func TestMicroShare(t *testing.T) {
 			m.share(s[0], s[1], s[2], s[3], s[4], s[5], s[6])
 			reference.share(s64[0], s64[1], s64[2], s64[3], s64[4], s64[5], s64[6])
 			for i := range 3 {
-				same(t, s[i], s64[i])
+				t.same(s[i], s64[i])
 			}
-			g.check(t)
+			g.check(t.T)
 		}
 	})
 }
 
 func TestMicroDepth(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := range lengths {
 			for cols := range 34 {
 				if cols > 8 && c%7 != cols%7 { // all short rows, and every tile of a long one
@@ -353,18 +385,18 @@ func TestMicroDepth(t *testing.T) {
 				y64 := convert[float64](y)
 				m.depth(y, mask, residual, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
 				reference.depth(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
-				same(t, y, y64)
+				t.same(y, y64)
 				m.depth(y, y, y, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
 				reference.depth(y64, y64, y64, yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
-				same(t, y, y64)
-				g.check(t)
+				t.same(y, y64)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroDepthPlane(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.depthPlane == nil {
 			return // there depth on a padded copy is as fast
 		}
@@ -400,11 +432,11 @@ func TestMicroDepthPlane(t *testing.T) {
 				x64, w64, y64 := convert[float64](x), convert[float64](w), convert[float64](y)
 				m.depthPlane(y, mask, residual, x, w, bias, float32(floor), p, from, rows)
 				reference.depthPlane(y64, convert[float64](mask), convert[float64](residual), x64, w64, convert[float64](bias), floor, p, from, rows)
-				same(t, y, y64)
+				t.same(y, y64)
 				m.depthPlane(y, y, y, x, w, bias, float32(floor), p, from, rows)
 				reference.depthPlane(y64, y64, y64, x64, w64, convert[float64](bias), floor, p, from, rows)
-				same(t, y, y64)
-				g.check(t)
+				t.same(y, y64)
+				g.check(t.T)
 			}
 		}
 		for slide, ok := range met {
@@ -416,7 +448,7 @@ func TestMicroDepthPlane(t *testing.T) {
 }
 
 func TestMicroTapsGrad(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := range lengths {
 			for taps := range 28 {
 				g := newGuarded(uint64(c*100+taps), odd)
@@ -434,8 +466,8 @@ func TestMicroTapsGrad(t *testing.T) {
 				dw64 := convert[float64](dw)
 				m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
-				same(t, dw, dw64)
-				g.check(t)
+				t.same(dw, dw64)
+				g.check(t.T)
 			}
 		}
 	})
@@ -445,7 +477,7 @@ func TestMicroTapsGrad(t *testing.T) {
 // weights ascending or descending.
 func TestMicroTapsGradSlides(t *testing.T) {
 	windows := []struct{ rows, run, apart int }{{3, 3, 1}, {3, 3, 2}, {5, 5, 1}, {5, 5, 2}, {1, 3, 1}, {4, 3, 2}, {6, 5, 1}, {2, 2, 1}, {2, 4, 2}, {1, 7, 1}}
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := 1; c <= 40; c++ {
 			for cols := 1; cols <= 20; cols++ {
 				for k, win := range windows {
@@ -475,8 +507,8 @@ func TestMicroTapsGradSlides(t *testing.T) {
 					dw64 := convert[float64](dw)
 					m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 					reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
-					same(t, dw, dw64)
-					g.check(t)
+					t.same(dw, dw64)
+					g.check(t.T)
 				}
 			}
 		}
@@ -484,7 +516,7 @@ func TestMicroTapsGradSlides(t *testing.T) {
 }
 
 func TestMicroPool(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := range lengths {
 			for cols := range 18 {
 				g := newGuarded(uint64(c*100+cols), odd)
@@ -497,10 +529,10 @@ func TestMicroPool(t *testing.T) {
 				y64, from64 := convert[float64](y), convert[float64](from)
 				m.peak(y, col, x, xCol, win, cols, c)
 				reference.peak(y64, col, x64, xCol, win, cols, c)
-				same(t, y, y64)
+				t.same(y, y64)
 				m.pick(from, col, x, xCol, win, cols, c)
 				reference.pick(from64, col, x64, xCol, win, cols, c)
-				same(t, from, from64)
+				t.same(from, from64)
 
 				win.rows -= g.rng.IntN(2)
 				dy, picks := g.slice(len(x)), g.slice(len(x))
@@ -510,16 +542,16 @@ func TestMicroPool(t *testing.T) {
 				for _, add := range []bool{true, false} {
 					m.pickGrad(y, col, dy, picks, xCol, win, cols, c, add)
 					reference.pickGrad(y64, col, convert[float64](dy), convert[float64](picks), xCol, win, cols, c, add)
-					same(t, y, y64)
+					t.same(y, y64)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroConv(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for seglen := 1; seglen < lengths; seglen++ {
 			g := newGuarded(uint64(seglen), odd)
 			pixels := m.convRows * g.rng.IntN(4)
@@ -550,7 +582,7 @@ func TestMicroConv(t *testing.T) {
 						}
 						m.conv(y, k, r, yoff, x, xoff, segs, seglen, w, bias, float32(floor))
 						reference.conv(y64, convert[float64](k), convert[float64](r), yoff, x64, xoff, segs, seglen, w64, bias64, floor)
-						same(t, y, y64)
+						t.same(y, y64)
 					}
 				}
 			}
@@ -561,14 +593,14 @@ func TestMicroConv(t *testing.T) {
 			m.conv(y, y, y, yoff, x, xoff, segs, seglen, w, bias, 0)
 			before := clone(y64)
 			reference.conv(y64, before, before, yoff, x64, xoff, segs, seglen, w64, bias64, 0)
-			same(t, y, y64)
-			g.check(t)
+			t.same(y, y64)
+			g.check(t.T)
 		}
 	})
 }
 
 func TestMicroOuter(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for n := 0; n < 2*lengths; n += m.outerRows {
 			for _, s := range []struct{ rows, cols int }{{0, 3}, {1, 1}, {2, 5}, {3, 4}} {
 				g := newGuarded(uint64(n*10+s.rows), odd)
@@ -580,8 +612,8 @@ func TestMicroOuter(t *testing.T) {
 				dw64 := convert[float64](dw)
 				m.outer(dw, n, x, dy, s.rows, s.cols, xRow, xCol, dyRow, dyCol)
 				want := outerReference(dw64, n, convert[float64](x), convert[float64](dy), s.rows, s.cols, xRow, xCol, dyRow, dyCol)
-				same(t, dw, want)
-				g.check(t)
+				t.same(dw, want)
+				g.check(t.T)
 			}
 		}
 	})
@@ -599,60 +631,4 @@ func outerReference(dw []float64, n int, x, dy []float64, rows, cols, xRow, xCol
 		}
 	}
 	return dw
-}
-
-// TestMicroSameBits: the vector implementations of a platform give the same
-// bits, so that a result does not depend on which of its CPUs computed it.
-func TestMicroSameBits(t *testing.T) {
-	var ims []implementation
-	for _, im := range native() {
-		if im.usable {
-			ims = append(ims, im)
-		}
-	}
-	for c := 1; c < lengths; c++ {
-		for cols := 2; cols < 21; cols += 1 + c%5 {
-			var want [][]float32
-			for k, im := range ims {
-				for i, got := range outputs(&im.micro, c, cols) {
-					if k == 0 {
-						want = append(want, got)
-					}
-					for j, v := range got {
-						if bits(v) != bits(want[i][j]) {
-							t.Fatalf("c=%d cols=%d: %s: output %d[%d] = %v, %s: %v", c, cols, im.name, i, j, v, ims[0].name, want[i][j])
-						}
-					}
-				}
-			}
-		}
-	}
-}
-
-// outputs are what the loops that take any number of channels write.
-func outputs(m *micro[float32], c, cols int) [][]float32 {
-	w := window{rows: 3, cols: 3, row: (cols + 2) * c, col: c, numberRow: 3 * c, numberCol: c}
-	n := cols * c
-	x, mask, residual, weights := random[float32](1, 3*(n+2*c)), random[float32](2, n), random[float32](3, n), random[float32](4, 9*c)
-	a, b, d := random[float32](5, c), random[float32](6, c), random[float32](7, c)
-	depth, peak, pick, pickGrad := clone(residual), clone(residual), clone(x), clone(residual)
-	affine, affineAdd, affine2, affine2Add := clone(mask), clone(mask), clone(mask), clone(mask)
-	box, boxAdd, sum, dot, dw := clone(residual), clone(residual), clone(a), clone(b), clone(weights)
-	m.depth(depth, mask, residual, c, x, c, weights, w, a, 0, cols, c)
-	m.peak(peak, c, x, c, w, cols, c)
-	m.pick(pick, c, x, c, w, cols, c) // some of what pickGrad reads
-	m.pickGrad(pickGrad, c, x, pick, c, w, cols, c, true)
-	at, number := make([]int, 9), make([]int, 9)
-	for t := range at {
-		at[t], number[t] = w.at(t/3, t%3), w.numberOf(t/3, t%3)
-	}
-	m.tapsGrad(dw, number, x, 0, c, at, residual, 0, c, 1, cols, c)
-	m.affine(affine, residual, a, b, 0, cols, c, c, false)
-	m.affine(affineAdd, residual, a, b, 0, cols, c, c, true)
-	m.affine2(affine2, residual, x, a, b, d, cols, c, c, false)
-	m.affine2(affine2Add, residual, x, a, b, d, cols, c, c, true)
-	m.box(box, x, x[n:], mask, 0.3, 0.2, 0.7, 1.5, 0.75, cols, c, c, false)
-	m.box(boxAdd, x, x[n:], mask, 0.3, 0.2, 0.7, 1.5, 0.75, cols, c, c, true)
-	m.reduce(sum, dot, residual, a, mask, d, 0, cols, c, c, c)
-	return [][]float32{depth, peak, pick, pickGrad, dw, affine, affineAdd, affine2, affine2Add, box, boxAdd, sum, dot}
 }

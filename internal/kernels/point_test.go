@@ -30,7 +30,7 @@ func TestPointBlocks(t *testing.T) {
 }
 
 func TestMicroPoint(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.point == nil {
 			return
 		}
@@ -48,11 +48,11 @@ func TestMicroPoint(t *testing.T) {
 				y64, x64, w64 := convert[float64](y), convert[float64](x), convert[float64](w)
 				m.point(y, mask, residual, yCol, x, xCol, w, blocks, pixels, depth)
 				reference.point(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, blocks, pixels, depth)
-				same(t, y, y64)
+				t.same(y, y64)
 				m.point(y, y, y, yCol, x, xCol, w, blocks, pixels, depth)
 				reference.point(y64, y64, y64, yCol, x64, xCol, w64, blocks, pixels, depth)
-				same(t, y, y64)
-				g.check(t)
+				t.same(y, y64)
+				g.check(t.T)
 			}
 		}
 	})
@@ -79,7 +79,7 @@ func TestPointIsConv(t *testing.T) {
 }
 
 func TestMicroLay(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.lay == nil {
 			return
 		}
@@ -92,16 +92,16 @@ func TestMicroLay(t *testing.T) {
 					y64 := convert[float64](y)
 					m.lay(y, yRow, x, xRow, float32(floor), rows, c)
 					reference.lay(y64, yRow, convert[float64](x), xRow, floor, rows, c)
-					same(t, y, y64)
+					t.same(y, y64)
 				}
-				g.check(t)
+				g.check(t.T)
 			}
 		}
 	})
 }
 
 func TestMicroPointGrad(t *testing.T) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		if m.pointGrad == nil {
 			return
 		}
@@ -116,8 +116,8 @@ func TestMicroPointGrad(t *testing.T) {
 				dw64 := convert[float64](dw)
 				m.pointGrad(dw, n, x, xCol, dy, dyCol, blocks, pixels)
 				reference.pointGrad(dw64, n, convert[float64](x), xCol, convert[float64](dy), dyCol, blocks, pixels)
-				same(t, dw, dw64)
-				g.check(t)
+				t.same(dw, dw64)
+				g.check(t.T)
 			}
 		}
 	})

@@ -46,15 +46,13 @@ whole:
 
 // func reduce512Vec(sum, dot, u, ku, v, kv *float32, floor float32, rows, c, uRow, vRow int)
 //
-// Sixteen channels at a time; rows 4i+j are added to Z(j) and Z(4+j), the rest
-// to Z0 and Z4.
+// Sixteen channels at a time; even rows are added to Z0 and Z4, odd ones to Z1
+// and Z5.
 TEXT ·reduce512Vec(SB), NOSPLIT, $0-88
 	MOVQ         uRow+72(FP), R8
 	MOVQ         vRow+80(FP), R9
 	SHLQ         $2, R8              // bytes
 	SHLQ         $2, R9
-	LEAQ         (R8)(R8*2), R10     // three rows
-	LEAQ         (R9)(R9*2), R11
 	MOVQ         u+16(FP), R12
 	MOVQ         v+32(FP), R13
 	MOVQ         c+64(FP), BX
@@ -71,46 +69,30 @@ reduce512Channels:
 	VMOVUPS.Z (DX)(AX*4), K4, Z9
 	VPXORD    Z0, Z0, Z0
 	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
 	VPXORD    Z4, Z4, Z4
 	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
 	LEAQ      (R12)(AX*4), SI
 	LEAQ      (R13)(AX*4), DI
 	MOVQ      rows+56(FP), CX
-	SUBQ      $4, CX
-	JLT       reduce512Rest
+	SUBQ      $2, CX
+	JLT       reduce512Last
 
-reduce512Four:
+reduce512Two:
 	REDUCE((SI), (DI), Z0, Z4, Z11, Z12)
 	REDUCE((SI)(R8*1), (DI)(R9*1), Z1, Z5, Z13, Z14)
-	REDUCE((SI)(R8*2), (DI)(R9*2), Z2, Z6, Z15, Z16)
-	REDUCE((SI)(R10*1), (DI)(R11*1), Z3, Z7, Z17, Z18)
-	LEAQ (SI)(R8*4), SI
-	LEAQ (DI)(R9*4), DI
-	SUBQ $4, CX
-	JGE  reduce512Four
+	LEAQ (SI)(R8*2), SI
+	LEAQ (DI)(R9*2), DI
+	SUBQ $2, CX
+	JGE  reduce512Two
 
-reduce512Rest:
-	ADDQ $4, CX              // rows left
+reduce512Last:
+	ADDQ $2, CX              // rows left
 	JZ   reduce512Sum
-
-reduce512One:
 	REDUCE((SI), (DI), Z0, Z4, Z11, Z12)
-	ADDQ R8, SI
-	ADDQ R9, DI
-	DECQ CX
-	JNZ  reduce512One
 
 reduce512Sum:
 	VADDPS    Z1, Z0, Z0
-	VADDPS    Z3, Z2, Z2
-	VADDPS    Z2, Z0, Z0
 	VADDPS    Z5, Z4, Z4
-	VADDPS    Z7, Z6, Z6
-	VADDPS    Z6, Z4, Z4
 	MOVQ      sum+0(FP), DX
 	VADDPS    (DX)(AX*4), Z0, K4, Z0
 	VMOVUPS   Z0, K4, (DX)(AX*4)

@@ -10,12 +10,12 @@ import (
 )
 
 // onEachFiltering runs f on each implementation that has loops for minimal filtering.
-func onEachFiltering(t *testing.T, f func(t *testing.T, m *filtering[float32], g *guarded)) {
-	onEach(t, func(t *testing.T, m *micro[float32], odd bool) {
+func onEachFiltering(t *testing.T, f func(t *comparison, m *filtering[float32], g *guarded)) {
+	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for seed := uint64(0); m.product != nil && seed < 60; seed++ {
 			g := newGuarded(seed, odd)
 			f(t, &m.filtering, g)
-			g.check(t)
+			g.check(t.T)
 		}
 	})
 }
@@ -33,7 +33,7 @@ func (g *guarded) strides(taps, planes, rows, c int) strides {
 }
 
 func TestMicroPoints(t *testing.T) {
-	onEachFiltering(t, func(t *testing.T, m *filtering[float32], g *guarded) {
+	onEachFiltering(t, func(t *comparison, m *filtering[float32], g *guarded) {
 		planes, rows, c := 1+g.rng.IntN(3), 1+g.rng.IntN(4), panel*(1+g.rng.IntN(4))
 		floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 		for _, k := range []struct {
@@ -57,13 +57,13 @@ func TestMicroPoints(t *testing.T) {
 			k.got(y, ys, x, xs, planes, rows, c)
 			k.want(y64, ys, convert[float64](x), xs, planes, rows, c)
 			t.Log(k.name)
-			same(t, y, y64)
+			t.same(y, y64)
 		}
 	})
 }
 
 func TestMicroOutputTile(t *testing.T) {
-	onEachFiltering(t, func(t *testing.T, m *filtering[float32], g *guarded) {
+	onEachFiltering(t, func(t *comparison, m *filtering[float32], g *guarded) {
 		planes, rows, c, taps := 1+g.rng.IntN(3), 1+g.rng.IntN(4), panel*(1+g.rng.IntN(4)), 1+g.rng.IntN(tileSide)
 		floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 		xs, ys := g.strides(tileSpan, planes, rows, c), g.strides(taps, planes, rows, c)
@@ -74,30 +74,30 @@ func TestMicroOutputTile(t *testing.T) {
 		bias64 := convert[float64](bias)
 		m.outputTile(y, ys, x, xs, planes, rows, c, mask, residual, bias, taps, float32(floor))
 		reference.outputTile(y64, ys, x64, xs, planes, rows, c, convert[float64](mask), convert[float64](residual), bias64, taps, floor)
-		same(t, y, y64)
+		t.same(y, y64)
 		m.outputTile(y, ys, x, xs, planes, rows, c, y, y, bias, taps, float32(floor))
 		reference.outputTile(y64, ys, x64, xs, planes, rows, c, y64, y64, bias64, taps, floor)
-		same(t, y, y64)
+		t.same(y, y64)
 		m.outputTile(x, xs, x, xs, planes, 1, c, nil, nil, nil, tileSide, float32(math.Inf(-1)))
 		reference.outputTile(x64, xs, x64, xs, planes, 1, c, nil, nil, nil, tileSide, math.Inf(-1))
-		same(t, x, x64)
+		t.same(x, x64)
 	})
 }
 
 func TestMicroProduct(t *testing.T) {
-	onEachFiltering(t, func(t *testing.T, m *filtering[float32], g *guarded) {
+	onEachFiltering(t, func(t *comparison, m *filtering[float32], g *guarded) {
 		n, rows, depth, cols := g.rng.IntN(4), m.productRows*g.rng.IntN(4), 1+g.rng.IntN(40), panel*(1+g.rng.IntN(5))
 		xPoint, yPoint := rows*depth+g.rng.IntN(5), rows*cols+g.rng.IntN(5)
 		x, w, y := g.slice(n*xPoint), g.slice(n*depth*cols), g.slice(n*yPoint)
 		y64 := convert[float64](y)
 		m.product(y, x, w, n, rows, depth, cols, xPoint, yPoint)
 		reference.product(y64, convert[float64](x), convert[float64](w), n, rows, depth, cols, xPoint, yPoint)
-		same(t, y, y64)
+		t.same(y, y64)
 	})
 }
 
 func TestMicroProductGrad(t *testing.T) {
-	onEachFiltering(t, func(t *testing.T, m *filtering[float32], g *guarded) {
+	onEachFiltering(t, func(t *comparison, m *filtering[float32], g *guarded) {
 		n, rows, in, out := g.rng.IntN(4), 1+g.rng.IntN(9), panel*(1+g.rng.IntN(3)), panel*(1+g.rng.IntN(5))
 		xPoint, dyPoint := rows*in+g.rng.IntN(5), rows*out+g.rng.IntN(5)
 		x, dy, dw := g.slice(n*xPoint), g.slice(n*dyPoint), g.slice(n*in*out)
@@ -105,7 +105,7 @@ func TestMicroProductGrad(t *testing.T) {
 		for _, add := range []bool{true, false} {
 			m.productGrad(dw, x, dy, n, rows, in, out, xPoint, dyPoint, add)
 			reference.productGrad(dw64, x64, dy64, n, rows, in, out, xPoint, dyPoint, add)
-			same(t, dw, dw64)
+			t.same(dw, dw64)
 		}
 	})
 }
