@@ -58,7 +58,7 @@ func conv512(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []
 	if len(xoff) == 0 {
 		return
 	}
-	_, _ = yoff[len(xoff)-1], bias[panel-1]
+	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
 	conv512Vec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/conv512Rows, first(segs), len(segs), seglen, first(w), &bias[0], floor)
 }
 
@@ -95,6 +95,7 @@ func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []
 	}
 	depthCheck(y, mask, residual, yCol, bias, cols, c)
 	window.check(x, xCol, cols, c)
+	window.checkNumbers(w, c)
 	depth512Vec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, c)
 }
 

@@ -7,10 +7,12 @@ package kernels
 import "slices"
 
 // The assembly of each platform (micro_GOARCH.s) implements the functions
-// without body below, on whole vectors of lanes elements; the wrappers around
-// them check bounds and leave the last, incomplete vector to the portable
-// loops. A platform defines lanes, channelStep, which divides the channels that
-// they take, convVecRows, outerVecRows and native.
+// without body below, on whole vectors of lanes elements. The wrappers around
+// them leave the last, incomplete vector to the portable loops, and check that
+// every slice has the last element that the assembly touches; conv does so with
+// the build tag kernelbounds only (see convCheck). A platform defines lanes,
+// channelStep, which divides the channels that the functions take, convVecRows,
+// outerVecRows and native.
 
 // vector is the table of this platform's basic vector instructions.
 func vector(name string) micro[float32] {
@@ -109,8 +111,36 @@ func convVector(y, mask, residual []float32, yoff []int, x []float32, xoff, segs
 	if len(xoff) == 0 {
 		return
 	}
-	_, _ = yoff[len(xoff)-1], bias[panel-1]
+	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
 	convVec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/convVecRows, first(segs), len(segs), seglen, first(w), &bias[0], floor)
+}
+
+// convCheck panics if a slice of micro.conv is too short; there are pixels. The
+// search for the greatest offsets takes time in the hottest loop: unless
+// boundsChecked, only what needs no search is checked.
+func convCheck(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32) {
+	_, _ = yoff[len(xoff)-1], bias[panel-1]
+	terms := len(segs) * seglen
+	if terms > 0 {
+		_ = w[terms*panel-1]
+	}
+	if !boundsChecked {
+		return
+	}
+	if min(slices.Min(xoff), slices.Min(yoff[:len(xoff)]), 0) < 0 {
+		panic("kernels: conv: a pixel lies before its image")
+	}
+	last := slices.Max(yoff[:len(xoff)]) + panel - 1
+	_ = y[last]
+	if mask != nil {
+		_ = mask[last]
+	}
+	if residual != nil {
+		_ = residual[last]
+	}
+	if terms > 0 {
+		_, _ = x[slices.Max(xoff)+slices.Max(segs)+seglen-1], x[slices.Min(xoff)+slices.Min(segs)]
+	}
 }
 
 func outerVector(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, dyRow, dyCol int) {
@@ -131,6 +161,7 @@ func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w
 	if wide > 0 && cols > 0 {
 		depthCheck(y, mask, residual, yCol, bias, cols, c)
 		window.check(x, xCol, cols, c)
+		window.checkNumbers(w, c)
 		depthVec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, wide)
 	}
 	if wide < c && cols > 0 {
@@ -157,6 +188,15 @@ func depthCheck(y, mask, residual []float32, yCol int, bias []float32, cols, c i
 func (w window) check(x []float32, col, cols, c int) {
 	if w.rows > 0 && w.cols > 0 {
 		_, _ = x[w.first], x[w.at(w.rows-1, w.cols-1)+(cols-1)*col+c-1]
+	}
+}
+
+// checkNumbers panics if the weights of a tap lie outside w.
+func (w window) checkNumbers(weights []float32, c int) {
+	if w.rows > 0 && w.cols > 0 {
+		corner := w.numberOf(w.rows-1, w.cols-1)
+		_ = weights[max(w.number, w.numberOf(w.rows-1, 0), w.numberOf(0, w.cols-1), corner)+c-1]
+		_ = weights[min(w.number, w.numberOf(w.rows-1, 0), w.numberOf(0, w.cols-1), corner)]
 	}
 }
 
