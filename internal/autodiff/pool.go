@@ -49,7 +49,8 @@ func writePool[T kernels.Float](x *instruction[T], s kernels.PoolShape, out []va
 
 func (d avgPool[T]) compile(c *compiler[T], in, out []value) {
 	k := &kernels.AvgPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
+	x := c.add(k).read(&k.X, in[0]).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	writePool(x, d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d avgPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -77,7 +78,8 @@ func (d avgPoolGrad[T]) adds(int) bool  { return true }
 
 func (d avgPoolGrad[T]) compile(c *compiler[T], in, out []value) {
 	k := &avgPoolBackward[T]{kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
-	c.add(k).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+	x := c.add(k).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // avgPoolBackward is a kernel that knows where its output was, for a batch norm
@@ -104,7 +106,8 @@ func (d maxPool[T]) String() string {
 
 func (d maxPool[T]) compile(c *compiler[T], in, out []value) {
 	k := &kernels.MaxPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in[0]), d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
+	x := c.add(k).read(&k.X, in[0]).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	writePool(x, d.PoolShape, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d maxPool[T]) differentiate(b *grapher[T], in gorgonia.Nodes, out, grad *gorgonia.Node, want []bool) gorgonia.Nodes {
@@ -119,7 +122,8 @@ func (d maxPoolGrad[T]) adds(int) bool  { return true }
 
 func (d maxPoolGrad[T]) compile(c *compiler[T], in, out []value) {
 	k := &maxPoolBackward[T]{kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}, last(in)}
-	c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+	x := c.add(k).read(&k.X, in[0]).grad(&k.DY, in[1]).offer(&k.DX, out[0], &k.Add)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 }
 
 // maxPoolBackward is avgPoolBackward of a max pooling.

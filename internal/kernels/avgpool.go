@@ -14,7 +14,6 @@ type avgPool[T Float] struct {
 	outside []T // a row of zeros, if box
 	runs    []poolRun
 	inverse [][]T // for each count, 1/count for every channel
-	moments []T   // forward: of each image
 }
 
 func newAvgPool[T Float](s PoolShape, threads int) *avgPool[T] {
@@ -66,26 +65,37 @@ func (a *avgPool[T]) boxRow(y []T, rows [3][]T, r int, backward, add bool) {
 // Residual, if not nil, is added; it may be Y. Mean and InvStd are as in [MaxPool].
 type AvgPool[T Float] struct {
 	PoolShape
-	Epsilon                      T
-	X, Residual, Y, Mean, InvStd []T
+	Epsilon                               T
+	X, Residual, Y, Mean, InvStd, Scratch []T
 
 	plan *avgPool[T]
 }
 
+func (c *AvgPool[T]) planFor(threads int) *avgPool[T] {
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != threads {
+		c.plan = newAvgPool[T](c.PoolShape, threads)
+	}
+	return c.plan
+}
+
+// ScratchLen is the length of Scratch: each image's moments.
+func (c *AvgPool[T]) ScratchLen(threads int) int {
+	c.planFor(threads)
+	return c.momentsLen()
+}
+
 // Run computes Y and its statistics.
 func (c *AvgPool[T]) Run(p *Pool) {
-	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
-		c.plan = newAvgPool[T](c.PoolShape, p.Threads())
-		c.plan.moments = make([]T, c.N*momentParts*c.C)
-	}
+	c.planFor(p.Threads())
 	need("average pool", "X", c.X, c.xLen())
 	optional("average pool", "Residual", c.Residual, c.yLen())
 	need("average pool", "Y", c.Y, c.yLen())
+	need("average pool", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
 	optional("average pool", "Mean", c.Mean, c.C)
 	optional("average pool", "InvStd", c.InvStd, c.C)
 	p.For(c.N*c.OutH()/c.pieceRows(p.Threads(), c.Mean != nil), (*avgPoolTask[T])(c))
 	if c.Mean != nil {
-		equalMoments(c.Mean, c.InvStd, c.plan.moments, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
+		equalMoments(c.Mean, c.InvStd, c.Scratch, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
 	}
 }
 
@@ -112,7 +122,7 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 			}
 		}
 		if c.Mean != nil {
-			rowMoments(m, a.moments, c.Y, row, c.PoolShape)
+			rowMoments(m, c.Scratch, c.Y, row, c.PoolShape)
 		}
 	}
 }
@@ -129,13 +139,13 @@ type avgPoolBackward[T Float] struct {
 	avgPool[T]
 	depthwise
 	one, zero []T // for every channel
-	work      []T // for each thread, a working copy; of box, three rows
+	workLen   int // of each thread's working copy; of box, three rows
 }
 
 func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
 	b := &avgPoolBackward[T]{avgPool: *newAvgPool[T](s, threads)}
 	if b.box {
-		b.work = make([]T, threads*3*s.W*s.C)
+		b.workLen = 3 * s.W * s.C
 		return b
 	}
 	b.depthwise = *newDepthwise(s.backward(threads), s.Kernel)
@@ -144,7 +154,7 @@ func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
 			row[k].window = row[k].window.unnumbered()
 		}
 	}
-	b.one, b.zero, b.work = b.inverse[1], make([]T, s.C), make([]T, threads*b.g.workLen())
+	b.one, b.zero, b.workLen = b.inverse[1], make([]T, s.C), b.g.workLen()
 	return b
 }
 
@@ -152,10 +162,27 @@ func newAvgPoolBackward[T Float](s PoolShape, threads int) *avgPoolBackward[T] {
 // gradient is as in [MaxPoolBackward].
 type AvgPoolBackward[T Float] struct {
 	PoolShape
-	Add                bool
-	DY, A, B, D, Y, DX []T
+	Add                         bool
+	DY, A, B, D, Y, DX, Scratch []T
 
 	plan *avgPoolBackward[T]
+}
+
+func (c *AvgPoolBackward[T]) planFor(threads int) *avgPoolBackward[T] {
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != threads {
+		c.plan = newAvgPoolBackward[T](c.PoolShape, threads)
+	}
+	return c.plan
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads.
+func (c *AvgPoolBackward[T]) ScratchLen(threads int) int {
+	return threads * c.planFor(threads).workLen
+}
+
+// work is a thread's working memory.
+func (c *AvgPoolBackward[T]) work(worker int) []T {
+	return c.Scratch[worker*c.plan.workLen:][:c.plan.workLen]
 }
 
 func (c *AvgPoolBackward[T]) gradient() behindNorm[T] {
@@ -165,11 +192,10 @@ func (c *AvgPoolBackward[T]) gradient() behindNorm[T] {
 // Run computes DX.
 func (c *AvgPoolBackward[T]) Run(p *Pool) {
 	const kernel = "average pool backward"
-	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
-		c.plan = newAvgPoolBackward[T](c.PoolShape, p.Threads())
-	}
+	c.planFor(p.Threads())
 	c.gradient().check(kernel, c.yLen(), c.C)
 	need(kernel, "DX", c.DX, c.xLen())
+	need(kernel, "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
 	if c.plan.box {
 		p.For(c.N, (*boxBackwardTask[T])(c))
 		return
@@ -182,7 +208,7 @@ type boxBackwardTask[T Float] AvgPoolBackward[T]
 
 func (c *boxBackwardTask[T]) Do(image, worker int) {
 	m, width := loops[T](), c.W*c.C
-	work := c.plan.work[worker*3*width:][:3*width]
+	work := (*AvgPoolBackward[T])(c).work(worker)
 	gradient := (*AvgPoolBackward[T])(c).gradient()
 	row := func(r int) []T {
 		if r >= c.H {
@@ -206,7 +232,7 @@ type avgPoolBackwardTask[T Float] AvgPoolBackward[T]
 func (c *avgPoolBackwardTask[T]) Do(piece, worker int) {
 	b, m := c.plan, loops[T]()
 	g, width := &b.g, c.W*c.C
-	dy := b.work[worker*b.g.workLen():][:b.g.workLen()]
+	dy := (*AvgPoolBackward[T])(c).work(worker)
 	c.load(piece, dy)
 	g.eachRow(piece, func(row, phase, source int) {
 		dx := c.DX[row*width:][:width]

@@ -11,8 +11,6 @@ type maxPool[T Float] struct {
 	threads int
 	outside []T // a row of −∞, if it has
 	runs    []poolRun
-	rows    []T // a row of maxima for each thread
-	moments []T // of each image
 }
 
 // peaks reports that s has loops of its own, peak3 and those of its gradient.
@@ -31,7 +29,7 @@ func rowOf[T Float](n int, v T) []T {
 
 func newMaxPool[T Float](s PoolShape, threads int) *maxPool[T] {
 	s.check()
-	p := &maxPool[T]{shape: s, threads: threads, runs: s.runs(), rows: make([]T, threads*s.OutW()*s.C), moments: make([]T, s.N*momentParts*s.C)}
+	p := &maxPool[T]{shape: s, threads: threads, runs: s.runs()}
 	if peaks[T](s) {
 		p.outside = rowOf(s.W*s.C, floorOf[T](false))
 	}
@@ -43,25 +41,38 @@ func newMaxPool[T Float](s PoolShape, threads int) *maxPool[T] {
 // are results: the mean of Y over all pixels, and 1/√(variance + Epsilon).
 type MaxPool[T Float] struct {
 	PoolShape
-	Epsilon                      T
-	X, Residual, Y, Mean, InvStd []T
+	Epsilon                               T
+	X, Residual, Y, Mean, InvStd, Scratch []T
 
 	plan *maxPool[T]
 }
 
+func (c *MaxPool[T]) planFor(threads int) *maxPool[T] {
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != threads {
+		c.plan = newMaxPool[T](c.PoolShape, threads)
+	}
+	return c.plan
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads: each
+// image's moments, and a row of maxima for each thread.
+func (c *MaxPool[T]) ScratchLen(threads int) int {
+	c.planFor(threads)
+	return c.momentsLen() + threads*c.OutW()*c.C
+}
+
 // Run computes Y and its statistics.
 func (c *MaxPool[T]) Run(p *Pool) {
-	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
-		c.plan = newMaxPool[T](c.PoolShape, p.Threads())
-	}
+	c.planFor(p.Threads())
 	need("max pool", "X", c.X, c.xLen())
 	optional("max pool", "Residual", c.Residual, c.yLen())
 	need("max pool", "Y", c.Y, c.yLen())
+	need("max pool", "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
 	optional("max pool", "Mean", c.Mean, c.C)
 	optional("max pool", "InvStd", c.InvStd, c.C)
 	p.For(c.N*c.OutH()/c.pieceRows(p.Threads(), c.Mean != nil), (*maxPoolTask[T])(c))
 	if c.Mean != nil {
-		equalMoments(c.Mean, c.InvStd, c.plan.moments, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
+		equalMoments(c.Mean, c.InvStd, c.Scratch, c.N, c.C, c.OutH()*c.OutW(), c.Epsilon)
 	}
 }
 
@@ -75,7 +86,7 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 		y := c.Y[row*width:][:width]
 		best := y
 		if c.Residual != nil {
-			best = plan.rows[worker*width:][:width]
+			best = c.Scratch[c.momentsLen()+worker*width:][:width]
 		}
 		x, o := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH()
 		if plan.outside != nil {
@@ -91,7 +102,7 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 			m.add(y, c.Residual[row*width:][:width], best, floorOf[T](false))
 		}
 		if c.Mean != nil {
-			rowMoments(m, plan.moments, c.Y, row, c.PoolShape)
+			rowMoments(m, c.Scratch, c.Y, row, c.PoolShape)
 		}
 	}
 }
@@ -131,9 +142,8 @@ type maxPoolBackward[T Float] struct {
 	threads int
 	outside []T // a row of −∞, if it has the loops
 	depthwise
-	runs  []poolRun
-	work  []T // for each thread
-	coefs []T // of peakGrad, if Y is normalised: B and D
+	runs    []poolRun
+	workLen int // of each thread's working memory
 }
 
 // bandElements of the working copies stay in the first-level cache.
@@ -162,17 +172,15 @@ func newMaxPoolBackward[T Float](s PoolShape, threads int) *maxPoolBackward[T] {
 	s.check()
 	if peaks[T](s) {
 		b := &maxPoolBackward[T]{shape: s, threads: threads, outside: rowOf(s.W*s.C, floorOf[T](false))}
-		if loops[T]().peakGrad != nil {
-			b.work, b.coefs = make([]T, threads*2*b.peakGradRow()), make([]T, 2*s.C)
-		} else {
-			b.work = make([]T, threads*shareRows*s.W*s.C)
+		if b.workLen = shareRows * s.W * s.C; loops[T]().peakGrad != nil {
+			b.workLen = 2 * b.peakGradRow()
 		}
 		return b
 	}
 	g := s.backward(threads)
 	g.images, g.units = 1, min(g.rows.units, max(1, bandElements/(2*g.width*g.c)-(g.rows.span(1)-1)))
 	b := &maxPoolBackward[T]{shape: s, threads: threads, depthwise: *newDepthwise(g, s.Kernel), runs: s.runs()}
-	b.work = make([]T, threads*2*g.workLen())
+	b.workLen = 2 * g.workLen()
 	return b
 }
 
@@ -189,10 +197,28 @@ func (b *maxPoolBackward[T]) peakGradRow() int {
 // InvStd (C) of it, (that − Mean)·InvStd, for a batch norm that ran in place.
 type MaxPoolBackward[T Float] struct {
 	PoolShape
-	Add                                 bool
-	X, DY, A, B, D, Y, Mean, InvStd, DX []T
+	Add                                          bool
+	X, DY, A, B, D, Y, Mean, InvStd, DX, Scratch []T
 
 	plan *maxPoolBackward[T]
+}
+
+func (c *MaxPoolBackward[T]) planFor(threads int) *maxPoolBackward[T] {
+	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != threads {
+		c.plan = newMaxPoolBackward[T](c.PoolShape, threads)
+	}
+	return c.plan
+}
+
+// ScratchLen is the length of Scratch for a pool of so many threads: the
+// coefficients of a norm in place, and each thread's working memory.
+func (c *MaxPoolBackward[T]) ScratchLen(threads int) int {
+	return 2*c.C + threads*c.planFor(threads).workLen
+}
+
+// work is a thread's working memory.
+func (c *MaxPoolBackward[T]) work(worker int) []T {
+	return c.Scratch[2*c.C+worker*c.plan.workLen:][:c.plan.workLen]
 }
 
 func (c *MaxPoolBackward[T]) gradient() behindNorm[T] {
@@ -202,14 +228,13 @@ func (c *MaxPoolBackward[T]) gradient() behindNorm[T] {
 // Run computes DX.
 func (c *MaxPoolBackward[T]) Run(p *Pool) {
 	const kernel = "max pool backward"
-	if c.plan == nil || c.plan.shape != c.PoolShape || c.plan.threads != p.Threads() {
-		c.plan = newMaxPoolBackward[T](c.PoolShape, p.Threads())
-	}
+	c.planFor(p.Threads())
 	need(kernel, "X", c.X, c.xLen())
 	c.gradient().check(kernel, c.yLen(), c.C)
 	optional(kernel, "Mean", c.Mean, c.C)
 	optional(kernel, "InvStd", c.InvStd, c.C)
 	need(kernel, "DX", c.DX, c.xLen())
+	need(kernel, "Scratch", c.Scratch, c.ScratchLen(p.Threads()))
 	switch {
 	case c.plan.outside == nil:
 		p.For(c.N, (*maxPoolBackwardTask[T])(c))
@@ -217,7 +242,7 @@ func (c *MaxPoolBackward[T]) Run(p *Pool) {
 		if c.A != nil && c.Mean != nil {
 			for ch := range c.C {
 				b := c.B[ch] * c.InvStd[ch]
-				c.plan.coefs[ch], c.plan.coefs[c.C+ch] = b, c.D[ch]-b*c.Mean[ch]
+				c.Scratch[ch], c.Scratch[c.C+ch] = b, c.D[ch]-b*c.Mean[ch]
 			}
 		}
 		p.For(c.N, (*peakGradTask[T])(c))
@@ -232,7 +257,7 @@ type peakGradTask[T Float] MaxPoolBackward[T]
 func (c *peakGradTask[T]) Do(image, worker int) {
 	m, plan, width := loops[T](), c.plan, c.W*c.C
 	row := plan.peakGradRow()
-	work := plan.work[worker*2*row:][:2*row]
+	work := (*MaxPoolBackward[T])(c).work(worker)
 	high, mid := work[:row-peakGradGap], work[row:2*row-peakGradGap]
 	for i := range mid {
 		mid[i] = floorOf[T](false) // as if there were a row above the image
@@ -245,7 +270,7 @@ func (c *peakGradTask[T]) Do(image, worker int) {
 			if c.A != nil { // peakGrad knows the maximum
 				g.a, g.b, g.d = c.A, c.B, c.D
 				if c.Mean != nil {
-					g.b, g.d = plan.coefs[:c.C], plan.coefs[c.C:]
+					g.b, g.d = c.Scratch[:c.C], c.Scratch[c.C:2*c.C]
 				}
 			}
 		}
@@ -267,7 +292,7 @@ type shareTask[T Float] MaxPoolBackward[T]
 
 func (c *shareTask[T]) Do(image, worker int) {
 	m, width := loops[T](), c.W*c.C
-	work := c.plan.work[worker*shareRows*width:][:shareRows*width]
+	work := (*MaxPoolBackward[T])(c).work(worker)
 	x, dx := c.X[image*c.H*width:][:c.H*width], c.DX[image*c.H*width:][:c.H*width]
 	gradient := (*MaxPoolBackward[T])(c).gradient()
 	slot := func(i int) []T { return work[i*width:][:width] }
@@ -313,7 +338,7 @@ type maxPoolBackwardTask[T Float] MaxPoolBackward[T]
 func (c *maxPoolBackwardTask[T]) Do(image, worker int) {
 	b, m := c.plan, loops[T]()
 	g := &b.g
-	work := b.work[worker*2*g.workLen():][:2*g.workLen()]
+	work := (*MaxPoolBackward[T])(c).work(worker)
 	dy, from := work[:g.workLen()], work[g.workLen():]
 	clear(dy) // the zeros beside it stay
 	row, kept := g.width*c.C, 0

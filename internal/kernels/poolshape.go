@@ -17,6 +17,9 @@ func (s PoolShape) OutW() int { return outExtent(s.W, s.Kernel, s.Stride, s.Pad,
 func (s PoolShape) xLen() int { return s.N * s.H * s.W * s.C }
 func (s PoolShape) yLen() int { return s.N * s.OutH() * s.OutW() * s.C }
 
+// momentsLen is the number of moments of all images.
+func (s PoolShape) momentsLen() int { return s.N * momentParts * s.C }
+
 func (s PoolShape) check() {
 	if min(s.N, s.H, s.W, s.C, s.Kernel, s.Stride) < 1 || s.Pad < 0 || 2*s.Pad > s.Kernel || min(s.OutH(), s.OutW()) < 1 {
 		panic(fmt.Sprintf("kernels: pool: bad shape %+v", s))
