@@ -21,18 +21,18 @@
 // WINDOW loads the rows and columns of the window at w, its first tap, and its
 // distances from the end of a row of taps to the next and of taps, in bytes.
 #define WINDOW(w, rows, cols, first, skip, col) \
-	MOVD 0(w), rows            \
-	MOVD 8(w), cols            \
-	MOVD 16(w), first          \
-	MOVD 24(w), skip           \
-	MOVD 32(w), col            \
-	LSL  $2, first             \
-	LSL  $2, skip              \
-	LSL  $2, col               \
+	MOVD window_rows(w), rows   \
+	MOVD window_cols(w), cols   \
+	MOVD window_first(w), first \
+	MOVD window_row(w), skip    \
+	MOVD window_col(w), col     \
+	LSL  $2, first              \
+	LSL  $2, skip               \
+	LSL  $2, col                \
 	MSUB cols, skip, col, skip
 
 // NUMBERS loads the number of the window's first tap and the differences of rows and columns.
 #define NUMBERS(w, number, row, col) \
-	MOVD 40(w), number \
-	MOVD 48(w), row    \
-	MOVD 56(w), col
+	MOVD window_number(w), number \
+	MOVD window_numberRow(w), row \
+	MOVD window_numberCol(w), col

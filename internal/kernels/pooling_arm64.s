@@ -2,11 +2,12 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
-#include "neon_arm64.h"
+#include "loops_neon_arm64.h"
 
 // Rows of max pooling: micro.peak, micro.pick and micro.pickGrad, described in
-// micro.go. Operands and registers are as in micro_arm64.s. V29 is −∞, V28 the
+// loops.go. Operands and registers are as in loops_arm64.s. V29 is −∞, V28 the
 // number of a tap; V24, V25 and V26 are the first tap's number and the
 // differences of the next tap in a row and of the next row.
 

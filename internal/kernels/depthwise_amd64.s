@@ -2,11 +2,12 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // Rows of depthwise convolutions, AVX2 and AVX-512: micro.depth, described in
-// micro.go. Operands are as in micro_amd64.s.
+// loops.go. Operands are as in loops_amd64.s.
 
 // DEPTH writes n pixels, again while there are as many left, then goes on at
 // next. AT is the macro that applies another to the addresses and sums of n
@@ -67,42 +68,42 @@ next:                          \
 // of x: R14, R15, R13 and R12 are one, three, five and seven on. x starts at
 // the first tap, BX at its weights, DX is the number of columns of taps.
 #define SETUP \
-	MOVQ yCol+24(FP), AX      \
-	SHLQ $2, AX               \
-	MOVQ AX, yBytes-16(SP)    \
-	MOVQ $0, channel-24(SP)   \
-	MOVQ window+56(FP), SI    \
-	MOVQ 0(SI), CX            \
-	MOVQ 8(SI), DX            \
-	TESTQ DX, DX              \
-	CMOVQEQ DX, CX            \ // no rows without columns
-	MOVQ CX, rows-32(SP)      \
-	MOVQ 16(SI), AX           \ // first
-	SHLQ $2, AX               \
-	ADDQ AX, x+32(FP)         \
-	MOVQ 32(SI), R8           \ // col
-	MOVQ R8, AX               \
-	IMULQ DX, AX              \
-	MOVQ 24(SI), CX           \ // row
-	SUBQ AX, CX               \
-	SHLQ $2, CX               \
-	MOVQ CX, xSkip-40(SP)     \
-	SHLQ $2, R8               \
-	MOVQ 40(SI), AX           \ // number
-	MOVQ w+48(FP), BX         \
-	LEAQ (BX)(AX*4), BX       \
-	MOVQ 56(SI), R9           \ // numberCol
-	MOVQ R9, AX               \
-	IMULQ DX, AX              \
-	MOVQ 48(SI), CX           \ // numberRow
-	SUBQ AX, CX               \
-	SHLQ $2, CX               \
-	MOVQ CX, wSkip-48(SP)     \
-	SHLQ $2, R9               \
-	MOVQ xCol+40(FP), R14     \
-	SHLQ $2, R14              \
-	LEAQ (R14)(R14*2), R15    \
-	LEAQ (R14)(R14*4), R13    \
+	MOVQ yCol+24(FP), AX          \
+	SHLQ $2, AX                   \
+	MOVQ AX, yBytes-16(SP)        \
+	MOVQ $0, channel-24(SP)       \
+	MOVQ window+56(FP), SI        \
+	MOVQ window_rows(SI), CX      \
+	MOVQ window_cols(SI), DX      \
+	TESTQ DX, DX                  \
+	CMOVQEQ DX, CX                \ // no rows without columns
+	MOVQ CX, rows-32(SP)          \
+	MOVQ window_first(SI), AX     \
+	SHLQ $2, AX                   \
+	ADDQ AX, x+32(FP)             \
+	MOVQ window_col(SI), R8       \
+	MOVQ R8, AX                   \
+	IMULQ DX, AX                  \
+	MOVQ window_row(SI), CX       \
+	SUBQ AX, CX                   \
+	SHLQ $2, CX                   \
+	MOVQ CX, xSkip-40(SP)         \
+	SHLQ $2, R8                   \
+	MOVQ window_number(SI), AX    \
+	MOVQ w+48(FP), BX             \
+	LEAQ (BX)(AX*4), BX           \
+	MOVQ window_numberCol(SI), R9 \
+	MOVQ R9, AX                   \
+	IMULQ DX, AX                  \
+	MOVQ window_numberRow(SI), CX \
+	SUBQ AX, CX                   \
+	SHLQ $2, CX                   \
+	MOVQ CX, wSkip-48(SP)         \
+	SHLQ $2, R9                   \
+	MOVQ xCol+40(FP), R14         \
+	SHLQ $2, R14                  \
+	LEAQ (R14)(R14*2), R15        \
+	LEAQ (R14)(R14*4), R13        \
 	LEAQ (R15)(R14*4), R12
 
 #define AT1(f) \

@@ -3,10 +3,10 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // The weight gradient of depthwise convolutions whose taps slide, AVX2:
-// tapsgrad_amd64.go says what that means. A pixel of x is loaded once for the
+// depthwise_weights_amd64.go says what that means. A pixel of x is loaded once for the
 // taps of a row; the pixels of dy that they meet stay in registers and move on
 // from one to the next, which renaming does without an instruction's time.
 //
@@ -14,7 +14,7 @@
 // its bytes a pixel, DX is dy and DI its bytes a pixel, CX counts pixels, R13
 // rows; R11 and R12 are where a row of x and of dy starts. BP is the distance of
 // rows of dy in bytes: the next row is fetched pixel by pixel, as FETCH in
-// depthplane_amd64.s does. Y14 is a pixel of x, Y15 the mask of fewer than eight
+// depthwise_plane_amd64.s does. Y14 is a pixel of x, Y15 the mask of fewer than eight
 // channels.
 
 #define WHOLE(from, z)   VMOVUPS from, z

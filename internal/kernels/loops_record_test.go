@@ -28,26 +28,26 @@ var update = flag.Bool("update", false, "record that the implementations of this
 
 // sources are the files that an implementation's results depend on.
 var sources = func() map[string][]string {
-	common := []string{"micro.go", "micro_portable.go", "twin_test.go"}
-	vector := append([]string{"micro_vector.go"}, common...)
+	common := []string{"loops.go", "loops_portable.go", "loops_twin_test.go"}
+	vector := append([]string{"loops_vector.go"}, common...)
 	avx2 := append([]string{
-		"affine_amd64.s", "avx2_amd64.h", "depth_amd64.s", "depthplane_amd64.go", "depthplane_amd64.s",
-		"filtering_amd64.go", "filtering_amd64.h", "filtering_amd64.s", "lay_amd64.go", "lay_amd64.s",
-		"micro_amd64.go", "micro_amd64.s", "peakgrad_amd64.s", "point_amd64.go", "point_amd64.s",
-		"pool3_amd64.go", "pool3_amd64.s", "pool_amd64.s", "tapsgrad_amd64.go", "tapsgrad_amd64.s", "tapsslide_amd64.s",
+		"norm_affine_amd64.s", "loops_avx2_amd64.h", "depthwise_amd64.s", "depthwise_plane_amd64.go", "depthwise_plane_amd64.s",
+		"conv_winograd_amd64.go", "conv_winograd_amd64.h", "conv_winograd_amd64.s", "pointwise_lay_amd64.go", "pointwise_lay_amd64.s",
+		"loops_amd64.go", "loops_amd64.s", "pooling_3x3_grad_amd64.s", "pointwise_amd64.go", "pointwise_amd64.s",
+		"pooling_3x3_amd64.go", "pooling_3x3_amd64.s", "pooling_amd64.s", "depthwise_weights_amd64.go", "depthwise_weights_amd64.s", "depthwise_slide_amd64.s",
 	}, vector...)
 	return map[string][]string{
-		"portable": append([]string{"filtering_portable.go"}, common...),
+		"portable": append([]string{"conv_winograd_portable.go"}, common...),
 		"avx2":     avx2,
-		"avx512":   append([]string{"depthplane512_amd64.s", "filtering512_amd64.s", "rows_amd64.s"}, avx2...),
+		"avx512":   append([]string{"depthwise_plane512_amd64.s", "conv_winograd512_amd64.s", "loops_rows512_amd64.s"}, avx2...),
 		"neon": append([]string{
-			"depth_arm64.s", "micro_arm64.go", "micro_arm64.s", "neon_arm64.h", "pool_arm64.s", "tapsgrad_arm64.s",
+			"depthwise_arm64.s", "loops_arm64.go", "loops_arm64.s", "loops_neon_arm64.h", "pooling_arm64.s", "depthwise_weights_arm64.s",
 		}, vector...),
 	}
 }()
 
 // noLoops is the assembly that computes nothing.
-var noLoops = []string{"pause_amd64.s", "pause_arm64.s", "prefetch_amd64.s", "prefetch_arm64.s"}
+var noLoops = []string{"workers_pause_amd64.s", "workers_pause_arm64.s", "memory_prefetch_amd64.s", "memory_prefetch_arm64.s"}
 
 // sourcesHash is the hash of an implementation's sources.
 func sourcesHash(name string) (string, error) {

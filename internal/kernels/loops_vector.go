@@ -6,7 +6,7 @@ package kernels
 
 import "slices"
 
-// The assembly of each platform (micro_GOARCH.s) implements the functions
+// The assembly of each platform (loops_GOARCH.s and others) implements the functions
 // without body below, on whole vectors of lanes elements. The wrappers around
 // them leave the last, incomplete vector to the portable loops, and check that
 // every slice has the last element that the assembly touches; conv does so with

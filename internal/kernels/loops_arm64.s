@@ -3,11 +3,11 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "neon_arm64.h"
+#include "loops_neon_arm64.h"
 
 // NEON. Go's operand order: sources first, destination last, so
 // VFMLA V1.S4, V2.S4, V0.S4 is V0 += V2·V1. Each function's loop is described
-// at its declaration in micro_vector.go. Loads and stores step their address
+// at its declaration in loops_vector.go. Loads and stores step their address
 // where they end in .P. R16…R18 and R26…R30 are left alone.
 
 // OFFSET loads the offset of a pixel, ADDRESS its address from x at R20.

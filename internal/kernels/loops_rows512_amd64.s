@@ -4,10 +4,10 @@
 
 #include "textflag.h"
 
-// AVX-512 for the loops over rows, described in micro.go; those over flat
+// AVX-512 for the loops over rows, described in loops.go; those over flat
 // slices are no faster than with AVX2 unless all is in the first-level cache.
 // K1 has the channels of the last, incomplete group; K2 is all ones to add to
-// what is there and zeros not to, K3 is both. Operands are as in micro_amd64.s.
+// what is there and zeros not to, K3 is both. Operands are as in loops_amd64.s.
 
 // LASTGROUP sets K1 to the first n mod 16 channels and leaves that in CX.
 #define LASTGROUP(n) \

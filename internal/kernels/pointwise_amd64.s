@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // 1×1 convolutions and their weight gradients, AVX2: micro.point and
-// micro.pointGrad, described in micro.go. Operands are as in micro_amd64.s.
+// micro.pointGrad, described in loops.go. Operands are as in loops_amd64.s.
 //
 // A tile is four pixels by the vectors of a block: with three vectors twelve
 // sums, which hide the latency of an addition, and seven loads for twelve

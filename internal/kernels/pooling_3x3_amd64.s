@@ -3,10 +3,10 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // Rows of 3×3 max pooling with stride 1, AVX2 and AVX-512, and of its gradient,
-// AVX-512: micro.peak3, micro.share and micro.spread, described in micro.go.
+// AVX-512: micro.peak3, micro.share and micro.spread, described in loops.go.
 
 // HIGHEST sets z to the greatest of the three rows' pixels at R9 and d bytes on,
 // loaded with LOAD; NaN is left out. lowest is −∞, t is changed.

@@ -6,7 +6,7 @@
 #include "textflag.h"
 
 // Depthwise convolution of images as they lie in memory, AVX2: micro.depthPlane,
-// described in micro.go, for windows that slide. A block is eight pixels of a
+// described in loops.go, for windows that slide. A block is eight pixels of a
 // row, or the last, fewer, and eight channels, or four, in Y0…Y7. R14, R15, R13
 // and R12 are one, three, five and seven pixels in bytes, SI and R8 one and
 // three columns of weights. R11 is the block's first pixel under the first row

@@ -2,9 +2,10 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// Minimal filtering with AVX2 + FMA; filtering_amd64.h has the transforms.
+// Minimal filtering with AVX2 + FMA; conv_winograd_amd64.h has the transforms.
 
 #define WIDTH 32
 #define V0 Y0
@@ -24,7 +25,7 @@
 #define V14 Y14
 #define V15 Y15
 
-#include "filtering_amd64.h"
+#include "conv_winograd_amd64.h"
 
 #define ZERO(v) \
 	VXORPS v, v, v

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The twin is the order of every sum, written down once: the loops of micro.go
+// The twin is the order of every sum, written down once: the loops of loops.go
 // for float32, a scalar at a time, with each multiply-add that the vector
 // implementations fuse. They give its bits, on every processor, but for the
 // sign of zeros and the payload of NaN, which instruction sets define

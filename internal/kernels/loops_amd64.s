@@ -3,12 +3,12 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // AVX2 + FMA. Go's operand order: sources first, destination last, so
 // VFMADD231PS a, b, c is c += a·b, and VMAXPS v, m, d is d = max(m, v), which
 // is v if either is NaN or both are zero. Each function's loop is described at
-// its declaration in micro_vector.go.
+// its declaration in loops_vector.go.
 
 // BROADCAST2 multiplies the weights Y12, Y13 by element AX of two pixels and
 // adds to the four sums of these.

@@ -177,17 +177,17 @@ GLOBL filtering<>(SB), RODATA|NOPTR, $52
 // to the next, BX the bytes of a row.
 #define BEGIN \
 	MOVQ xs+24(FP), AX        \
-	MOVQ 0(AX), R8            \
+	MOVQ strides_tap(AX), R8  \
 	SHLQ $2, R8               \
 	LEAQ (R8)(R8*2), R9       \
 	LEAQ (R8)(R8*4), R10      \
-	MOVQ 8(AX), R14           \
+	MOVQ strides_row(AX), R14 \
 	MOVQ ys+8(FP), AX         \
-	MOVQ 0(AX), R11           \
+	MOVQ strides_tap(AX), R11 \
 	SHLQ $2, R11              \
 	LEAQ (R11)(R11*2), R12    \
 	LEAQ (R11)(R11*4), R13    \
-	MOVQ 8(AX), R15           \
+	MOVQ strides_row(AX), R15 \
 	MOVQ c+48(FP), BX         \
 	SUBQ BX, R14              \
 	SUBQ BX, R15              \
@@ -197,33 +197,33 @@ GLOBL filtering<>(SB), RODATA|NOPTR, $52
 
 // PLANES does BODY for all planes, rows and channels, DX counting down the bytes.
 #define PLANES(BODY) \
-plane:                        \
-	MOVQ y+0(FP), DI          \
-	MOVQ x+16(FP), SI         \
-	MOVQ rows+40(FP), CX      \
-row:                          \
-	MOVQ BX, DX               \
-channels:                     \
-	BODY                      \
-	ADDQ $WIDTH, SI           \
-	ADDQ $WIDTH, DI           \
-	SUBQ $WIDTH, DX           \
-	JNZ  channels             \
-	ADDQ R14, SI              \
-	ADDQ R15, DI              \
-	DECQ CX                   \
-	JNZ  row                  \
-	MOVQ ys+8(FP), AX         \
-	MOVQ 16(AX), AX           \
-	SHLQ $2, AX               \
-	ADDQ AX, y+0(FP)          \
-	MOVQ xs+24(FP), AX        \
-	MOVQ 16(AX), AX           \
-	SHLQ $2, AX               \
-	ADDQ AX, x+16(FP)         \
-	DECQ planes+32(FP)        \
-	JNZ  plane                \
-	VZEROUPPER                \
+plane:                      \
+	MOVQ y+0(FP), DI           \
+	MOVQ x+16(FP), SI          \
+	MOVQ rows+40(FP), CX       \
+row:                        \
+	MOVQ BX, DX                \
+channels:                   \
+	BODY                       \
+	ADDQ $WIDTH, SI            \
+	ADDQ $WIDTH, DI            \
+	SUBQ $WIDTH, DX            \
+	JNZ  channels              \
+	ADDQ R14, SI               \
+	ADDQ R15, DI               \
+	DECQ CX                    \
+	JNZ  row                   \
+	MOVQ ys+8(FP), AX          \
+	MOVQ strides_plane(AX), AX \
+	SHLQ $2, AX                \
+	ADDQ AX, y+0(FP)           \
+	MOVQ xs+24(FP), AX         \
+	MOVQ strides_plane(AX), AX \
+	SHLQ $2, AX                \
+	ADDQ AX, x+16(FP)          \
+	DECQ planes+32(FP)         \
+	JNZ  plane                 \
+	VZEROUPPER                 \
 	RET
 
 // TILE is OUTPUT, and what is fused behind it: the bias, MASKED(at, v), which

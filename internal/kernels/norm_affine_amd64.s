@@ -3,12 +3,12 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // Rows that are scaled and shifted channel by channel, AVX2: micro.affine and
-// micro.affine2, described in micro.go. Four rows are done at a time, so that
+// micro.affine2, described in loops.go. Four rows are done at a time, so that
 // coefficients are loaded once for them, then one at a time. Operands are as in
-// micro_amd64.s.
+// loops_amd64.s.
 //
 // SI and R11 are the inputs at the channels at hand, DI the output, DX a row and
 // R13 three, in bytes; AX is the channels done and BX the whole eights, in bytes,

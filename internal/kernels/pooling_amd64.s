@@ -2,11 +2,12 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // Rows of max pooling, AVX2 and AVX-512: micro.peak, micro.pick and
-// micro.pickGrad, described in micro.go. Operands are as in micro_amd64.s.
+// micro.pickGrad, described in loops.go. Operands are as in loops_amd64.s.
 
 // ROW takes n pixels, again while there are as many left, then goes on at
 // next. AT is the macro that applies another to n pixels: START sets a
@@ -52,35 +53,35 @@ next:                       \
 // five and seven on, BX of output pixels, R8 of taps and R9 from the end of a
 // row of taps to the next, in bytes. The window is at DI; AX is left at its first tap.
 #define SETUP \
-	SHLQ    $2, BX            \
-	SHLQ    $2, R14           \
-	LEAQ    (R14)(R14*2), R15 \
-	LEAQ    (R14)(R14*4), R13 \
-	LEAQ    (R15)(R14*4), R12 \
-	MOVQ    0(DI), DX         \
-	MOVQ    8(DI), CX         \
-	TESTQ   CX, CX            \
-	CMOVQEQ CX, DX            \ // no rows without columns
-	MOVQ    DX, rows-16(SP)   \
-	MOVQ    24(DI), R9        \ // row
-	MOVQ    32(DI), R8        \ // col
-	MOVQ    R8, AX            \
-	IMULQ   CX, AX            \
-	SUBQ    AX, R9            \
-	SHLQ    $2, R9            \
-	SHLQ    $2, R8            \
-	MOVQ    16(DI), AX        \ // first
+	SHLQ    $2, BX               \
+	SHLQ    $2, R14              \
+	LEAQ    (R14)(R14*2), R15    \
+	LEAQ    (R14)(R14*4), R13    \
+	LEAQ    (R15)(R14*4), R12    \
+	MOVQ    window_rows(DI), DX  \
+	MOVQ    window_cols(DI), CX  \
+	TESTQ   CX, CX               \
+	CMOVQEQ CX, DX               \ // no rows without columns
+	MOVQ    DX, rows-16(SP)      \
+	MOVQ    window_row(DI), R9   \
+	MOVQ    window_col(DI), R8   \
+	MOVQ    R8, AX               \
+	IMULQ   CX, AX               \
+	SUBQ    AX, R9               \
+	SHLQ    $2, R9               \
+	SHLQ    $2, R8               \
+	MOVQ    window_first(DI), AX \
 	SHLQ    $2, AX
 
 // NUMBERS sets AX, DX and SI to the number of the window's first tap and the
 // differences of the next in its row and of the next row.
 #define NUMBERS \
-	MOVQ  56(DI), DX \
-	MOVQ  DX, AX     \
-	IMULQ CX, AX     \
-	MOVQ  48(DI), SI \
-	SUBQ  AX, SI     \
-	MOVQ  40(DI), AX
+	MOVQ  window_numberCol(DI), DX \
+	MOVQ  DX, AX                   \
+	IMULQ CX, AX                   \
+	MOVQ  window_numberRow(DI), SI \
+	SUBQ  AX, SI                   \
+	MOVQ  window_number(DI), AX
 
 // f takes a pixel from AX, the same from DI, and its two registers.
 #define AT1(f) \

@@ -9,7 +9,7 @@ package kernels
 //	y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 //
 // where ⊙ becomes, over channels, one matrix product for each of 36 points:
-// tiles × In times In × Out. This file has the plan; filtering.go has the
+// tiles × In times In × Out. This file has the plan; conv_winograd_loops.go has the
 // transforms and the products. Why, and how exact: docs/adr/0004. Sources:
 // Winograd, Arithmetic Complexity of Computations, 1980; Lavin, Gray, Fast
 // Algorithms for Convolutional Neural Networks, CVPR 2016.

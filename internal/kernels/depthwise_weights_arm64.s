@@ -3,10 +3,10 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "neon_arm64.h"
+#include "loops_neon_arm64.h"
 
 // The weight gradient of depthwise convolutions: micro.tapsGrad, described in
-// micro.go. Operands and registers are as in micro_arm64.s.
+// loops.go. Operands and registers are as in loops_arm64.s.
 
 // TAPS8 and TAPS9 apply f to the address register of every tap and its pair of sums.
 #define TAPS8(f) \

@@ -6,7 +6,7 @@
 #include "textflag.h"
 
 // Depthwise convolution of images as they lie in memory, AVX-512:
-// micro.depthPlane, described in micro.go. A block is sixteen pixels of a row,
+// micro.depthPlane, described in loops.go. A block is sixteen pixels of a row,
 // or the last, fewer, in Z0…Z15; K1 has the channels of a group, sixteen or the
 // last, fewer. R11 is the pixel of x that the block starts from, R10 the block's
 // distance from y, BX the group's weights, R14, R15, R13 and R12 are one, three,

@@ -3,10 +3,10 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // A row of the gradient of 3×3 max pooling with stride 1, AVX2:
-// micro.peakGrad, described in micro.go.
+// micro.peakGrad, described in loops.go.
 
 // FIRST splits v, which goes to the first of a, b and d that is greatest: to a,
 // b or v, which are 0 where it goes to another one. t is changed.

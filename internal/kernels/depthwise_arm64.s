@@ -2,11 +2,12 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
-#include "neon_arm64.h"
+#include "loops_neon_arm64.h"
 
-// Rows of depthwise convolutions: micro.depth, described in micro.go. Operands
-// and registers are as in micro_arm64.s.
+// Rows of depthwise convolutions: micro.depth, described in loops.go. Operands
+// and registers are as in loops_arm64.s.
 
 // EACH1…EACH8 apply f to the sums of so many pixels, a pair of registers each,
 // and to working registers, numbers and names.

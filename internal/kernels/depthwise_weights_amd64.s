@@ -3,10 +3,10 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "avx2_amd64.h"
+#include "loops_avx2_amd64.h"
 
 // The weight gradient of depthwise convolutions, AVX2 and AVX-512:
-// micro.tapsGrad, described in micro.go. Operands are as in micro_amd64.s.
+// micro.tapsGrad, described in loops.go. Operands are as in loops_amd64.s.
 
 // OFFSETS8 and OFFSETS9 load so many taps' offsets from SI, in bytes.
 #define OFFSET(disp, p) \

@@ -11,10 +11,10 @@ const panel = 16
 // micro is the table of inner loops. Everything that is worth assembly is one
 // of these; the rest of the package is plain Go around them. Each field's
 // comment gives the loop it equals; the portable functions in
-// micro_portable.go are these loops.
+// loops_portable.go are these loops.
 //
 // Rules for an implementation: it adds in the order written. Vector
-// implementations fuse multiply-adds where twin_test.go does, so all have the
+// implementations fuse multiply-adds where loops_twin_test.go does, so all have the
 // same bits; portable ones leave that to the compiler. An implementation reads
 // and writes nothing outside the elements that the loop touches. Slices are
 // long enough (the callers check). No output overlaps an input unless said so.
@@ -204,7 +204,7 @@ type micro[T Float] struct {
 	//	dx[i·dxCol+ch] = (add ? dx[i·dxCol+ch] : 0) + Σ_t (from[i·col+at(t)+ch] == numberOf(t) ? dy[i·col+at(t)+ch] : 0)
 	pickGrad func(dx []T, dxCol int, dy, from []T, col int, window window, cols, c int, add bool)
 
-	filtering[T] // the loops of minimal filtering, filtering.go
+	filtering[T] // the loops of minimal filtering, conv_winograd_loops.go
 }
 
 // window is the taps of a window, rows × cols of them, row by row: where they

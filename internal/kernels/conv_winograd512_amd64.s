@@ -2,9 +2,10 @@
 
 //go:build !noasm
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// Minimal filtering with AVX-512; filtering_amd64.h has the transforms.
+// Minimal filtering with AVX-512; conv_winograd_amd64.h has the transforms.
 
 #define WIDTH 64
 #define V0 Z0
@@ -24,7 +25,7 @@
 #define V14 Z14
 #define V15 Z15
 
-#include "filtering_amd64.h"
+#include "conv_winograd_amd64.h"
 
 #define ZERO(v) \
 	VPXORD v, v, v
