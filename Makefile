@@ -22,7 +22,7 @@ CPUS     = cortex-a53 max
 # what has assembly or asks the processor what it can do, what computes with it, and the agent
 ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo ./cmd/edgenas-agent
 
-.PHONY: all build dist test race noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers notice generate onnx check check-all clean
+.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers notice generate onnx check check-all clean
 
 all: build
 
@@ -54,6 +54,17 @@ test: ## all tests, on this machine
 
 race: ## the same with the race detector
 	go test -race -short ./...
+
+twins: ## vector loops have the bits of their scalar twin; says which have not run since they changed
+	go test -count 1 -run Micro ./internal/kernels
+	go test -count 1 -v -run '^Test(Recorded|Sources)$$' ./internal/kernels
+
+record: ## record that the implementations of this machine, and the emulated one, have the bits of their twin
+	go test -count 1 -run Micro ./internal/kernels -update
+	QEMU_CPU=$(firstword $(CPUS)) CGO_ENABLED=0 GOARCH=arm64 go test -short -count 1 -exec $(CURDIR)/.ci/emulate -run Micro ./internal/kernels -update
+
+bounds: ## with the checks of bounds that are too slow to be in every build
+	go test -short -count 1 -tags kernelbounds ./internal/kernels ./internal/autodiff ./internal/infer
 
 noasm: ## without assembly
 	go vet -tags noasm ./...
@@ -130,7 +141,7 @@ generate: ## everything that is generated, anew: fails if a file changes
 onnx: ## an exported model, by the checker and the runtime that others use
 	python3 export/testdata/onnx_check.py export/testdata/cell.onnx export/testdata/cell.inputs export/testdata/cell.logits
 
-check: lint layers notice generate noasm onnx fuzz dist test-arm64 ## what CI runs beside the tests
+check: lint layers notice generate twins bounds noasm onnx fuzz dist test-arm64 ## what CI runs beside the tests
 
 check-all: test check race test-faults test-arm64-all fuzz-long ## everything: before a release, and where a kernel, a device or a format changed
 

@@ -51,7 +51,8 @@ func writePool[T kernels.Float](
 
 func (d avgPool[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.AvgPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
+	x := c.add(k).read(&k.X, in.next()).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	writePool(x, d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d avgPool[T]) differentiate(
@@ -84,7 +85,8 @@ func (d avgPoolGrad[T]) adds(int) bool  { return true }
 func (d avgPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &avgPoolBackward[T]{AvgPoolBackward: kernels.AvgPoolBackward[T]{PoolShape: d.PoolShape}}
 	in.next() // x, which only the gradient of a maximum needs
-	c.add(k).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	x := c.add(k).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 	k.y = poolOutput(d.norm, in)
 }
 
@@ -118,7 +120,8 @@ func (d maxPool[T]) String() string {
 
 func (d maxPool[T]) compile(c *compiler[T], in, out *operands) {
 	k := &kernels.MaxPool[T]{PoolShape: d.PoolShape, Epsilon: ops.BatchNormEpsilon}
-	writePool(c.add(k).read(&k.X, in.next()), d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
+	x := c.add(k).read(&k.X, in.next()).scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
+	writePool(x, d.PoolShape, d.norm, out, &k.Y, &k.Mean, &k.InvStd)
 }
 
 func (d maxPool[T]) differentiate(
@@ -135,7 +138,8 @@ func (d maxPoolGrad[T]) adds(int) bool  { return true }
 
 func (d maxPoolGrad[T]) compile(c *compiler[T], in, out *operands) {
 	k := &maxPoolBackward[T]{MaxPoolBackward: kernels.MaxPoolBackward[T]{PoolShape: d.PoolShape}}
-	c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	x := c.add(k).read(&k.X, in.next()).grad(&k.DY, in.next()).offer(&k.DX, out.next(), &k.Add)
+	x.scratch(&k.Scratch, k.ScratchLen(c.pool.Threads()))
 	k.y = poolOutput(d.norm, in)
 }
 

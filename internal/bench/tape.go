@@ -130,6 +130,7 @@ func (t *tape[T]) maxPool() {
 	x, dx, y, _ := t.next()
 	f := &kernels.MaxPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
 	b := &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, Y: y, Mean: f.Mean, InvStd: f.InvStd, DX: dx}
+	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
 }
@@ -139,6 +140,7 @@ func (t *tape[T]) avgPool() {
 	x, dx, y, _ := t.next()
 	f := &kernels.AvgPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
 	b := &kernels.AvgPoolBackward[T]{PoolShape: t.poolShape(), Y: y, DX: dx}
+	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 	b.DY, b.A, b.B, b.D = t.behind(f.Mean, f.InvStd)
 }

@@ -125,10 +125,14 @@ func (c *compiler) kernel(n ops.Node) (bound, error) {
 		return bound{k, 0, func(m memory) { k.X, k.Y = m.xs[0], m.y }}, nil
 	case ops.MaxPool:
 		k := &kernels.MaxPool[float32]{PoolShape: poolShape(x, n.Window)}
-		return bound{k, 0, func(m memory) { k.X, k.Residual, k.Y = m.xs[0], m.residual, m.y }}, nil
+		return bound{k, k.ScratchLen(c.threads), func(m memory) {
+			k.X, k.Residual, k.Y, k.Scratch = m.xs[0], m.residual, m.y, m.scratch
+		}}, nil
 	case ops.AvgPool:
 		k := &kernels.AvgPool[float32]{PoolShape: poolShape(x, n.Window)}
-		return bound{k, 0, func(m memory) { k.X, k.Residual, k.Y = m.xs[0], m.residual, m.y }}, nil
+		return bound{k, k.ScratchLen(c.threads), func(m memory) {
+			k.X, k.Residual, k.Y, k.Scratch = m.xs[0], m.residual, m.y, m.scratch
+		}}, nil
 	case ops.Add:
 		k := &kernels.Add[float32]{ReLUOut: n.ReLUOut}
 		return bound{k, 0, func(m memory) { k.Xs, k.Y = m.xs, m.y }}, nil

@@ -143,10 +143,10 @@ func BenchmarkPool(b *testing.B) {
 		name := fmt.Sprintf("/n=%d/h=%d/c=%d/s=%d", s.N, s.H, s.C, s.Stride)
 		x, y, dy, dx := random[float32](1, s.xLen()), make([]float32, s.yLen()), random[float32](2, s.yLen()), make([]float32, s.xLen())
 		bytes := 4 * (s.xLen() + s.yLen())
-		benchmark(b, "op=avg/pass=forward"+name, 0, bytes, func() Kernel { return &AvgPool[float32]{PoolShape: s, X: x, Y: y} })
-		benchmark(b, "op=avg/pass=backward"+name, 0, bytes, func() Kernel { return &AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: dx} })
-		benchmark(b, "op=max/pass=forward"+name, 0, bytes, func() Kernel { return &MaxPool[float32]{PoolShape: s, X: x, Y: y} })
-		benchmark(b, "op=max/pass=backward"+name, 0, bytes, func() Kernel { return &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, DX: dx} })
+		benchmark(b, "op=avg/pass=forward"+name, 0, bytes, func() Kernel { return withScratch(&AvgPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
+		benchmark(b, "op=avg/pass=backward"+name, 0, bytes, func() Kernel { return withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: dx}, 1) })
+		benchmark(b, "op=max/pass=forward"+name, 0, bytes, func() Kernel { return withScratch(&MaxPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
+		benchmark(b, "op=max/pass=backward"+name, 0, bytes, func() Kernel { return withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, DX: dx}, 1) })
 	}
 }
 

@@ -69,7 +69,7 @@ func PackConv[T Float](s ConvShape, dst, weights []T) {
 //
 // pre is a ReLU if ReLUIn, post if ReLUOut. Bias (Out) and Residual (like Y)
 // are left out if nil; Residual may be Y. If Packed is nil, Run packs Weights
-// into Scratch first, or their transforms (winograd.go); else it uses Packed (see
+// into Scratch first, or their transforms (conv_winograd.go); else it uses Packed (see
 // [PackConv]), and Weights may be nil.
 type Conv[T Float] struct {
 	ConvShape

@@ -151,3 +151,27 @@ func TestDepthwiseBackward(t *testing.T) {
 		}
 	})
 }
+
+// TestDepthBounds: depth panics where a tap's weights lie outside w.
+func TestDepthBounds(t *testing.T) {
+	const c, cols = 16, 2
+	up := window{rows: 3, cols: 3, row: 4 * c, col: c, numberRow: 3 * c, numberCol: c}
+	down := window{rows: 3, cols: 3, row: 4 * c, col: c, number: 8 * c, numberRow: -3 * c, numberCol: -c}
+	for _, im := range native() {
+		for _, w := range []window{up, down} {
+			for _, n := range []int{9 * c, 9*c - 1} {
+				func() {
+					defer func() {
+						if r := recover(); (r == nil) != (n == 9*c) {
+							t.Errorf("%s: %d weights of %d: panics with %v", im.name, n, 9*c, r)
+						}
+					}()
+					if im.usable {
+						x := make([]float32, 3*4*c)
+						im.depth(make([]float32, cols*c), nil, nil, c, x, c, make([]float32, n), w, nil, 0, cols, c)
+					}
+				}()
+			}
+		}
+	}
+}

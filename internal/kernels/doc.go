@@ -21,25 +21,27 @@
 //
 // Work is cut into pieces that do not depend on the number of threads where
 // sums are concerned, and sums over pieces are added in the order of the
-// pieces, so the bits of every result are the same for any [Pool]. AVX2 and
-// AVX-512 give the same bits of finite inputs too; other platforms differ by
-// roundings.
+// pieces, so the bits of every result are the same for any [Pool]. Every vector
+// implementation of a loop gives the same bits, those of a scalar twin that the
+// tests have (loops_twin_test.go), so AVX2 and AVX-512 agree in all. NEON lacks some
+// loops, and other ones take their place: there, and without assembly, results
+// differ by roundings.
 //
 // # Implementations
 //
 // The portable Go in this package is generic over float32 and float64 and is
 // compiled everywhere; float64 is the reference that gradients are checked
-// with. For float32, assembly replaces the inner loops listed in micro.go
+// with. For float32, assembly replaces the inner loops listed in loops.go
 // where cpuid finds AVX2 with FMA or AVX-512, and on every arm64, which has
 // NEON; the build tag noasm leaves it out.
 //
-// Windowed kernels share gather.go, which describes what each output reads,
-// pads the input and cuts the work; dense.go turns that into an implicit
+// Windowed kernels share conv_gather.go, which describes what each output reads,
+// pads the input and cuts the work; conv_dense.go turns that into an implicit
 // matrix product for [Conv] and [ConvBackwardData] alike. Depthwise
 // convolutions read images as they lie in memory where there are loops for it
-// (depthplane.go). 3×3 windows of stride 1 take Winograd's minimal filtering
-// instead where that is faster (winograd.go, docs/adr/0004). 1×1 convolutions
-// have the loops of point.go, or else those of [Conv]. [Separable], [Pointwise]
+// (depthwise_plane.go). 3×3 windows of stride 1 take Winograd's minimal filtering
+// instead where that is faster (conv_winograd.go, docs/adr/0004). 1×1 convolutions
+// have the loops of pointwise_blocks.go, or else those of [Conv]. [Separable], [Pointwise]
 // and their gradients take an image through several layers at once (docs/adr/0003).
 package kernels
 

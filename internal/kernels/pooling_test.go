@@ -4,6 +4,8 @@ package kernels
 
 import (
 	"math"
+	"reflect"
+	"runtime"
 	"testing"
 )
 
@@ -31,6 +33,45 @@ func (s PoolShape) elements(i int) (at []int) {
 		}
 	}
 	return at
+}
+
+// withScratch gives a kernel working memory for so many threads, which holds NaN.
+func withScratch[K Scratcher](k K, threads int) K {
+	n := k.ScratchLen(threads)
+	switch s := reflect.ValueOf(k).Elem().FieldByName("Scratch").Addr().Interface().(type) {
+	case *[]float32:
+		*s = scratch[float32](n)
+	case *[]float64:
+		*s = scratch[float64](n)
+	}
+	return k
+}
+
+// TestPoolsPlanned: what a pooling works in is its Scratch; a run allocates
+// nothing, not even the first, and what is in Scratch before does not matter.
+func TestPoolsPlanned(t *testing.T) {
+	p := NewPool(1)
+	defer p.Close()
+	for _, s := range poolShapes {
+		t.Run(shapeName(s), func(t *testing.T) {
+			x, y, dy, v := random[float32](1, s.xLen()), random[float32](2, s.yLen()), random[float32](3, s.yLen()), random[float32](4, s.C)
+			for _, k := range []Scratcher{
+				&AvgPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
+				&MaxPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
+				&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: scratch[float32](len(x))},
+				&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: v, B: v, D: v, Y: y, Mean: v, InvStd: v, DX: scratch[float32](len(x))},
+			} {
+				withScratch(k, 1)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				k.Run(p)
+				runtime.ReadMemStats(&after)
+				if n := after.TotalAlloc - before.TotalAlloc; n > 0 {
+					t.Errorf("%T: the first run allocates %d bytes", k, n)
+				}
+			}
+		})
+	}
 }
 
 func avgPoolReference(s PoolShape, x []float64) []float64 {
@@ -70,27 +111,27 @@ func testPools[T Float](t *testing.T, s PoolShape) {
 	x, residual := random[T](1, s.xLen()), random[T](2, s.yLen())
 	average, maximum := avgPoolReference(s, convert[float64](x)), maxPoolReference(s, convert[float64](x))
 
-	avg := &AvgPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}
+	avg := withScratch(&AvgPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}, 1)
 	run(avg)
 	near(t, "average", avg.Y, average, tolerance[T]())
 	copy(avg.Y, residual)
 	avg.Residual = avg.Y
 	run(avg)
 	near(t, "average with residual", avg.Y, plus(convert[float64](residual), average), tolerance[T]())
-	promises(t, func(int) (*AvgPool[T], [][]T) {
-		k := &AvgPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}
+	promises(t, func(threads int) (*AvgPool[T], [][]T) {
+		k := withScratch(&AvgPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}, threads)
 		return k, [][]T{k.Y}
 	})
 
-	most := &MaxPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}
+	most := withScratch(&MaxPool[T]{PoolShape: s, X: x, Y: scratch[T](s.yLen())}, 1)
 	run(most)
 	near(t, "maximum", most.Y, maximum, 0)
 	copy(most.Y, residual)
 	most.Residual = most.Y
 	run(most)
 	near(t, "maximum with residual", most.Y, plus(convert[float64](residual), maximum), tolerance[T]())
-	promises(t, func(int) (*MaxPool[T], [][]T) {
-		k := &MaxPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}
+	promises(t, func(threads int) (*MaxPool[T], [][]T) {
+		k := withScratch(&MaxPool[T]{PoolShape: s, X: x, Residual: residual, Y: scratch[T](s.yLen())}, threads)
 		return k, [][]T{k.Y}
 	})
 }
@@ -99,16 +140,16 @@ func TestPoolGradients(t *testing.T) {
 	for _, s := range poolShapes {
 		t.Run(shapeName(s), func(t *testing.T) {
 			x, dy, before := random[float64](1, s.xLen()), random[float64](2, s.yLen()), random[float64](3, s.xLen())
-			avg := &AvgPoolBackward[float64]{PoolShape: s, DY: dy, DX: clone(before)}
+			avg := withScratch(&AvgPoolBackward[float64]{PoolShape: s, DY: dy, DX: clone(before)}, 1)
 			run(avg)
 			gradient(t, "average DX", x, avg.DX, dy, func() []float64 { return avgPoolReference(s, x) })
-			most := &MaxPoolBackward[float64]{PoolShape: s, X: x, DY: dy, DX: clone(before)}
+			most := withScratch(&MaxPoolBackward[float64]{PoolShape: s, X: x, DY: dy, DX: clone(before)}, 1)
 			run(most)
 			gradient(t, "maximum DX", x, most.DX, dy, func() []float64 { return maxPoolReference(s, x) })
 
 			each(t, func(t *testing.T) {
 				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
-					k := &AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
+					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}, threads)
 					if threads == 1 {
 						run(k)
 						near(t, "float32 average DX with Add", k.DX, plus(before, avg.DX), tolerance[float32]())
@@ -117,7 +158,7 @@ func TestPoolGradients(t *testing.T) {
 					return k, [][]float32{k.DX}
 				})
 				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
-					k := &MaxPoolBackward[float32]{PoolShape: s, Add: true, X: convert[float32](x), DY: convert[float32](dy), DX: convert[float32](before)}
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, Add: true, X: convert[float32](x), DY: convert[float32](dy), DX: convert[float32](before)}, threads)
 					if threads == 1 {
 						run(k)
 						near(t, "float32 maximum DX with Add", k.DX, plus(before, most.DX), tolerance[float32]())
@@ -134,12 +175,12 @@ func TestPoolGradients(t *testing.T) {
 func TestMaxPoolTies(t *testing.T) {
 	k := &MaxPoolBackward[float32]{PoolShape: PoolShape{N: 1, H: 2, W: 2, C: 1, Kernel: 2, Stride: 2},
 		X: []float32{1, 3, 3, 3}, DY: []float32{5}, DX: make([]float32, 4)}
-	run(k)
+	run(withScratch(k, 1))
 	near(t, "DX", k.DX, []float64{0, 5, 0, 0}, 0)
 	each(t, func(t *testing.T) {
 		k := &MaxPoolBackward[float32]{PoolShape: PoolShape{N: 1, H: 3, W: 3, C: 1, Kernel: 3, Stride: 1, Pad: 1},
 			X: []float32{1, 1, 1, 1, 2, 2, 1, 2, 2}, DY: []float32{1, 2, 4, 8, 16, 32, 64, 128, 256}, DX: make([]float32, 9)}
-		run(k)
+		run(withScratch(k, 1))
 		near(t, "DX", k.DX, []float64{0, 0, 0, 0, 511, 0, 0, 0, 0}, 0)
 		k.X[4] = 1 // windows without it go to the next in their rows
 		run(k)
@@ -160,7 +201,7 @@ func TestMaxPoolShare(t *testing.T) {
 				x[i] = float32(math.Round(float64(x[i]))) // ties
 			}
 			a, b, d, y := random[float32](4, s.C), random[float32](5, s.C), random[float32](6, s.C), scratch[float32](s.yLen())
-			run(&MaxPool[float32]{PoolShape: s, X: x, Y: y})
+			run(withScratch(&MaxPool[float32]{PoolShape: s, X: x, Y: y}, 1))
 			for _, add := range []bool{false, true} {
 				plain := MaxPoolBackward[float32]{PoolShape: s, Add: add, X: x, DY: dy}
 				norm := plain
@@ -168,13 +209,13 @@ func TestMaxPoolShare(t *testing.T) {
 				for _, k := range []MaxPoolBackward[float32]{plain, norm} {
 					micro32 = portable[float32]()
 					k.DX = clone(before)
-					run(&k)
+					run(withScratch(&k, 1))
 					want := convert[float64](k.DX)
 					micro32.peakGrad = nil
-					promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
+					promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
 						k := k
 						k.plan, k.DX = nil, clone(before)
-						run(&k)
+						run(withScratch(&k, threads))
 						near(t, "DX", k.DX, want, 0)
 						k.plan, k.Add, k.DX = nil, false, scratch[float32](s.xLen())
 						return &k, [][]float32{k.DX}
@@ -193,8 +234,8 @@ func TestPoolsBesideNorms(t *testing.T) {
 			t.Run(shapeName(s), func(t *testing.T) {
 				x, dy := random[float32](1, s.xLen()), random[float32](2, s.yLen())
 				a, b, d := random[float32](3, s.C), random[float32](4, s.C), random[float32](5, s.C)
-				avg := &AvgPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
-				most := &MaxPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
+				avg := withScratch(&AvgPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
+				most := withScratch(&MaxPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
 				run(avg)
 				run(most)
 				moments := func(y, mean, invstd []float32) {
@@ -206,15 +247,15 @@ func TestPoolsBesideNorms(t *testing.T) {
 				}
 				moments(avg.Y, avg.Mean, avg.InvStd)
 				moments(most.Y, most.Mean, most.InvStd)
-				promises(t, func(int) (*AvgPool[float32], [][]float32) {
+				promises(t, func(threads int) (*AvgPool[float32], [][]float32) {
 					k := *avg
 					k.plan, k.Y, k.Mean, k.InvStd = nil, scratch[float32](s.yLen()), scratch[float32](s.C), scratch[float32](s.C)
-					return &k, [][]float32{k.Y, k.Mean, k.InvStd}
+					return withScratch(&k, threads), [][]float32{k.Y, k.Mean, k.InvStd}
 				})
-				promises(t, func(int) (*MaxPool[float32], [][]float32) {
+				promises(t, func(threads int) (*MaxPool[float32], [][]float32) {
 					k := *most
 					k.plan, k.Y, k.Mean, k.InvStd = nil, scratch[float32](s.yLen()), scratch[float32](s.C), scratch[float32](s.C)
-					return &k, [][]float32{k.Y, k.Mean, k.InvStd}
+					return withScratch(&k, threads), [][]float32{k.Y, k.Mean, k.InvStd}
 				})
 				behind := func(y []float32) []float32 {
 					g := clone(dy)
@@ -223,19 +264,19 @@ func TestPoolsBesideNorms(t *testing.T) {
 					}
 					return g
 				}
-				plainAvg := &AvgPoolBackward[float32]{PoolShape: s, DY: behind(avg.Y), DX: make([]float32, s.xLen())}
-				plainMost := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: behind(most.Y), DX: make([]float32, s.xLen())}
+				plainAvg := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: behind(avg.Y), DX: make([]float32, s.xLen())}, 1)
+				plainMost := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: behind(most.Y), DX: make([]float32, s.xLen())}, 1)
 				run(plainAvg)
 				run(plainMost)
-				promises(t, func(int) (*AvgPoolBackward[float32], [][]float32) {
-					k := &AvgPoolBackward[float32]{PoolShape: s, DY: dy, A: a, B: b, D: d, Y: avg.Y, DX: scratch[float32](s.xLen())}
+				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
+					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, A: a, B: b, D: d, Y: avg.Y, DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "average DX", k.DX, convert[float64](plainAvg.DX), 1e-5)
 					k.plan = nil
 					return k, [][]float32{k.DX}
 				})
-				promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
-					k := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, DX: scratch[float32](s.xLen())}
+				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "maximum DX", k.DX, convert[float64](plainMost.DX), 1e-5)
 					k.plan = nil
@@ -246,8 +287,8 @@ func TestPoolsBesideNorms(t *testing.T) {
 				run(norm)
 				plainMost.DY = behind(most.Y)
 				run(plainMost)
-				promises(t, func(int) (*MaxPoolBackward[float32], [][]float32) {
-					k := &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd, DX: scratch[float32](s.xLen())}
+				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd, DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "maximum DX behind a norm in place", k.DX, convert[float64](plainMost.DX), 1e-4)
 					k.plan = nil
