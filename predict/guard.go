@@ -37,6 +37,12 @@ const (
 	usualWeight = 16
 )
 
+// sessions is the standard deviation, relative, of how fast a device is from one
+// session of measuring to the next, which the residuals of one session cannot
+// show. On a virtual machine sessions were 2 to 5 % apart, most of that in the
+// first minute after other work.
+const sessions = 0.02
+
 // Guard is the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
 	return Guard{Relative: t.beyond(confidence), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
@@ -59,7 +65,8 @@ func (t *Table) guardBasis() string {
 // becomes a number. It depends on nothing but the table, so that a limit for
 // predictions is the same for all networks.
 //
-// It is Student's t of the held-out residuals and of the entries' noise. For
+// It is Student's t of the held-out residuals, of the entries' noise and of what
+// sessions differ by. For
 // skewed errors, it is no less than the conformal bound of the residuals at a
 // confidence that leaves some of them beyond it: the worst of 20 says little.
 func (t *Table) beyond(confidence float64) float64 {
@@ -78,7 +85,7 @@ func (t *Table) beyond(confidence float64) float64 {
 	}
 	degrees := max(2, n-choices)
 	spread := math.Sqrt(max(squares/degrees, (squares+usualWeight*usualError*usualError)/(degrees+usualWeight)))
-	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
+	bound := stats.StudentT(confidence, degrees) * math.Hypot(math.Hypot(spread, sessions), t.noise)
 	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
 	return max(0, bound, conformal)
 }
