@@ -254,3 +254,21 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// TestPicture checks that the picture in ARCHITECTURE.md has every internal
+// package.
+func TestPicture(t *testing.T) {
+	text, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, picture, _ := strings.Cut(string(text), "## The picture")
+	picture, _, _ = strings.Cut(picture, "\n## ")
+	words := strings.FieldsFunc(picture, func(r rune) bool { return strings.ContainsRune(" ,;:\n", r) })
+	for _, l := range layers {
+		pkg, internal := strings.CutPrefix(l.pkg, "internal/")
+		if internal && !strings.Contains(pkg, "/") && !slices.Contains(words, pkg) && !slices.Contains(words, l.pkg) {
+			t.Errorf("the picture lacks %s", l.pkg)
+		}
+	}
+}
