@@ -22,7 +22,7 @@ CPUS     = cortex-a53 max
 # what has assembly or asks the processor what it can do, what computes with it, and the agent
 ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo ./cmd/edgenas-agent
 
-.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers notice generate onnx check check-all clean
+.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers library notice generate onnx check check-all clean
 
 all: build
 
@@ -127,6 +127,13 @@ lint: ## gofmt, length of lines, vet, staticcheck
 layers: ## the import policy, package comments, licence lines
 	go test -count 1 .
 
+library: ## the example of another module: here, and as a copy outside the repository
+	@tmp=$$(mktemp -d); trap 'rm -rf $$tmp' EXIT; \
+	cp -r examples/library $$tmp/copy; \
+	(cd examples/library && go vet . && go run . testdata/profile.json $$tmp/here.onnx); \
+	(cd $$tmp/copy && go mod edit -replace github.com/edgenas/edgenas=$(CURDIR) && go run . testdata/profile.json $$tmp/copy.onnx); \
+	cmp $$tmp/here.onnx $$tmp/copy.onnx
+
 notice: ## NOTICE names every module that a program links
 	@modules=$$(for os in linux windows darwin; do GOOS=$$os go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' $(PROGRAMS:%=./cmd/%); done | sort -u); \
 	[ -n "$$modules" ]; for m in $$modules; do \
@@ -141,7 +148,7 @@ generate: ## everything that is generated, anew: fails if a file changes
 onnx: ## an exported model, by the checker and the runtime that others use
 	python3 export/testdata/onnx_check.py export/testdata/cell.onnx export/testdata/cell.inputs export/testdata/cell.logits
 
-check: lint layers notice generate twins bounds noasm onnx fuzz dist test-arm64 ## what CI runs beside the tests
+check: lint layers library notice generate twins bounds noasm onnx fuzz dist test-arm64 ## what CI runs beside the tests
 
 check-all: test check race test-faults test-arm64-all fuzz-long ## everything: before a release, and where a kernel, a device or a format changed
 

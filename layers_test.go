@@ -60,12 +60,13 @@ var layers = []struct{ pkg, may string }{
 	{"internal/inventory", "ops arch"},
 	{"internal/target", "ops arch profiles latency predict devices internal/native internal/infer internal/kernels" +
 		" internal/wire internal/agent internal/version internal/inventory internal/runfile" + telling},
-	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native internal/infer" +
-		" internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors internal/atomicfile" +
-		" internal/version internal/inventory internal/target internal/runfile" + telling},
+	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native" +
+		" internal/infer internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors" +
+		" internal/atomicfile internal/version internal/inventory internal/target internal/runfile" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},
+	{"examples/library", "ops arch profiles predict export"},
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
 		" internal/hostinfo internal/version internal/wire internal/agent internal/inventory internal/target internal/run" +
