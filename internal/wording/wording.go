@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wording writes quantities, errors and words of a shell, as they stand
-// in what edgenas tells people.
+// Package wording writes errors and words of a shell as they stand in what
+// edgenas tells people.
 package wording
 
 import (
 	"context"
 	"errors"
-	"math"
-	"strconv"
 	"strings"
 )
-
-// Seconds is a time in milliseconds, or in microseconds below one, with three
-// significant digits.
-func Seconds(s float64) string {
-	if s < 1e-3 {
-		return significant(s*1e6) + " µs"
-	}
-	return significant(s*1e3) + " ms"
-}
-
-// significant gives three significant digits.
-func significant(x float64) string {
-	digits := max(0, 2-int(math.Floor(math.Log10(max(math.Abs(x), 1e-9)))))
-	return strconv.FormatFloat(x, 'f', digits, 64)
-}
 
 // Quote makes a word safe to paste into a shell.
 func Quote(word string) string {

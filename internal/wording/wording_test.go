@@ -8,15 +8,6 @@ import (
 	"testing"
 )
 
-func TestSeconds(t *testing.T) {
-	for s, want := range map[float64]string{0.002: "2.00 ms", 0.0123: "12.3 ms", 1.5: "1500 ms", 45.4e-6: "45.4 µs",
-		1e-6: "1.00 µs"} {
-		if got := Seconds(s); got != want {
-			t.Errorf("%g: %s, want %s", s, got, want)
-		}
-	}
-}
-
 func TestQuote(t *testing.T) {
 	for word, want := range map[string]string{"out/pi5": "out/pi5", "": "''", "my run": "'my run'", "it's": `'it'\''s'`} {
 		if got := Quote(word); got != want {
