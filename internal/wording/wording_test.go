@@ -30,3 +30,18 @@ func TestOneLine(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"a\n\tb é 猫 🙂\u00a0µ":         "a\n\tb é 猫 🙂\u00a0µ",
+		"\x1b[2J\r":                   `\u001b[2J\u000d`,
+		"\u009b\x7f\u202e\U000e0041x": `\u009b\u007f\u202e\udb40\udc41x`,
+		"\x9b1m":                      `\x9b1m`,
+		"\ufffd":                      `\ufffd`,
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
