@@ -69,8 +69,8 @@ var layers = []struct{ pkg, may string }{
 	{"examples/library", "ops arch profiles predict export"},
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
-		" internal/hostinfo internal/version internal/wire internal/agent internal/inventory internal/target internal/run" +
-		" internal/runfile" + telling},
+		" internal/hostinfo internal/version internal/units internal/wire internal/agent internal/inventory internal/target" +
+		" internal/run internal/runfile" + telling},
 }
 
 // telling are the packages by which work tells what happens.

@@ -21,6 +21,7 @@ import (
 	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
@@ -60,7 +61,7 @@ func (a *app) lutShowCommand() *cobra.Command {
 						fmt.Fprintf(w, "%10s %8s  %s: %s\n", "failed", "", e.Key, e.Reason)
 						continue
 					}
-					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", wording.Seconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key,
+					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", units.Seconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key,
 						strings.Join(e.Warnings, "; "))
 				}
 				for _, text := range p.Warnings {
@@ -236,8 +237,8 @@ func writeValidation(w io.Writer, v validated) {
 	fmt.Fprintf(w, "\nguard band %.1f %%; %s", 100*v.GuardBand, v.Calibration.Basis)
 	fmt.Fprintln(w, "\nworst:")
 	for _, c := range v.Worst {
-		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), wording.Seconds(c.PredictedS),
-			wording.Seconds(c.MeasuredS), c.Arch)
+		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), units.Seconds(c.PredictedS),
+			units.Seconds(c.MeasuredS), c.Arch)
 	}
 }
 

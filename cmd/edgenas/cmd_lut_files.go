@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgenas/edgenas/internal/fault"
-	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/profiles"
 	"github.com/edgenas/edgenas/report"
 )
@@ -106,7 +106,7 @@ correlation. With --json all entries are listed, with --plot all are drawn.`,
 					if e.Indistinct() {
 						ratio = "~"
 					}
-					fmt.Fprintf(w, "%10s %10s %7s  %s\n", wording.Seconds(e.AS), wording.Seconds(e.BS), ratio, e.Key)
+					fmt.Fprintf(w, "%10s %10s %7s  %s\n", units.Seconds(e.AS), units.Seconds(e.BS), ratio, e.Key)
 				}
 				if more := len(d.Entries) - shownDiffs; more > 0 {
 					fmt.Fprintf(w, "and %d more\n", more)

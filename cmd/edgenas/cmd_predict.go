@@ -15,7 +15,7 @@ import (
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/internal/target"
-	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/predict"
 )
@@ -81,7 +81,7 @@ func (a *app) runPredict(ctx context.Context, o predictOptions, file string) err
 		t.Upper(e, confidence), confidence, t.Constant()}
 	return a.result(res, func(w io.Writer) {
 		fmt.Fprintf(w, "predicted  %s, at most %s with %.0f %% confidence, on %s, %s runtime, %d thread(s), %s\n",
-			wording.Seconds(res.PredictedS), wording.Seconds(res.UpperS), 100*confidence, res.Device, res.Runtime,
+			units.Seconds(res.PredictedS), units.Seconds(res.UpperS), 100*confidence, res.Device, res.Runtime,
 			res.Threads, res.Mode)
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/edgenas/edgenas/internal/run"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/target"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/search"
@@ -233,8 +234,8 @@ func (a *app) tell(dir runfile.Dir, r runfile.Result, err error) error {
 		took, how = *r.LatencyMeasuredS, "when measured"
 	}
 	return fault.Errorf(fault.Verify, "the network takes %s %s, over the budget of %s: search again with a budget of %s",
-		wording.Seconds(took), how, wording.Seconds(r.LatencyBudgetS),
-		wording.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
+		units.Seconds(took), how, units.Seconds(r.LatencyBudgetS),
+		units.Seconds(r.LatencyBudgetS*r.LatencyBudgetS/took))
 }
 
 // diverged says whether a search or a training left the finite numbers.
@@ -249,20 +250,20 @@ func quantile(name string, s *float64) string {
 	if s == nil || *s == 0 {
 		return ""
 	}
-	return ", " + wording.Seconds(*s) + " " + name
+	return ", " + units.Seconds(*s) + " " + name
 }
 
 // summarise tells a person what was found and where it is.
 func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
-	fmt.Fprintf(w, "budget     %s on %s, %s runtime\n", wording.Seconds(r.LatencyBudgetS), r.Device, r.Runtime)
-	fmt.Fprintf(w, "predicted  %s, at most %s with %.0f %% confidence\n", wording.Seconds(r.LatencyPredictedS),
-		wording.Seconds(r.LatencyPredictedHiS), 100*r.Confidence)
+	fmt.Fprintf(w, "budget     %s on %s, %s runtime\n", units.Seconds(r.LatencyBudgetS), r.Device, r.Runtime)
+	fmt.Fprintf(w, "predicted  %s, at most %s with %.0f %% confidence\n", units.Seconds(r.LatencyPredictedS),
+		units.Seconds(r.LatencyPredictedHiS), 100*r.Confidence)
 	if r.LatencyMeasuredS != nil {
 		kept := "within the budget"
 		if *r.LatencyMeasuredS > r.LatencyBudgetS {
 			kept = "OVER the budget"
 		}
-		fmt.Fprintf(w, "measured   %s median%s%s: %s\n", wording.Seconds(*r.LatencyMeasuredS),
+		fmt.Fprintf(w, "measured   %s median%s%s: %s\n", units.Seconds(*r.LatencyMeasuredS),
 			quantile("p90", r.LatencyMeasuredP90S), quantile("p99", r.LatencyMeasuredP99S), kept)
 	} else {
 		fmt.Fprintf(w, "measured   not yet; on the device: edgenas verify %s --latency-budget %v%s\n",

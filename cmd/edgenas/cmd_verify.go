@@ -19,7 +19,7 @@ import (
 	"github.com/edgenas/edgenas/internal/onnx"
 	"github.com/edgenas/edgenas/internal/run"
 	"github.com/edgenas/edgenas/internal/target"
-	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/profiles"
 )
@@ -89,8 +89,8 @@ func (a *app) runVerify(ctx context.Context, o verifyOptions, file string) error
 		return err
 	}
 	if res.BudgetS != nil && res.MedianS > *res.BudgetS {
-		return fault.Errorf(fault.Verify, "%s takes %s: over the budget of %s", file, wording.Seconds(res.MedianS),
-			wording.Seconds(*res.BudgetS))
+		return fault.Errorf(fault.Verify, "%s takes %s: over the budget of %s", file, units.Seconds(res.MedianS),
+			units.Seconds(*res.BudgetS))
 	}
 	if limit == 0 {
 		return nil
@@ -101,7 +101,7 @@ func (a *app) runVerify(ctx context.Context, o verifyOptions, file string) error
 	}
 	if off := math.Abs(res.MedianS / *res.PredictedS - 1); off > limit {
 		return fault.Errorf(fault.Verify, "%s takes %s, predicted %s: %.1f %% off, more than %s", file,
-			wording.Seconds(res.MedianS), wording.Seconds(*res.PredictedS), 100*off, o.tolerance)
+			units.Seconds(res.MedianS), units.Seconds(*res.PredictedS), 100*off, o.tolerance)
 	}
 	return nil
 }
@@ -142,13 +142,13 @@ func verifyHere(ctx context.Context, m *onnx.Model, on target.Options, seed uint
 
 func (v verified) write(w io.Writer) {
 	fmt.Fprintf(w, "measured   %s median (95 %%: %s to %s)%s%s%s on %s, %s runtime, %d thread(s), %s\n",
-		wording.Seconds(v.MedianS), wording.Seconds(v.LoS), wording.Seconds(v.HiS), quantile("p90", &v.P90S),
+		units.Seconds(v.MedianS), units.Seconds(v.LoS), units.Seconds(v.HiS), quantile("p90", &v.P90S),
 		quantile("p95", &v.P95S), quantile("p99", &v.P99S), v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, v.Mode)
 	switch {
 	case v.PredictedOn != "":
-		fmt.Fprintf(w, "predicted  %s on %s\n", wording.Seconds(*v.PredictedS), v.PredictedOn)
+		fmt.Fprintf(w, "predicted  %s on %s\n", units.Seconds(*v.PredictedS), v.PredictedOn)
 	case v.PredictedS != nil:
-		fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", wording.Seconds(*v.PredictedS),
+		fmt.Fprintf(w, "predicted  %s: measured is %+.1f %%\n", units.Seconds(*v.PredictedS),
 			100*(v.MedianS / *v.PredictedS - 1))
 	}
 	for _, text := range v.Warnings {

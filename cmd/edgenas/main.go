@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,7 @@ func untilSignal() (ctx context.Context, stop context.CancelFunc) {
 // and where text goes.
 type app struct {
 	args           []string
-	stdout, stderr io.Writer
+	stdout, stderr *printer
 	json, quiet    bool
 	threads        int
 	seed           uint64
@@ -67,7 +68,7 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 	if err != nil {
 		self = os.Args[0]
 	}
-	a := &app{args: args, stdout: stdout, stderr: stderr, lineEvery: 5 * time.Second}
+	a := &app{args: args, stdout: &printer{w: stdout}, stderr: &printer{w: stderr}, lineEvery: 5 * time.Second}
 	a.host = run.Host{Inventories: &inventory.Cache{}, CheckpointEvery: 10 * time.Second,
 		Host: target.Host{Self: []string{self}, Agent: findAgent, Ask: a.ask, Patience: 5 * time.Minute, Pause: time.Second}}
 	return a
@@ -92,10 +93,25 @@ func (a *app) run(ctx context.Context) int {
 	if a.host.Pool != nil {
 		a.host.Pool.Close()
 	}
+	code := fault.Code(err)
 	if err != nil {
-		fmt.Fprintln(a.stderr, "edgenas:", wording.OneLine(err))
+		a.fail(wording.OneLine(err), code)
 	}
-	return fault.Code(err)
+	return code
+}
+
+// fail says why the command failed; with --json also on stdout, unless it has
+// written its result there.
+func (a *app) fail(text string, code int) {
+	fmt.Fprintln(a.stderr, "edgenas:", text)
+	asked := a.json || slices.Contains(a.args, "--json") // flags after a wrong one are not read
+	if !asked || a.stdout.written {
+		return
+	}
+	a.json = true
+	if err := a.result(failed{text, code}, nil); err != nil {
+		fmt.Fprintln(a.stderr, "edgenas: stdout:", err)
+	}
 }
 
 // workers is the pool of this machine's worker threads.

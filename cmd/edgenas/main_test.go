@@ -63,7 +63,7 @@ func program() int {
 	}
 	if prefix, count, ok := strings.Cut(os.Getenv(killEnv), " "); ok {
 		n, _ := strconv.Atoi(count)
-		a.stderr = &watcher{w: os.Stderr, prefix: prefix, n: n, then: func() {
+		a.stderr.w = &watcher{w: os.Stderr, prefix: prefix, n: n, then: func() {
 			self, _ := os.FindProcess(os.Getpid())
 			self.Kill()
 			select {} // until it comes

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +12,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"github.com/edgenas/edgenas/internal/wording"
 )
 
 // stage shows how far a part of the work is: a bar on a terminal, a plain line
@@ -40,7 +40,7 @@ func (a *app) stage(name string, total int) *stage {
 		return s
 	}
 	s.out = a.stderr
-	if f, ok := a.stderr.(*os.File); ok && isTerminal(f) {
+	if f, ok := a.stderr.w.(*os.File); ok && isTerminal(f) {
 		s.bars = mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(200*time.Millisecond))
 		s.bar = s.bars.AddBar(int64(total),
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s", name))),
@@ -80,7 +80,7 @@ func remaining(spent time.Duration, done, total int64) time.Duration {
 
 // update says that done steps are done, and what they tell.
 func (s *stage) update(done int, text string) {
-	s.text.Store(text)
+	s.text.Store(wording.Printable(text)) // a bar goes to the terminal as it is
 	switch {
 	case s.bar != nil:
 		s.bar.SetCurrent(int64(done))
@@ -107,7 +107,7 @@ func (s *stage) stop() { s.close("stopped after", s.text.Load().(string)) }
 
 func (s *stage) close(how, text string) {
 	if s.bar != nil {
-		s.text.Store(text)
+		s.text.Store(wording.Printable(text))
 		s.bar.SetTotal(int64(s.total), false)
 		s.bar.Abort(false)
 		s.bars.Wait()
@@ -117,27 +117,4 @@ func (s *stage) close(how, text string) {
 		fmt.Fprintf(s.out, "%-10s %s %s: %s\n", s.name, how, time.Since(s.start).Round(100*time.Millisecond), text)
 		s.out = nil
 	}
-}
-
-// note prints a line for people, unless --quiet.
-func (a *app) note(format string, args ...any) {
-	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
-	}
-}
-
-// result prints v as one JSON object with --json, and otherwise what text writes.
-func (a *app) result(v any, text func(w io.Writer)) error {
-	var out bytes.Buffer
-	if a.json {
-		e := json.NewEncoder(&out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(v); err != nil {
-			return err
-		}
-	} else {
-		text(&out)
-	}
-	_, err := a.stdout.Write(out.Bytes())
-	return err
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/edgenas/edgenas/internal/event"
-	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/search"
 )
 
@@ -46,15 +46,15 @@ func (a *app) show(e event.Event) {
 		}
 	case event.SearchPoint:
 		s.text = fmt.Sprintf("epoch %d  loss %.3f  α entropy %.2f  expected %s  derived %s", e.Epoch, e.LossTrain,
-			e.AlphaEntropy, wording.Seconds(e.ExpectedLatencyS), derivedText(e.Point))
+			e.AlphaEntropy, units.Seconds(e.ExpectedLatencyS), derivedText(e.Point))
 	case event.TrainPoint:
 		s.text = fmt.Sprintf("epoch %d of %g  loss %.3f  accuracy %.1f %%", e.Epoch, e.Epochs, e.LossTrain,
 			100*e.AccuracyTrain)
 	case event.Candidate:
 		if e.Chosen {
-			s.text = fmt.Sprintf("%s, predicted %s", e.Architecture, wording.Seconds(e.PredictedS))
+			s.text = fmt.Sprintf("%s, predicted %s", e.Architecture, units.Seconds(e.PredictedS))
 		} else {
-			a.note("%s takes %s when measured, over the budget: next", e.Architecture, wording.Seconds(e.MeasuredS))
+			a.note("%s takes %s when measured, over the budget: next", e.Architecture, units.Seconds(e.MeasuredS))
 		}
 	case event.Guard:
 		a.note("%s, %s runtime, %d thread(s): guard band %.1f %% (%s)", e.Device, e.Runtime, e.Threads, 100*e.Relative,
@@ -71,5 +71,5 @@ func derivedText(p search.Point) string {
 	if p.DerivedLatencyS == nil {
 		return "no network"
 	}
-	return wording.Seconds(*p.DerivedLatencyS)
+	return units.Seconds(*p.DerivedLatencyS)
 }

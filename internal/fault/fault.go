@@ -17,17 +17,17 @@ import (
 	"github.com/edgenas/edgenas/search"
 )
 
-// The exit codes.
+// The exit codes: those of the protocol, which says what each means.
 const (
-	Done        = 0
-	Unexpected  = 1
-	Usage       = 2   // a mistake on the command line, or a request that makes no sense
-	Device      = 3   // a device that was not reached, was lost, or cannot do what is asked of it
-	Profile     = 4   // a profile that cannot be used, or is for another device or runtime than asked for
-	Infeasible  = 5   // no network keeps the budget
-	Verify      = 6   // a network broke its budget or tolerance when measured
-	Data        = 7   // a data set or model file that cannot be used
-	Interrupted = 130 // by the user
+	Done        = wire.ExitDone
+	Unexpected  = wire.ExitUnexpected
+	Usage       = wire.ExitUsage
+	Device      = wire.ExitDevice
+	Profile     = wire.ExitProfile
+	Infeasible  = wire.ExitInfeasible
+	Verify      = wire.ExitVerify
+	Data        = wire.ExitData
+	Interrupted = wire.ExitInterrupted
 )
 
 // Error is an error with its exit code.

@@ -14,7 +14,7 @@ import (
 	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/runfile"
-	"github.com/edgenas/edgenas/internal/wording"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
@@ -118,8 +118,8 @@ type InfeasibleError struct {
 
 func (e *InfeasibleError) Error() string {
 	return fmt.Sprintf("no network keeps %s: the fastest possible is predicted at %s, which needs a budget of %s"+
-		" with the guard band of %.1f %%", wording.Seconds(e.BudgetS), wording.Seconds(e.FastestS),
-		wording.Seconds(e.FastestS*(1+e.Guard)), 100*e.Guard)
+		" with the guard band of %.1f %%", units.Seconds(e.BudgetS), units.Seconds(e.FastestS),
+		units.Seconds(e.FastestS*(1+e.Guard)), 100*e.Guard)
 }
 
 func (e *InfeasibleError) Unwrap() error { return e.InfeasibleError }
@@ -180,7 +180,7 @@ func (j *job) choose(ctx context.Context, candidates []search.Candidate) (search
 			return c, nil
 		}
 		over = fmt.Errorf("the %d best networks all take longer than the budget of %s when measured:"+
-			" is something else running on the device?", measured+1, wording.Seconds(budget))
+			" is something else running on the device?", measured+1, units.Seconds(budget))
 		if measured++; measured == tries {
 			break
 		}

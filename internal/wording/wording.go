@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wording writes quantities, errors and words of a shell, as they stand
-// in what edgenas tells people.
+// Package wording writes errors, words of a shell and text of unknown origin as
+// they stand in what edgenas tells people.
 package wording
 
 import (
 	"context"
 	"errors"
-	"math"
-	"strconv"
+	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
-
-// Seconds is a time in milliseconds, or in microseconds below one, with three
-// significant digits.
-func Seconds(s float64) string {
-	if s < 1e-3 {
-		return significant(s*1e6) + " µs"
-	}
-	return significant(s*1e3) + " ms"
-}
-
-// significant gives three significant digits.
-func significant(x float64) string {
-	digits := max(0, 2-int(math.Floor(math.Log10(max(math.Abs(x), 1e-9)))))
-	return strconv.FormatFloat(x, 'f', digits, 64)
-}
 
 // Quote makes a word safe to paste into a shell.
 func Quote(word string) string {
@@ -49,4 +36,35 @@ func OneLine(err error) string {
 		return "interrupted"
 	}
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+// Printable returns the text with everything escaped that a terminal may obey
+// or does not show: control characters other than newline and tab, characters
+// that change the direction of writing, bytes that are no UTF-8. The escapes of
+// characters are those of JSON.
+func Printable(text string) string {
+	if strings.IndexFunc(text, hidden) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case hidden(r):
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+		default:
+			b.WriteRune(r)
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// hidden says whether a terminal may obey the character or not show it.
+func hidden(r rune) bool {
+	return r == utf8.RuneError || !unicode.IsGraphic(r) && r != '\n' && r != '\t'
 }

@@ -8,15 +8,6 @@ import (
 	"testing"
 )
 
-func TestSeconds(t *testing.T) {
-	for s, want := range map[float64]string{0.002: "2.00 ms", 0.0123: "12.3 ms", 1.5: "1500 ms", 45.4e-6: "45.4 µs",
-		1e-6: "1.00 µs"} {
-		if got := Seconds(s); got != want {
-			t.Errorf("%g: %s, want %s", s, got, want)
-		}
-	}
-}
-
 func TestQuote(t *testing.T) {
 	for word, want := range map[string]string{"out/pi5": "out/pi5", "": "''", "my run": "'my run'", "it's": `'it'\''s'`} {
 		if got := Quote(word); got != want {
@@ -36,6 +27,21 @@ func TestOneLine(t *testing.T) {
 	} {
 		if got := OneLine(c.err); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"a\n\tb é 猫 🙂\u00a0µ":         "a\n\tb é 猫 🙂\u00a0µ",
+		"\x1b[2J\r":                   `\u001b[2J\u000d`,
+		"\u009b\x7f\u202e\U000e0041x": `\u009b\u007f\u202e\udb40\udc41x`,
+		"\x9b1m":                      `\x9b1m`,
+		"\ufffd":                      `\ufffd`,
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }
