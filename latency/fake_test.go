@@ -154,14 +154,15 @@ func (r *fakeRunner) Close() { r.machine.closed++ }
 func (f *fakeMachine) session(w Work, p *profiles.Profile, o Options) *session {
 	p.Device.Model = "fake board"
 	p.Runtime = f.Info()
-	return &session{runtime: f, work: w, profile: p, options: o, machine: machine{root: fstest.MapFS{}}, now: f.now, sleep: f.sleep,
-		date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	return &session{runtime: f, work: w, profile: p, options: o, machine: machine{root: fstest.MapFS{}}, now: f.now,
+		sleep: f.sleep, date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 }
 
 // someKeys are a chain of each kind and operations that change the shape.
 func someKeys() []ops.Key {
 	conv := func(kernel, stride, in, out, size int) ops.Key {
-		return ops.Key{Kind: ops.Conv, Window: ops.Same(kernel, stride, 1), Groups: 1, In: in, Out: out, H: size, W: size, N: 1, Bias: true, ReLUIn: true}
+		return ops.Key{Kind: ops.Conv, Window: ops.Same(kernel, stride, 1), Groups: 1, In: in, Out: out, H: size, W: size,
+			N: 1, Bias: true, ReLUIn: true}
 	}
 	pool := ops.Key{Kind: ops.AvgPool, Window: ops.Same(3, 1, 1), In: 16, Out: 16, H: 32, W: 32, N: 1}
 	add := ops.Key{Kind: ops.Add, In: 32, Out: 32, H: 16, W: 16, N: 1, Inputs: 3}

@@ -372,7 +372,8 @@ func (s *session) timing(it *item) profiles.Timing {
 	rounds := s.good(it.rounds)
 	var throttled int
 	var warnings []string
-	if exhausted := len(it.rounds) >= moreRounds*s.options.Rounds; len(rounds) == 0 || exhausted && len(rounds) < s.options.Rounds {
+	exhausted := len(it.rounds) >= moreRounds*s.options.Rounds
+	if len(rounds) == 0 || exhausted && len(rounds) < s.options.Rounds {
 		rounds = it.rounds
 		throttled, warnings = s.doubts(it.rounds)
 	}

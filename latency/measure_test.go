@@ -78,7 +78,8 @@ func TestTimesAreFound(t *testing.T) {
 					t.Errorf("%s: %d copies, %d samples in %d rounds", k, e.Copies, e.N, len(e.SamplesS))
 				}
 			}
-			if all := strings.Join(p.Warnings, "\n"); tc.warning != "" && !strings.Contains(all, tc.warning) || tc.warning == "" && strings.Contains(all, "sentinel") {
+			if all := strings.Join(p.Warnings, "\n"); tc.warning != "" && !strings.Contains(all, tc.warning) ||
+				tc.warning == "" && strings.Contains(all, "sentinel") {
 				t.Errorf("warnings %q, want %q", p.Warnings, tc.warning)
 			}
 			if f.closed != len(f.order) {
@@ -299,7 +300,8 @@ func TestSameSeedSameProfile(t *testing.T) {
 func TestProgress(t *testing.T) {
 	f := newFake(11)
 	var all []Progress
-	measured(t, f, Work{Keys: someKeys(), Networks: someNetworks(1)}, Options{Progress: func(p Progress) { all = append(all, p) }})
+	measured(t, f, Work{Keys: someKeys(), Networks: someNetworks(1)},
+		Options{Progress: func(p Progress) { all = append(all, p) }})
 	if want := 9 * (1 + DefaultRounds); len(all) != want {
 		t.Fatalf("%d steps, want %d", len(all), want)
 	}
@@ -371,7 +373,8 @@ func (spin) Close() {}
 // Rounds wait until the processor is cool, show that, and end with the context.
 func TestCool(t *testing.T) {
 	zone := &fstest.MapFile{Data: []byte("72000\n")}
-	root := fstest.MapFS{"sys/class/thermal/thermal_zone0/temp": zone, "sys/class/thermal/thermal_zone0/type": {Data: []byte("cpu-thermal\n")}}
+	root := fstest.MapFS{"sys/class/thermal/thermal_zone0/temp": zone,
+		"sys/class/thermal/thermal_zone0/type": {Data: []byte("cpu-thermal\n")}}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var said []string
@@ -395,17 +398,20 @@ func TestCool(t *testing.T) {
 	if err := s.measure(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if len(said) != 1 || said[0] != "waiting for 60 °C: cpu-thermal is at 72 °C" || p.Protocol.MaxTemperatureCelsius != 60 || len(p.Entries) != 1 {
+	if len(said) != 1 || said[0] != "waiting for 60 °C: cpu-thermal is at 72 °C" ||
+		p.Protocol.MaxTemperatureCelsius != 60 || len(p.Entries) != 1 {
 		t.Errorf("%q, %+v", said, p.Protocol)
 	}
 	zone.Data = []byte("72000\n")
-	s = f.session(Work{Keys: someKeys()[:1]}, &profiles.Profile{}, Options{Rounds: 1, MaxCelsius: 60, Progress: look("stop")})
+	s = f.session(Work{Keys: someKeys()[:1]}, &profiles.Profile{},
+		Options{Rounds: 1, MaxCelsius: 60, Progress: look("stop")})
 	s.machine.root = root
 	if err := s.measure(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v: want the interruption", err)
 	}
 	p = &profiles.Profile{}
-	if err := f.session(Work{Keys: someKeys()[:1]}, p, Options{Rounds: 1, MaxCelsius: 60}).measure(context.Background()); err != nil {
+	s = f.session(Work{Keys: someKeys()[:1]}, p, Options{Rounds: 1, MaxCelsius: 60})
+	if err := s.measure(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(p.Warnings, "rounds were to wait for a temperature, but none can be read") {

@@ -49,7 +49,8 @@ func TestParseMode(t *testing.T) {
 // Runs begin a period apart; what comes late does not make the others hurry.
 func TestPacer(t *testing.T) {
 	var at time.Duration
-	p := pacer{period: 10 * time.Millisecond, now: func() time.Duration { return at }, sleep: func(d time.Duration) { at += d }}
+	p := pacer{period: 10 * time.Millisecond, now: func() time.Duration { return at },
+		sleep: func(d time.Duration) { at += d }}
 	var starts []string
 	for _, run := range []time.Duration{1, 4, 25, 1, 1} {
 		p.wait()
@@ -91,7 +92,8 @@ func TestPaced(t *testing.T) {
 	if least := runs * 25 * time.Millisecond; f.slept < least {
 		t.Errorf("slept %v, want at least %v", f.slept, least)
 	}
-	if q := p.Protocol; q.Mode != "paced=33ms" || q.MinSampleS != 0 || q.SamplesPerRound != pacedSamples || q.ClockStepS != 25e-9 {
+	if q := p.Protocol; q.Mode != "paced=33ms" || q.MinSampleS != 0 || q.SamplesPerRound != pacedSamples ||
+		q.ClockStepS != 25e-9 {
 		t.Errorf("%+v", q)
 	}
 }
@@ -106,7 +108,8 @@ func TestPacedCoarse(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := p.Lookup(k.String())
-	if err != nil || !slices.ContainsFunc(e.Warnings, func(w string) bool { return strings.HasPrefix(w, "coarse: an inference of") }) {
+	coarse := func(w string) bool { return strings.HasPrefix(w, "coarse: an inference of") }
+	if err != nil || !slices.ContainsFunc(e.Warnings, coarse) {
 		t.Errorf("%q, %v", e.Warnings, err)
 	}
 }
@@ -120,7 +123,8 @@ func heating(f *fakeMachine) fstest.MapFS {
 		zone.Data = fmt.Appendf(nil, "%.0f\n", 40_000+40_000*warm)
 		return 1 + 0.5*warm
 	}
-	return fstest.MapFS{"sys/class/thermal/thermal_zone0/temp": zone, "sys/class/thermal/thermal_zone0/type": {Data: []byte("cpu-thermal\n")},
+	return fstest.MapFS{"sys/class/thermal/thermal_zone0/temp": zone,
+		"sys/class/thermal/thermal_zone0/type":                {Data: []byte("cpu-thermal\n")},
 		"sys/devices/platform/soc/soc:firmware/get_throttled": {Data: []byte("0x4\n")}}
 }
 
@@ -128,7 +132,8 @@ func TestSustained(t *testing.T) {
 	f, keys := newFake(52), someKeys()[:3]
 	p := &profiles.Profile{Protocol: profiles.Protocol{Mode: "sustained"}}
 	var said []string
-	s := f.session(Work{Keys: keys}, p, Options{MaxCelsius: 50, Progress: func(p Progress) { said = append(said, p.Label) }})
+	s := f.session(Work{Keys: keys}, p,
+		Options{MaxCelsius: 50, Progress: func(p Progress) { said = append(said, p.Label) }})
 	s.machine.root = heating(f)
 	if err := s.measure(context.Background()); err != nil {
 		t.Fatal(err)
@@ -142,7 +147,8 @@ func TestSustained(t *testing.T) {
 			t.Errorf("%s: temperatures %v", k, e.TemperatureCelsius)
 		}
 	}
-	if s.soaked < time.Minute || s.soaked > soakLimit || p.Protocol.WarmUpS != (warmUp+s.soaked).Seconds() || p.Protocol.Mode != "sustained" {
+	if s.soaked < time.Minute || s.soaked > soakLimit || p.Protocol.WarmUpS != (warmUp+s.soaked).Seconds() ||
+		p.Protocol.Mode != "sustained" {
 		t.Errorf("soaked for %v; %+v", s.soaked, p.Protocol)
 	}
 	if !slices.Contains(said, "warming the device up: cpu-thermal is at 60 °C") {
@@ -159,7 +165,8 @@ func TestSoakEnds(t *testing.T) {
 	if err := f.session(Work{Keys: someKeys()[:1]}, p, Options{Rounds: 1}).measure(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if all := strings.Join(p.Warnings, "\n"); !strings.Contains(all, "still changed after 8m0s") || !strings.Contains(all, "no temperature can be read") {
+	if all := strings.Join(p.Warnings, "\n"); !strings.Contains(all, "still changed after 8m0s") ||
+		!strings.Contains(all, "no temperature can be read") {
 		t.Errorf("%q", p.Warnings)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

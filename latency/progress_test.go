@@ -19,7 +19,8 @@ func manyKeys() []ops.Key {
 		for in := 4; in <= 20; in += 4 {
 			for _, kernel := range []int{1, 3, 5} {
 				for _, stride := range []int{1, 2} {
-					keys = append(keys, ops.Key{Kind: ops.Conv, Window: ops.Same(kernel, stride, 1), Groups: 1, In: in, Out: in, H: size, W: size, N: 1, Bias: true})
+					keys = append(keys, ops.Key{Kind: ops.Conv, Window: ops.Same(kernel, stride, 1), Groups: 1, In: in, Out: in,
+						H: size, W: size, N: 1, Bias: true})
 				}
 			}
 		}
@@ -53,7 +54,8 @@ func TestForecast(t *testing.T) {
 			tc.change(f)
 			var all []Progress
 			w := Work{Keys: manyKeys(), Networks: someNetworks(20)}
-			if err := f.session(w, &profiles.Profile{}, Options{Progress: func(p Progress) { all = append(all, p) }}).measure(context.Background()); err != nil {
+			s := f.session(w, &profiles.Profile{}, Options{Progress: func(p Progress) { all = append(all, p) }})
+			if err := s.measure(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			took, worst, at := all[len(all)-1].Elapsed, 0.0, 0.0
@@ -65,7 +67,8 @@ func TestForecast(t *testing.T) {
 					worst, at = off, p.Elapsed.Seconds()/took.Seconds()
 				}
 			}
-			t.Logf("took %v; the worst estimate after a fifth of it was %+.0f %% off, at %.0f %%", took.Round(time.Second), 100*worst, 100*at)
+			t.Logf("took %v; the worst estimate after a fifth of it was %+.0f %% off, at %.0f %%",
+				took.Round(time.Second), 100*worst, 100*at)
 			if math.Abs(worst) > 0.2 {
 				t.Errorf("%+.0f %% off", 100*worst)
 			}

@@ -22,7 +22,8 @@ type board struct {
 
 func newBoard() (*board, fstest.MapFS) {
 	b := &board{word: &fstest.MapFile{Data: []byte("0\n")}, khz: &fstest.MapFile{Data: []byte("1800000\n")}}
-	return b, fstest.MapFS{"sys/devices/platform/soc/soc:firmware/get_throttled": b.word, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": b.khz}
+	return b, fstest.MapFS{"sys/devices/platform/soc/soc:firmware/get_throttled": b.word,
+		"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": b.khz}
 }
 
 // Rounds in which the device slowed itself down are measured again. If that
@@ -97,7 +98,8 @@ func TestThrottled(t *testing.T) {
 					t.Errorf("%s: clock %v, temperature %v", k, e.FrequencyHz, e.TemperatureCelsius)
 				}
 			}
-			if said := slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.HasPrefix(w, profiles.Throttled) }); said != tc.session {
+			said := slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.HasPrefix(w, profiles.Throttled) })
+			if said != tc.session {
 				t.Errorf("warnings %q", p.Warnings)
 			}
 			if _, err := p.Encode(); err != nil {
@@ -132,7 +134,8 @@ func TestThrottledBeforeAnInterruption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range keys {
-		if e, err := p.Lookup(k.String()); err != nil || math.Abs(e.MedianS/expected(k)-1) > 0.01 || slices.Min(e.FrequencyHz) < 1.8e9 {
+		if e, err := p.Lookup(k.String()); err != nil || math.Abs(e.MedianS/expected(k)-1) > 0.01 ||
+			slices.Min(e.FrequencyHz) < 1.8e9 {
 			t.Errorf("%s: %v s, want %v; clock %v, %v", k, e.MedianS, expected(k), e.FrequencyHz, err)
 		}
 	}

@@ -51,8 +51,10 @@ func comparison(s settings) (jobs []job) {
 			add(limitsWork(n), edgenasMode, "bench", "limits", "--json", "--seconds", seconds, "--threads", strconv.Itoa(n))
 		}
 		for _, t := range trainings {
-			args := []string{"--path", t.path, "--batch", strconv.Itoa(t.batch), "--steps", strconv.Itoa(s.steps), "--threads", threads}
-			add(t.name, edgenasMode, append(append([]string{"bench", "step", "--json", "--space", t.space}, args...), t.alone...)...)
+			args := []string{"--path", t.path, "--batch", strconv.Itoa(t.batch),
+				"--steps", strconv.Itoa(s.steps), "--threads", threads}
+			step := []string{"bench", "step", "--json", "--space", t.space}
+			add(t.name, edgenasMode, append(append(step, args...), t.alone...)...)
 			if t.alone != nil {
 				continue
 			}

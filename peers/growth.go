@@ -29,7 +29,8 @@ var variations = []variation{
 }
 
 func (e extents) String() string {
-	return fmt.Sprintf("%d images of %d×%d, %d channels, %d cells, %d threads", e.batch, e.image, e.image, e.channels, e.cells, e.threads)
+	return fmt.Sprintf("%d images of %d×%d, %d channels, %d cells, %d threads",
+		e.batch, e.image, e.image, e.channels, e.cells, e.threads)
 }
 
 // growth lists the runs: what two variations share is run once.
@@ -44,9 +45,10 @@ func growth(s settings) (jobs []job) {
 					continue
 				}
 				seen[e] = true
-				jobs = append(jobs, job{e.String(), edgenasMode, round, []string{"bench", "step", "--json", "--space", "darts", "--steps", strconv.Itoa(s.steps),
-					"--batch", strconv.Itoa(e.batch), "--channels", strconv.Itoa(e.channels), "--cells", strconv.Itoa(e.cells),
-					"--image", strconv.Itoa(e.image), "--threads", strconv.Itoa(e.threads)}})
+				jobs = append(jobs, job{e.String(), edgenasMode, round,
+					[]string{"bench", "step", "--json", "--space", "darts", "--steps", strconv.Itoa(s.steps),
+						"--batch", strconv.Itoa(e.batch), "--channels", strconv.Itoa(e.channels), "--cells", strconv.Itoa(e.cells),
+						"--image", strconv.Itoa(e.image), "--threads", strconv.Itoa(e.threads)}})
 			}
 		}
 	}
@@ -59,7 +61,8 @@ const growthPicture = "growth.svg" // beside the document
 func growthText(jobs []job, records []record, u setup) string {
 	var b strings.Builder
 	b.WriteString("\n" + provenance(records, jobs, u) + "![Time and memory of a step](" + growthPicture + ")\n\n")
-	header(&b, "what grows", "step", "an image", "memory", "of it, the step's", "multiply-adds forward", "time for one, against the first row")
+	header(&b, "what grows", "step", "an image", "memory", "of it, the step's", "multiply-adds forward",
+		"time for one, against the first row")
 	for _, v := range variations {
 		first := math.NaN()
 		for _, value := range v.values {
@@ -69,11 +72,13 @@ func growthText(jobs []job, records []record, u setup) string {
 			if math.IsNaN(first) {
 				first = each
 			}
-			line(&b, fmt.Sprintf("%s %d", v.name, value), seconds(m.median), seconds(m.median/float64(e.batch)), gigabytes(m.rss), gigabytes(int64(m.arena)),
+			line(&b, fmt.Sprintf("%s %d", v.name, value), seconds(m.median), seconds(m.median/float64(e.batch)),
+				gigabytes(m.rss), gigabytes(int64(m.arena)),
 				fmt.Sprintf("%.3g G", float64(m.macs)/1e9), factor(each, first))
 		}
 	}
-	b.WriteString("\nA last column near 1 is a time that grows as the arithmetic does. More threads share it: there the column should fall to 1/threads.\n\n")
+	b.WriteString("\nA last column near 1 is a time that grows as the arithmetic does. " +
+		"More threads share it: there the column should fall to 1/threads.\n\n")
 	return b.String()
 }
 

@@ -56,11 +56,13 @@ func missing(jobs []job, records []record) []job {
 
 // pythonEnv lets PyTorch keep freed memory, else most of its time goes into
 // pages that the kernel has to clear again; and no files beside the programs.
-var pythonEnv = []string{"MALLOC_MMAP_THRESHOLD_=4294967296", "MALLOC_TRIM_THRESHOLD_=4294967296", "MALLOC_TOP_PAD_=268435456", "PYTHONDONTWRITEBYTECODE=1"}
+var pythonEnv = []string{"MALLOC_MMAP_THRESHOLD_=4294967296", "MALLOC_TRIM_THRESHOLD_=4294967296",
+	"MALLOC_TOP_PAD_=268435456", "PYTHONDONTWRITEBYTECODE=1"}
 
 // run runs the process. That it fails or does not finish is an outcome too.
 func (j job) run(ctx context.Context, u setup, limit time.Duration) record {
-	r := record{Work: j.work, Mode: j.mode, Round: j.round, Args: j.args, Date: time.Now().UTC().Truncate(time.Second), CPU: u.cpu, Version: u.version(j.mode)}
+	r := record{Work: j.work, Mode: j.mode, Round: j.round, Args: j.args, Date: time.Now().UTC().Truncate(time.Second),
+		CPU: u.cpu, Version: u.version(j.mode)}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	program := u.python

@@ -94,7 +94,8 @@ func run(ctx context.Context, s settings, what string, list, fresh bool) error {
 			return err
 		}
 	}
-	u := setup{cpu: hostinfo.Local().CPU, cores: hostinfo.Local().Cores, python: filepath.Join(s.dir, "venv", "bin", "python")}
+	u := setup{cpu: hostinfo.Local().CPU, cores: hostinfo.Local().Cores,
+		python: filepath.Join(s.dir, "venv", "bin", "python")}
 	var err error
 	if u.edgenas, u.build, err = build(ctx, s.dir); err != nil {
 		return err

@@ -79,7 +79,8 @@ func TestRun(t *testing.T) {
 		}
 		j := job{work: "w", mode: "compile", round: 1}
 		r := j.run(t.Context(), u, limit)
-		if !strings.Contains(r.Failed, want.failed) || (r.Failed == "") != (want.failed == "") || len(r.Results) != want.results {
+		if !strings.Contains(r.Failed, want.failed) || (r.Failed == "") != (want.failed == "") ||
+			len(r.Results) != want.results {
 			t.Errorf("%s: %+v", program, r)
 		}
 		if r.CPU != "cpu" || r.Version != "t" || !r.done(j) {
@@ -89,7 +90,8 @@ func TestRun(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	jobs := []job{{"a", edgenasMode, 0, nil}, {"a", "compile", 0, nil}, {"a", edgenasMode, 1, nil}, {"a", "compile", 1, nil}}
+	jobs := []job{{"a", edgenasMode, 0, nil}, {"a", "compile", 0, nil}, {"a", edgenasMode, 1, nil},
+		{"a", "compile", 1, nil}}
 	u := setup{cpu: "here", build: "new", torch: "t"}
 	good := record{Work: "a", Mode: edgenasMode, CPU: "here", Version: "new"}
 	for name, tt := range map[string]struct {
@@ -117,7 +119,8 @@ func TestRecords(t *testing.T) {
 	if r, err := readRecords(path); err != nil || len(r) != 0 {
 		t.Fatalf("%v, %v", r, err)
 	}
-	want := []record{{Work: "a", Date: time.Unix(1, 0).UTC(), Results: []json.RawMessage{[]byte(`{"x":1}`)}}, {Work: "b", Failed: "why", Date: time.Unix(2, 0).UTC()}}
+	want := []record{{Work: "a", Date: time.Unix(1, 0).UTC(), Results: []json.RawMessage{[]byte(`{"x":1}`)}},
+		{Work: "b", Failed: "why", Date: time.Unix(2, 0).UTC()}}
 	if err := appendRecord(path, want[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +146,8 @@ func TestRecords(t *testing.T) {
 func outcomes(t *testing.T, jobs []job) (records []record) {
 	t.Helper()
 	for i, j := range jobs {
-		r := record{Work: j.work, Mode: j.mode, Round: j.round, Args: j.args, Date: time.Date(2026, 1, 1+j.round, 0, 0, 0, 0, time.UTC)}
+		r := record{Work: j.work, Mode: j.mode, Round: j.round, Args: j.args,
+			Date: time.Date(2026, 1, 1+j.round, 0, 0, 0, 0, time.UTC)}
 		add := func(v any) {
 			data, err := json.Marshal(v)
 			if err != nil {
@@ -162,9 +166,11 @@ func outcomes(t *testing.T, jobs []job) (records []record) {
 			add(bench.Limits{FMA: 100, Conv: 80, Copy: 20, Add: 25})
 		case j.work == operationsWork:
 			for _, o := range bench.Ops() {
-				add(bench.OpResult{Op: o.Name, N: o.N, C: o.C, Size: o.Size, Layout: "default", ForwardMS: 8 * s, BothMS: 24 * s, MACs: 1e8})
+				add(bench.OpResult{Op: o.Name, N: o.N, C: o.C, Size: o.Size, Layout: "default",
+					ForwardMS: 8 * s, BothMS: 24 * s, MACs: 1e8})
 				if j.mode != edgenasMode {
-					add(bench.OpResult{Op: o.Name, N: o.N, C: o.C, Size: o.Size, Layout: "channels-last", ForwardMS: 4 * s, BothMS: 32 * s})
+					add(bench.OpResult{Op: o.Name, N: o.N, C: o.C, Size: o.Size, Layout: "channels-last",
+						ForwardMS: 4 * s, BothMS: 32 * s})
 				}
 			}
 		default:
@@ -172,7 +178,8 @@ func outcomes(t *testing.T, jobs []job) (records []record) {
 			add(struct {
 				bench.StepResult
 				Torch string `json:"torch,omitempty"`
-			}{bench.StepResult{StepsS: []float64{s, s, s * 1.25}, MaxRSS: int64(1e9 * s), Arena: 4e8, MACs: int64(1e9 * (1 + i%7))}, map[bool]string{true: "2.0"}[j.mode != edgenasMode]})
+			}{bench.StepResult{StepsS: []float64{s, s, s * 1.25}, MaxRSS: int64(1e9 * s), Arena: 4e8,
+				MACs: int64(1e9 * (1 + i%7))}, map[bool]string{true: "2.0"}[j.mode != edgenasMode]})
 		}
 		records = append(records, r)
 	}
@@ -206,7 +213,8 @@ func TestComparisonText(t *testing.T) {
 	jobs := comparison(usual)
 	golden(t, "comparison.golden", tables(comparisonText(jobs, outcomes(t, jobs), setup{})))
 	some := comparisonText(jobs, outcomes(t, jobs)[:3], setup{})
-	if !strings.Contains(some, fmt.Sprintf("%d of %d runs are missing", len(jobs)-3, len(jobs))) || strings.Contains(some, "NaN") || strings.Contains(some, "Inf") {
+	if !strings.Contains(some, fmt.Sprintf("%d of %d runs are missing", len(jobs)-3, len(jobs))) ||
+		strings.Contains(some, "NaN") || strings.Contains(some, "Inf") {
 		t.Error(some)
 	}
 	if none := comparisonText(jobs, nil, setup{}); strings.Contains(none, "NaN") || strings.Contains(none, "Inf") {
@@ -258,7 +266,8 @@ func TestReplace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Count(string(data), "<!-- "+marker+" -->\n") != 1 || strings.Count(string(data), "<!-- /"+marker+" -->\n") != 1 {
+		if strings.Count(string(data), "<!-- "+marker+" -->\n") != 1 ||
+			strings.Count(string(data), "<!-- /"+marker+" -->\n") != 1 {
 			t.Errorf("%s: want the markers of %s once", document, marker)
 		}
 	}

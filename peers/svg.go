@@ -28,7 +28,8 @@ const (
 func svg(panels []panel, columns int) []byte {
 	var b bytes.Buffer
 	rows := (len(panels) + columns - 1) / columns
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11">`+"\n", columns*panelW, rows*panelH)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" `+
+		`font-family="sans-serif" font-size="11">`+"\n", columns*panelW, rows*panelH)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", columns*panelW, rows*panelH)
 	for i, p := range panels {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*panelW, i/columns*panelH)
@@ -40,7 +41,8 @@ func svg(panels []panel, columns int) []byte {
 }
 
 func (p panel) draw(b *bytes.Buffer) {
-	fmt.Fprintf(b, `<text x="%d" y="16">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", left, p.title, right, bottom+28, p.label)
+	fmt.Fprintf(b, `<text x="%d" y="16">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`+"\n",
+		left, p.title, right, bottom+28, p.label)
 	fmt.Fprintf(b, `<path d="M%d %dV%dH%d" fill="none" stroke="black"/>`+"\n", left, top, bottom, right)
 	if len(p.x) == 0 {
 		return
@@ -51,7 +53,8 @@ func (p panel) draw(b *bytes.Buffer) {
 	}
 	for _, y := range []float64{0, mostY / 2, mostY} {
 		_, h := at(0, y)
-		fmt.Fprintf(b, `<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.3g</text>`+"\n", left, h, right, left-4, h+4, y)
+		fmt.Fprintf(b, `<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.3g</text>`+"\n",
+			left, h, right, left-4, h+4, y)
 	}
 	slope := p.y[0] / p.x[0]
 	end := min(mostX, mostY/slope)

@@ -177,7 +177,8 @@ func provenance(records []record, jobs []job, u setup) string {
 	if first != last {
 		when += " to " + last
 	}
-	text := fmt.Sprintf("%s, %s, %d cores, %s/%s, %s, edgenas build %s", when, u.cpu, u.cores, runtime.GOOS, runtime.GOARCH, runtime.Version(), u.build)
+	text := fmt.Sprintf("%s, %s, %d cores, %s/%s, %s, edgenas build %s",
+		when, u.cpu, u.cores, runtime.GOOS, runtime.GOARCH, runtime.Version(), u.build)
 	if torch != "" {
 		text += ", PyTorch " + torch
 	}
@@ -205,14 +206,16 @@ func limitsText(b *strings.Builder, records []record, threads int) {
 	header(b, "threads", "multiply-adds on registers", "a convolution in cache", "copy", "sum of two arrays")
 	for n := 1; n <= threads; n++ {
 		l := limits(records, n)
-		line(b, fmt.Sprint(n), gigaflops(l.FMA*1e9), gigaflops(l.Conv*1e9), fmt.Sprintf("%.1f GB/s", l.Copy), fmt.Sprintf("%.1f GB/s", l.Add))
+		line(b, fmt.Sprint(n), gigaflops(l.FMA*1e9), gigaflops(l.Conv*1e9), fmt.Sprintf("%.1f GB/s", l.Copy),
+			fmt.Sprintf("%.1f GB/s", l.Add))
 	}
 	b.WriteString("\n")
 }
 
 func trainingText(b *strings.Builder, records []record, threads int) {
 	b.WriteString("### Training steps\n\n")
-	header(b, append(append([]string{"step", "edgenas"}, modes...), "faster", "edgenas, memory", "PyTorch, memory", "less", "arithmetic", "of the limit")...)
+	header(b, append(append([]string{"step", "edgenas"}, modes...), "faster", "edgenas, memory", "PyTorch, memory", "less",
+		"arithmetic", "of the limit")...)
 	var failures []string
 	for _, t := range trainings {
 		own := take(records, t.name, edgenasMode)
@@ -241,13 +244,17 @@ func trainingText(b *strings.Builder, records []record, threads int) {
 			failures = append(failures, fmt.Sprintf("%s, %s: %s", t.name, edgenasMode, own.failed))
 		}
 		rate := passes * flops * float64(own.macs) / time
-		cells = append(cells, factor(best.median, time), gigabytes(own.rss), gigabytes(best.rss), factor(float64(best.rss), float64(own.rss)),
+		cells = append(cells, factor(best.median, time), gigabytes(own.rss), gigabytes(best.rss),
+			factor(float64(best.rss), float64(own.rss)),
 			gigaflops(rate), percent(rate/peak))
 		line(b, cells...)
 	}
-	mixture, one, paths := take(records, dartsMixture, edgenasMode), take(records, dartsOne, edgenasMode), take(records, dartsPaths, edgenasMode)
+	mixture, one, paths := take(records, dartsMixture, edgenasMode), take(records, dartsOne, edgenasMode),
+		take(records, dartsPaths, edgenasMode)
 	b.WriteString("\nMedians over all rounds; of the random paths, the mean. Bold: the mode that counts. ")
-	fmt.Fprintf(b, "Against the mixture on `darts`, one\nthread takes %s as long, and a random path, any of the eight operations on each edge with the same chance, is %s cheaper.\n\n", factor(one.median, mixture.median), factor(mixture.median, paths.mean))
+	fmt.Fprintf(b, "Against the mixture on `darts`, one\nthread takes %s as long, and a random path, "+
+		"any of the eight operations on each edge with the same chance, is %s cheaper.\n\n",
+		factor(one.median, mixture.median), factor(mixture.median, paths.mean))
 	for _, f := range failures {
 		fmt.Fprintf(b, "* %s\n", f)
 	}
@@ -292,7 +299,8 @@ func operationTimes(records []record, mode string, op bench.Op) (o operation, ma
 func operationsText(b *strings.Builder, records []record, threads int) {
 	b.WriteString("### Single operations\n\n")
 	l := limits(records, threads)
-	header(b, "operation, images × channels × rows", "edgenas forward", "PyTorch", "faster", "of the limit", "edgenas with backward", "PyTorch", "faster", "of the limit")
+	header(b, "operation, images × channels × rows", "edgenas forward", "PyTorch", "faster", "of the limit",
+		"edgenas with backward", "PyTorch", "faster", "of the limit")
 	for _, op := range bench.Ops() {
 		own, macs := operationTimes(records, edgenasMode, op)
 		peer, _ := operationTimes(records, "PyTorch", op)
@@ -301,9 +309,11 @@ func operationsText(b *strings.Builder, records []record, threads int) {
 			return max(flops*macs/arithmetic(l), images*image/(l.Add*1e9))
 		}
 		line(b, fmt.Sprintf("%s, %d × %d × %d", op.Name, op.N, op.C, op.Size),
-			seconds(own.forward), seconds(peer.forward), factor(peer.forward, own.forward), percent(least(float64(macs), 2)/own.forward),
+			seconds(own.forward), seconds(peer.forward), factor(peer.forward, own.forward),
+			percent(least(float64(macs), 2)/own.forward),
 			seconds(own.both), seconds(peer.both), factor(peer.both, own.both), percent(least(passes*float64(macs), 5)/own.both))
 	}
-	b.WriteString("\nPyTorch in the faster of its two layouts. The limit is the time for the arithmetic, or for reading and writing each image once (2 of them forward,\n" +
+	b.WriteString("\nPyTorch in the faster of its two layouts. The limit is the time for the arithmetic, " +
+		"or for reading and writing each image once (2 of them forward,\n" +
 		"5 with backward) from memory, whichever is longer; images that stay in the cache can be faster than it.\n\n")
 }

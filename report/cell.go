@@ -69,7 +69,8 @@ func drawCells(a *arch.Architecture) []cell {
 		c.ID, c.Title = fmt.Sprintf("cell%d", i), alpha.Name
 		switch dead := len(alpha.Rows) - len(live); {
 		case shape.Keep > 0:
-			c.Note = fmt.Sprintf("%s and %s: outputs of the cells before. Each node adds up its edges; the output is the channels of nodes %s to %s.",
+			c.Note = fmt.Sprintf("%s and %s: outputs of the cells before. Each node adds up its edges; "+
+				"the output is the channels of nodes %s to %s.",
 				names[0], names[shape.Inputs-1], names[shape.Inputs], names[len(names)-1])
 		case dead > 0:
 			c.Note = fmt.Sprintf("Not drawn: edges that are dead or carry nothing (%d).", dead)
@@ -182,7 +183,8 @@ func drawEdge(x, from, to, at float64, e edgeOp) edge {
 	dx, dy := endX-bulge, endY-(to-pull)
 	n := math.Hypot(dx, dy)
 	dx, dy = dx/n, dy/n
-	d.Path = path("M", startX, startY, "C", bulge, from+pull, bulge, to-pull, endX-dx*(headLength-1), endY-dy*(headLength-1))
+	d.Path = path("M", startX, startY, "C", bulge, from+pull, bulge, to-pull,
+		endX-dx*(headLength-1), endY-dy*(headLength-1))
 	d.Head = head(endX, endY, dx, dy)
 	return d
 }

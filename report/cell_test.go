@@ -23,11 +23,15 @@ func TestDrawCells(t *testing.T) {
 		note           string
 		nodes, desc    string
 	}{
-		{"all edges", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|", 6, "", "[in 1 2 out]",
-			"nor_conv_3x3 from in to 1. nor_conv_3x3 from in to 2. nor_conv_3x3 from 1 to 2. nor_conv_3x3 from in to out. nor_conv_3x3 from 1 to out. nor_conv_3x3 from 2 to out. "},
-		{"one edge", "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|", 1, "Not drawn: edges that are dead or carry nothing (5).", "[in out]", "skip_connect from in to out. "},
+		{"all edges", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|", 6,
+			"", "[in 1 2 out]",
+			"nor_conv_3x3 from in to 1. nor_conv_3x3 from in to 2. nor_conv_3x3 from 1 to 2. " +
+				"nor_conv_3x3 from in to out. nor_conv_3x3 from 1 to out. nor_conv_3x3 from 2 to out. "},
+		{"one edge", "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|", 1,
+			"Not drawn: edges that are dead or carry nothing (5).", "[in out]", "skip_connect from in to out. "},
 		// 1 → 2 is dead: nothing reaches node 1. So is what leaves it.
-		{"dead edges", "|none~0|+|avg_pool_3x3~0|nor_conv_3x3~1|+|none~0|nor_conv_1x1~1|skip_connect~2|", 2, "Not drawn: edges that are dead or carry nothing (4).", "[in 2 out]",
+		{"dead edges", "|none~0|+|avg_pool_3x3~0|nor_conv_3x3~1|+|none~0|nor_conv_1x1~1|skip_connect~2|", 2,
+			"Not drawn: edges that are dead or carry nothing (4).", "[in 2 out]",
 			"avg_pool_3x3 from in to 2. skip_connect from 2 to out. "},
 	} {
 		choice, err := space.Parse(c.notation)
@@ -42,8 +46,10 @@ func TestDrawCells(t *testing.T) {
 		for _, n := range cells[0].Nodes {
 			names = append(names, n.Label)
 		}
-		if got := cells[0]; len(got.Edges) != c.edges || got.Note != c.note || fmt.Sprint(names) != c.nodes || got.Desc != c.desc {
-			t.Errorf("%s: %d edges, note %q, nodes %v, %q; want %d, %q, %s, %q", c.name, len(got.Edges), got.Note, names, got.Desc, c.edges, c.note, c.nodes, c.desc)
+		if got := cells[0]; len(got.Edges) != c.edges || got.Note != c.note || fmt.Sprint(names) != c.nodes ||
+			got.Desc != c.desc {
+			t.Errorf("%s: %d edges, note %q, nodes %v, %q; want %d, %q, %s, %q",
+				c.name, len(got.Edges), got.Note, names, got.Desc, c.edges, c.note, c.nodes, c.desc)
 		}
 	}
 }
@@ -56,14 +62,20 @@ func TestDrawCellsOfEdgeSelection(t *testing.T) {
 		t.Fatalf("cells %v: want normal and reduce", cells)
 	}
 	for i, want := range []string{
-		"sep_conv_3x3 from k−2 to 2. sep_conv_3x3 from k−1 to 2. sep_conv_3x3 from k−2 to 3. sep_conv_3x3 from k−1 to 3. skip_connect from k−2 to 4. sep_conv_3x3 from k−1 to 4. skip_connect from k−2 to 5. dil_conv_3x3 from 2 to 5. ",
-		"max_pool_3x3 from k−2 to 2. max_pool_3x3 from k−1 to 2. max_pool_3x3 from k−1 to 3. skip_connect from 2 to 3. max_pool_3x3 from k−2 to 4. skip_connect from 2 to 4. max_pool_3x3 from k−1 to 5. skip_connect from 2 to 5. ",
+		"sep_conv_3x3 from k−2 to 2. sep_conv_3x3 from k−1 to 2. sep_conv_3x3 from k−2 to 3. " +
+			"sep_conv_3x3 from k−1 to 3. skip_connect from k−2 to 4. sep_conv_3x3 from k−1 to 4. " +
+			"skip_connect from k−2 to 5. dil_conv_3x3 from 2 to 5. ",
+		"max_pool_3x3 from k−2 to 2. max_pool_3x3 from k−1 to 2. max_pool_3x3 from k−1 to 3. " +
+			"skip_connect from 2 to 3. max_pool_3x3 from k−2 to 4. " +
+			"skip_connect from 2 to 4. max_pool_3x3 from k−1 to 5. skip_connect from 2 to 5. ",
 	} {
 		c := cells[i]
 		if c.Desc != want || len(c.Edges) != 8 || len(c.Nodes) != 6 {
 			t.Errorf("%s: %d edges, %d nodes, %q: want 8, 6, %q", c.Title, len(c.Edges), len(c.Nodes), c.Desc, want)
 		}
-		if want := "k−2 and k−1: outputs of the cells before. Each node adds up its edges; the output is the channels of nodes 2 to 5."; c.Note != want {
+		want := "k−2 and k−1: outputs of the cells before. Each node adds up its edges; " +
+			"the output is the channels of nodes 2 to 5."
+		if c.Note != want {
 			t.Errorf("%s: note %q: want %q", c.Title, c.Note, want)
 		}
 	}

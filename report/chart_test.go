@@ -96,8 +96,10 @@ func TestSmooth(t *testing.T) {
 	}
 	of := func(p *point) *float64 { return p.LossTrain }
 	s := newPicker(points).smooth("loss", "c1", of)
-	if len(s.Y) != maxMeans || s.Y[0] != 0 || math.Abs(s.Y[maxMeans-1]-5) > 1e-12 || math.Abs(s.X[maxMeans-1]-5.945) > 1e-9 {
-		t.Errorf("%d points from %v to (%v, %v); want %d from 0 to (5.945, 5)", len(s.Y), s.Y[0], s.X[maxMeans-1], s.Y[maxMeans-1], maxMeans)
+	if len(s.Y) != maxMeans || s.Y[0] != 0 || math.Abs(s.Y[maxMeans-1]-5) > 1e-12 ||
+		math.Abs(s.X[maxMeans-1]-5.945) > 1e-9 {
+		t.Errorf("%d points from %v to (%v, %v); want %d from 0 to (5.945, 5)",
+			len(s.Y), s.Y[0], s.X[maxMeans-1], s.Y[maxMeans-1], maxMeans)
 	}
 	if s := newPicker(points[:30]).smooth("loss", "c1", of); len(s.Y) != 30 {
 		t.Errorf("a short history became %d points", len(s.Y))

@@ -106,8 +106,10 @@ func diamond(x, y float64) string  { return path("M", x, y-5, "l5 5l-5 5l-5 -5Z"
 func drawDiff(c profiles.Comparison, a, b string) diff {
 	f := diffFrame
 	d := diff{
-		frame: f, A: a, B: b, Title: fmt.Sprintf("B takes %s times as long as A (median of %d operations)", significant(c.Ratio), c.N),
-		MiddleX: (f.Left + f.Right) / 2, MiddleY: (f.Top + f.Bottom) / 2, XLabels: f.Bottom + 18, XTitle: f.Bottom + 40, Legend: f.Bottom + 66, Facts: f.Bottom + 88,
+		frame: f, A: a, B: b,
+		Title:   fmt.Sprintf("B takes %s times as long as A (median of %d operations)", significant(c.Ratio), c.N),
+		MiddleX: (f.Left + f.Right) / 2, MiddleY: (f.Top + f.Bottom) / 2, XLabels: f.Bottom + 18, XTitle: f.Bottom + 40,
+		Legend: f.Bottom + 66, Facts: f.Bottom + 88,
 	}
 	times, ratios := newReach(), newReach()
 	ratios.add(1, c.Ratio)
@@ -179,7 +181,8 @@ func diffFacts(c profiles.Comparison) string {
 		facts = append(facts, fmt.Sprintf("faint: bounds overlap (%d)", c.Indistinct))
 	}
 	if c.Drift != nil {
-		facts = append(facts, fmt.Sprintf("without the sentinel's drift: %s, %s", share(*c.CorrectedMedian), share(*c.CorrectedP95)))
+		facts = append(facts, fmt.Sprintf("without the sentinel's drift: %s, %s",
+			share(*c.CorrectedMedian), share(*c.CorrectedP95)))
 	}
 	if c.Spearman != nil {
 		facts = append(facts, fmt.Sprintf("Spearman %.3f", *c.Spearman))

@@ -18,7 +18,8 @@ import (
 func comparison(t *testing.T, ratios ...float64) profiles.Comparison {
 	t.Helper()
 	keys := []string{
-		"conv/k=3/s=1/p=1/d=1/g=1/cin=%d/cout=16/h=8/w=8/n=1/f32/nhwc", "conv/k=3/s=1/p=1/d=1/g=%d/cin=%[1]d/cout=%[1]d/h=8/w=8/n=1/f32/nhwc",
+		"conv/k=3/s=1/p=1/d=1/g=1/cin=%d/cout=16/h=8/w=8/n=1/f32/nhwc",
+		"conv/k=3/s=1/p=1/d=1/g=%d/cin=%[1]d/cout=%[1]d/h=8/w=8/n=1/f32/nhwc",
 		"avgpool/k=3/s=1/p=1/d=1/cin=%d/cout=%[1]d/h=8/w=8/n=1/f32/nhwc", "operation of another version %d",
 	}
 	a, b := &profiles.Profile{}, &profiles.Profile{}
@@ -26,8 +27,9 @@ func comparison(t *testing.T, ratios ...float64) profiles.Comparison {
 		for j, key := range keys {
 			s := 1e-6 * math.Pow(1.7, float64(i+j))
 			for p, s := range map[*profiles.Profile]float64{a: s, b: s * r} {
-				p.Entries = append(p.Entries, profiles.Entry{Key: fmt.Sprintf(key, 2+i), Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: s, LoS: s, HiS: s,
-					SamplesS: [][]float64{{s}}, SentinelS: []float64{1e-3}}})
+				p.Entries = append(p.Entries, profiles.Entry{Key: fmt.Sprintf(key, 2+i),
+					Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: s, LoS: s, HiS: s,
+						SamplesS: [][]float64{{s}}, SentinelS: []float64{1e-3}}})
 			}
 		}
 	}
@@ -72,13 +74,16 @@ func TestDiff(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := wellFormed(t, b.Bytes())
-			for _, want := range append(tt.yTicks, "time in A (", "time in B / time in A", "A: Raspberry Pi 4 <script>alert(1)</script> & Co", "B: Raspberry Pi 5", "equal", "median",
-				fmt.Sprintf("convolution (%d)", len(tt.ratios)), fmt.Sprintf("grouped convolution (%d)", len(tt.ratios)), fmt.Sprintf("pooling (%d)", len(tt.ratios)), fmt.Sprintf("other (%d)", len(tt.ratios)), "95th percentile") {
+			for _, want := range append(tt.yTicks, "time in A (", "time in B / time in A",
+				"A: Raspberry Pi 4 <script>alert(1)</script> & Co", "B: Raspberry Pi 5", "equal", "median",
+				fmt.Sprintf("convolution (%d)", len(tt.ratios)), fmt.Sprintf("grouped convolution (%d)", len(tt.ratios)),
+				fmt.Sprintf("pooling (%d)", len(tt.ratios)), fmt.Sprintf("other (%d)", len(tt.ratios)), "95th percentile") {
 				if !strings.Contains(text, want) {
 					t.Errorf("does not say %q:\n%s", want, text)
 				}
 			}
-			if strings.Contains(b.String(), "<script") || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+			if strings.Contains(b.String(), "<script") || strings.Contains(b.String(), "NaN") ||
+				strings.Contains(b.String(), "Inf") {
 				t.Errorf("not a picture:\n%s", &b)
 			}
 			d := drawDiff(c, "", "")

@@ -21,8 +21,10 @@ func ok(median, lo, hi float64) profiles.Timing {
 
 func TestDescribe(t *testing.T) {
 	for _, c := range []struct{ key, want string }{
-		{"conv/k=3/s=2/p=1/d=1/g=1/cin=16/cout=32/h=28/w=28/n=1/f32/nhwc/relu_in+bias", "conv 3×3 · stride 2 · 16 → 32 ch · 28×28 · ReLU in"},
-		{"conv/k=5/s=1/p=4/d=2/g=16/cin=16/cout=16/h=28/w=28/n=1/f32/nhwc/bias+add+relu_out", "conv 5×5 · dilation 2 · 16 groups · 16 ch · 28×28 · add · ReLU out"},
+		{"conv/k=3/s=2/p=1/d=1/g=1/cin=16/cout=32/h=28/w=28/n=1/f32/nhwc/relu_in+bias",
+			"conv 3×3 · stride 2 · 16 → 32 ch · 28×28 · ReLU in"},
+		{"conv/k=5/s=1/p=4/d=2/g=16/cin=16/cout=16/h=28/w=28/n=1/f32/nhwc/bias+add+relu_out",
+			"conv 5×5 · dilation 2 · 16 groups · 16 ch · 28×28 · add · ReLU out"},
 		{"linear/cin=64/cout=10/h=1/w=1/n=1/f32/nhwc/bias", "linear · 64 → 10 ch · 1×1"},
 		{"a key of another program", "a key of another program"},
 	} {
@@ -51,7 +53,8 @@ func TestTabulate(t *testing.T) {
 		shares += r.ShareLength
 		if r.Left < 0 || r.Left > 50 || r.Left+r.Width < 50 || r.Left+r.Width > 100 {
 			if !r.Failed {
-				t.Errorf("%s: its interval is drawn at %v…%v, which does not include the median at 50", r.Key, r.Left, r.Left+r.Width)
+				t.Errorf("%s: its interval is drawn at %v…%v, which does not include the median at 50",
+					r.Key, r.Left, r.Left+r.Width)
 			}
 		}
 		if r.Failed && (r.Median != "" || r.N != 0 || !strings.Contains(r.Status, "killed")) {
@@ -110,11 +113,13 @@ func TestCompare(t *testing.T) {
 func TestCompareIsWhatTheSearchUsed(t *testing.T) {
 	p := &profiles.Profile{}
 	for i := range 4 {
-		p.Entries = append(p.Entries, profiles.Entry{Key: timedKey(i + 1), Timing: ok(float64(i+1), float64(i+1), float64(i+1))})
+		p.Entries = append(p.Entries, profiles.Entry{Key: timedKey(i + 1),
+			Timing: ok(float64(i+1), float64(i+1), float64(i+1))})
 	}
 	for i, took := range []float64{0.5, 1.2, 5.5, 7.9, 3.3} {
 		counts := map[string]int{timedKey(1): 1 + i, timedKey(2 + i%3): 1}
-		p.Networks = append(p.Networks, profiles.Network{Arch: strings.Repeat("n", i+1), Counts: counts, Timing: ok(took, took, took)})
+		p.Networks = append(p.Networks, profiles.Network{Arch: strings.Repeat("n", i+1), Counts: counts,
+			Timing: ok(took, took, took)})
 	}
 	table := predict.NewTable(p)
 	v, err := predict.Validate(table.Networks())

@@ -62,9 +62,10 @@ func writeFixture(t *testing.T) {
 		"dataset": "embedded", "device": "", "runtime": "native", "latency_budget_s": fixtureBudget, "confidence": 0.95,
 	}
 	result := map[string]any{
-		"latency_predicted_s": 0.001872, "latency_predicted_hi_s": 0.001961, "guard_band": 0.0476, "latency_measured_s": 0.001858,
-		"latency_measured_p90_s": 0.001893, "latency_measured_p99_s": 0.002034, "within_budget": true, "test_accuracy": 0.9041, "test_images": 5000,
-		"params": cost.Params, "macs": cost.MACs, "search_wall_s": 96.2, "train_wall_s": 141.7, "train_epochs": 24, "onnx_max_difference": 7.2e-7,
+		"latency_predicted_s": 0.001872, "latency_predicted_hi_s": 0.001961, "guard_band": 0.0476,
+		"latency_measured_s": 0.001858, "latency_measured_p90_s": 0.001893, "latency_measured_p99_s": 0.002034,
+		"within_budget": true, "test_accuracy": 0.9041, "test_images": 5000, "params": cost.Params, "macs": cost.MACs,
+		"search_wall_s": 96.2, "train_wall_s": 141.7, "train_epochs": 24, "onnx_max_difference": 7.2e-7,
 		"warnings": p.Warnings, "architecture": fixtureNotation, "onnx": "model.onnx",
 	}
 	for name, v := range request {
@@ -124,7 +125,8 @@ func fixtureProfile(t *testing.T, rng *rand.Rand, space arch.Space, found arch.A
 				m := round(1.2e-6 + work*2.1e-10*(0.9+0.2*rng.Float64()))
 				lo, hi := m*(1-0.012*rng.Float64()), m*(1+0.02*rng.Float64()*rng.Float64())
 				median[key] = m
-				e := profiles.Entry{Key: key, Timing: profiles.Timing{Status: profiles.OK, N: 108, MedianS: m, LoS: round(lo), HiS: math.Max(m, round(hi)), MinS: round(lo * 0.99), P90S: round(hi * 1.02)}}
+				e := profiles.Entry{Key: key, Timing: profiles.Timing{Status: profiles.OK, N: 108, MedianS: m, LoS: round(lo),
+					HiS: math.Max(m, round(hi)), MinS: round(lo * 0.99), P90S: round(hi * 1.02)}}
 				e.LoS = math.Min(e.LoS, m)
 				if k.Kind == ops.Linear {
 					e.Warnings = []string{"unsteady: the interval is 3.1 % after 3 repetitions"}
@@ -193,9 +195,12 @@ func fixtureHistory(t *testing.T, rng *rand.Rand, space arch.Space, choice arch.
 		derived := []float64{0.0034, 0.0029, 0.0026, 0.0022, 0.00195, 0.00187}[min(e/5, 5)]
 		lambda = math.Max(0, lambda+0.06*(derived/fixtureBudget-1))
 		point := map[string]any{"phase": "search", "epoch": e, "step": 120 * (e + 1), "steps": 120 * fixtureEpochs,
-			"loss_train": round(0.42 + 1.5*math.Exp(-5*x) + noise(0.02)), "loss_val": round(0.47 + 1.45*math.Exp(-4.6*x) + noise(0.03)),
-			"accuracy_val": round(0.86 - 0.5*math.Exp(-5*x) + noise(0.012)), "alpha": [][][]float64{alpha}, "alpha_entropy": round(entropy),
-			"skip_share": []float64{0, 0, 1. / 6, 1. / 6, 1. / 6, 1. / 6}[min(e/5, 5)], "lambda": round(lambda), "temperature": round(10 - 9.9*x),
+			"loss_train":   round(0.42 + 1.5*math.Exp(-5*x) + noise(0.02)),
+			"loss_val":     round(0.47 + 1.45*math.Exp(-4.6*x) + noise(0.03)),
+			"accuracy_val": round(0.86 - 0.5*math.Exp(-5*x) + noise(0.012)), "alpha": [][][]float64{alpha},
+			"alpha_entropy": round(entropy),
+			"skip_share":    []float64{0, 0, 1. / 6, 1. / 6, 1. / 6, 1. / 6}[min(e/5, 5)], "lambda": round(lambda),
+			"temperature":        round(10 - 9.9*x),
 			"expected_latency_s": round(expected), "derived_latency_s": derived, "derived": space.Notation(choice)}
 		if e == 0 {
 			point["derived_latency_s"] = 0
@@ -204,7 +209,8 @@ func fixtureHistory(t *testing.T, rng *rand.Rand, space arch.Space, choice arch.
 	}
 	for e := range 24 {
 		x := float64(e) / 23
-		point := map[string]any{"phase": "train", "epoch": e, "loss_train": round(0.09 + 0.62*math.Exp(-3.4*x) + 0.012*rng.NormFloat64()*(1-x)),
+		point := map[string]any{"phase": "train", "epoch": e,
+			"loss_train":     round(0.09 + 0.62*math.Exp(-3.4*x) + 0.012*rng.NormFloat64()*(1-x)),
 			"accuracy_train": round(0.971 - 0.21*math.Exp(-3.6*x)), "lr": round(0.05 * (1 + math.Cos(math.Pi*x)) / 2)}
 		if e%2 == 1 {
 			point["accuracy_val"] = round(0.906 - 0.14*math.Exp(-4.4*x) + 0.006*rng.NormFloat64()*(1-x))

@@ -22,7 +22,8 @@ func FuzzReadHistory(f *testing.F) {
 	lines := bytes.SplitAfter(whole, []byte("\n"))
 	f.Add(bytes.Join(lines[:2], nil))
 	f.Add(lines[len(lines)-2])
-	f.Add([]byte(`{"alpha":[[[1e308,-1e308,0],[5e-324]],[]],"loss_val":1e99,"epoch":1000000}` + "\n" + `{"alpha":[[[]]],"derived_latency_s":-1}`))
+	f.Add([]byte(`{"alpha":[[[1e308,-1e308,0],[5e-324]],[]],"loss_val":1e99,"epoch":1000000}` + "\n" +
+		`{"alpha":[[[]]],"derived_latency_s":-1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		points, err := runfile.ReadHistory(bytes.NewReader(data))
 		if err != nil {

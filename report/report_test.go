@@ -55,7 +55,8 @@ func TestGolden(t *testing.T) {
 
 // What could make a browser fetch something: any address, any loading
 // attribute or rule, but not what points into the page itself.
-var external = regexp.MustCompile(`(?i)https?:|//[a-z]|\ssrc(set)?=|@import|url\([^#]|<(script|link|iframe|img|object|embed|use|image|base)\b|href="[^#]`)
+var external = regexp.MustCompile(`(?i)https?:|//[a-z]|\ssrc(set)?=|@import|url\([^#]|` +
+	`<(script|link|iframe|img|object|embed|use|image|base)\b|href="[^#]`)
 
 // withoutDownloads cuts out the files inside the page, and counts them: their
 // base64 may spell anything.
@@ -65,7 +66,8 @@ func withoutDownloads(page string) (string, int) {
 }
 
 func TestLoadsNothing(t *testing.T) {
-	for _, bad := range []string{`<a href="http://x">`, `<img src=x>`, `url("x")`, `<script>`, `href="/x"`, `@import "x"`} {
+	for _, bad := range []string{`<a href="http://x">`, `<img src=x>`, `url("x")`, `<script>`,
+		`href="/x"`, `@import "x"`} {
 		if !external.MatchString(bad) {
 			t.Fatalf("the test would miss %s", bad)
 		}
@@ -188,7 +190,8 @@ func TestVerdict(t *testing.T) {
 		{"running", Run{}, "Not finished"},
 		{"over", Run{finished: true, result: runfile.Summary{WithinBudget: &no, LatencyMeasuredS: &ms}}, "Over the budget"},
 		{"predicted only", Run{finished: true, result: runfile.Summary{WithinBudget: &yes}}, "Within the budget, predicted"},
-		{"measured", Run{finished: true, result: runfile.Summary{WithinBudget: &yes, LatencyMeasuredS: &ms}}, "Within the budget, measured"},
+		{"measured", Run{finished: true, result: runfile.Summary{WithinBudget: &yes, LatencyMeasuredS: &ms}},
+			"Within the budget, measured"},
 		{"no budget", Run{finished: true}, "Budget not checked"},
 	} {
 		if got := judge(c.run).Text; got != c.want {
@@ -206,8 +209,10 @@ func dartsArchitecture(t *testing.T) arch.Architecture {
 		t.Fatal(err)
 	}
 	choice, err := space.Parse("Genotype(" +
-		"normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
-		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])")
+		"normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+		"('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], " +
+		"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), " +
+		"('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +247,10 @@ func TestEdgeSelection(t *testing.T) {
 		page string
 		has  []string
 	}{
-		"running": {running, []string{"The cells that the search would choose now", "<h3>normal</h3>", "<h3>reduce</h3>", "cells 8, channels 16"}},
-		"found":   {render(t, run), []string{"The cells that were found", "normal cell", "reduce cell", "k−2 → 2", "4 → 5", "kept: skip_connect", "none 40"}},
+		"running": {running, []string{"The cells that the search would choose now", "<h3>normal</h3>",
+			"<h3>reduce</h3>", "cells 8, channels 16"}},
+		"found": {render(t, run), []string{"The cells that were found", "normal cell", "reduce cell", "k−2 → 2",
+			"4 → 5", "kept: skip_connect", "none 40"}},
 	} {
 		for _, want := range c.has {
 			if !strings.Contains(c.page, want) {
@@ -272,7 +279,8 @@ func TestEscapes(t *testing.T) {
 		profile: &profiles.Profile{
 			Device: profiles.Device{Model: evil}, Warnings: []string{evil},
 			Entries: []profiles.Entry{
-				{Key: evil, Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: 1, LoS: 1, HiS: 1, Warnings: []string{evil}}},
+				{Key: evil, Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: 1, LoS: 1, HiS: 1,
+					Warnings: []string{evil}}},
 				{Key: evil + "2", Timing: profiles.Timing{Status: profiles.Failed, Reason: evil}},
 				{Key: timedKey(1), Timing: ok(1, 1, 1)},
 			},

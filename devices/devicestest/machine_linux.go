@@ -309,7 +309,8 @@ func (m *Machine) State() string {
 	m.t.Helper()
 	// Of sshd's processes, those of connections that are not let in yet do not count.
 	return m.Do(`: look; find /data /home /run /small /tmp /var -type f -o -name '*edgenas*' | sort
-for p in /proc/[0-9]*; do tr '\0\n' '  ' <$p/cmdline && echo || :; done 2>/dev/null | cut -c -100 | sed 's/ \[listener\].*//' |
+for p in /proc/[0-9]*; do tr '\0\n' '  ' <$p/cmdline && echo || :; done 2>/dev/null | cut -c -100 |
+sed 's/ \[listener\].*//' |
 grep -vE '^$|^(tr|sort|grep|cut|sed) |: look; | -R $|^sshd: (\[|.*\[(accepted|net|priv)\])' | sort`)
 }
 
@@ -331,7 +332,10 @@ func (m *Machine) Unchanged(before string) {
 // says how many there were.
 func (m *Machine) Kill(text string) (n int) {
 	m.t.Helper()
-	out := m.Do(`for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = $$ ] || ! tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qF '` + text + `' || { kill -KILL $p && echo $p; }; done`)
+	out := m.Do(`for p in /proc/[0-9]*; do
+	p=${p#/proc/}
+	[ $p = $$ ] || ! tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qF '` + text + `' || { kill -KILL $p && echo $p; }
+done`)
 	return len(strings.Fields(out))
 }
 

@@ -62,7 +62,9 @@ func TestParseThermal(t *testing.T) {
 		{"nothing", "", nil, nil},
 		{"the moment's, not those of the last event",
 			"Thermal Status: 0\nCached temperatures:\n\tTemperature{mValue=84.2, mType=0, mName=CPU, mStatus=0}\nHAL " +
-				"Ready: true\nCurrent temperatures from HAL:\n\tTemperature{mValue=57.9, mType=0, mName=AP, mStatus=0}\n\tTemperature{mValue=34.3, mType=3, mName=SKIN, mStatus=0}\n",
+				"Ready: true\nCurrent temperatures from HAL:\n" +
+				"\tTemperature{mValue=57.9, mType=0, mName=AP, mStatus=0}\n" +
+				"\tTemperature{mValue=34.3, mType=3, mName=SKIN, mStatus=0}\n",
 			[]Zone{{"cpu AP", 57.9}, {"SKIN", 34.3}}, []string{}},
 		{"those of the last event alone",
 			"Thermal Status: 3\nCached temperatures:\n Temperature{mValue=48.5, mType=3, mName=SKIN, mStatus=3}\n",

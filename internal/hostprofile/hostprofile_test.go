@@ -14,7 +14,8 @@ func TestDeviceAndState(t *testing.T) {
 	h := hostinfo.Host{Model: "board", CPU: "Cortex-A72", Cores: 4, MemoryBytes: 1 << 30, Emulation: hostinfo.NotEmulated}
 	s := hostinfo.State{Governor: "performance", FreqHz: 1.5e9, MaxFreqHz: 1.8e9}
 	d := Device(h, s)
-	if d.Model != "board" || d.SoC != "Cortex-A72" || d.Cores != 4 || d.Governor != "performance" || d.Emulation != "none" {
+	if d.Model != "board" || d.SoC != "Cortex-A72" || d.Cores != 4 || d.Governor != "performance" ||
+		d.Emulation != "none" {
 		t.Errorf("%+v", d)
 	}
 	if h.SoC = "BCM2711"; Device(h, s).SoC != "BCM2711" {

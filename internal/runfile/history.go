@@ -33,7 +33,7 @@ type Point struct {
 	Lambda           *float64      `json:"lambda"`
 	Temperature      *float64      `json:"temperature"`
 	ExpectedLatencyS *float64      `json:"expected_latency_s"`
-	DerivedLatencyS  *float64      `json:"derived_latency_s"` // nil, in older files 0, where the derived cell is no network
+	DerivedLatencyS  *float64      `json:"derived_latency_s"` // nil (0 in older files): the derived cell is no network
 	Derived          string        `json:"derived"`           // in the space's notation
 	Warning          string        `json:"warning"`
 }

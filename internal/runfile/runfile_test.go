@@ -181,7 +181,8 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("no checkpoint: %v, %v", wall, err)
 	}
 	c := Checkpoint{State: json.RawMessage(`{"step":3}`), Wall: 90 * time.Second,
-		Tensors: ops.Weights{"a": {Dims: []int{2}, Data: []float32{1, 2}}, "momentum:a": {Dims: []int{2}, Data: []float32{3, 4}}}}
+		Tensors: ops.Weights{"a": {Dims: []int{2}, Data: []float32{1, 2}},
+			"momentum:a": {Dims: []int{2}, Data: []float32{3, 4}}}}
 	if err := dir.WriteCheckpoint(TrainCheckpoint, c); err != nil {
 		t.Fatal(err)
 	}

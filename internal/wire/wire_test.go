@@ -407,7 +407,9 @@ func TestVerification(t *testing.T) {
 		"bounds":     {func(v *latency.Verification) { v.LoS = 2.5 }, false},
 		"hours":      {func(v *latency.Verification) { v.P99S = 1e5 }, false},
 		"escapes":    {func(v *latency.Verification) { v.Warnings = []string{"\a"} }, false},
-		"members":    {func(v *latency.Verification) { v.Device.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")} }, false},
+		"members": {func(v *latency.Verification) {
+			v.Device.Extra = map[string]json.RawMessage{"x": json.RawMessage("1")}
+		}, false},
 	} {
 		v := good
 		tt.change(&v)
