@@ -56,8 +56,8 @@ type app struct {
 	threads        int
 	seed           uint64
 
-	host      run.Host      // what a run needs of this program; its pool is made when it is first used
-	lineEvery time.Duration // between two plain lines of progress
+	host run.Host // what a run needs of this program; its pool is made when it is first used
+	pace pace     // of the plain lines of progress
 
 	measuring *target.Targets // those used so far
 	shown     shown           // the stage that is shown, and what was said of it
@@ -68,7 +68,7 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 	if err != nil {
 		self = os.Args[0]
 	}
-	a := &app{args: args, stdout: &printer{w: stdout}, stderr: &printer{w: stderr}, lineEvery: 5 * time.Second}
+	a := &app{args: args, stdout: &printer{w: stdout}, stderr: &printer{w: stderr}, pace: usualPace}
 	a.host = run.Host{Inventories: &inventory.Cache{}, CheckpointEvery: 10 * time.Second,
 		Host: target.Host{Self: []string{self}, Agent: findAgent, Ask: a.ask, Patience: 5 * time.Minute, Pause: time.Second}}
 	return a
