@@ -31,7 +31,7 @@ build: ## programs for this machine, into bin/
 
 EMBEDDED = internal/agent/embedded
 
-dist: ## programs for all platforms, into dist/; edgenas has the agents for boards and phones in it
+dist: ## programs for all platforms and manual pages, into dist/; edgenas has the agents for boards and phones in it
 	@rm -rf dist $(EMBEDDED) && mkdir dist $(EMBEDDED)
 	for program in edgenas-agent edgenas; do \
 		for platform in $(PLATFORMS); do \
@@ -47,6 +47,7 @@ dist: ## programs for all platforms, into dist/; edgenas has the agents for boar
 			gzip -9nc dist/$$agent > $(EMBEDDED)/$$agent.gz; \
 		done; \
 	done
+	go run ./cmd/edgenas man dist/man
 	go test -count 1 -tags release -run Embedded ./internal/agent
 
 test: ## all tests, on this machine

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -65,6 +66,55 @@ func parses(words []string) error {
 	return c.ValidateArgs(c.Flags().Args())
 }
 
+// TestMan checks that every command has a manual page, which is the same on
+// every machine.
+func TestMan(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1767225600")
+	dir := filepath.Join(t.TempDir(), "man")
+	all := commands()
+	o := edgenas(t, "man", dir, "--threads", "3").want(t, fault.Done)
+	if want := fmt.Sprintf("%s: %d pages\n", dir, len(all)); o.stdout != want {
+		t.Errorf("stdout %s, want %s", o.stdout, want)
+	}
+	for path := range all {
+		page := string(read(t, filepath.Join(dir, strings.ReplaceAll(path, " ", "-")+".1")))
+		for _, want := range []string{"Jan 2026", ".SH EXAMPLE"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: want %q in its page:\n%.500s", path, want, page)
+			}
+		}
+	}
+	if page := string(read(t, filepath.Join(dir, "edgenas.1"))); !strings.Contains(page, "all processors") {
+		t.Errorf("want no number of threads in\n%s", page)
+	}
+}
+
+// TestCompletion checks that shells are given a script, and what could stand on
+// a command line.
+func TestCompletion(t *testing.T) {
+	if o := edgenas(t, "-h").want(t, fault.Done); !strings.Contains(o.stdout, "\n  completion ") {
+		t.Errorf("%s\nwant it to name completion", o.stdout)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		o := edgenas(t, "completion", shell).want(t, fault.Done)
+		if o.stderr != "" || !strings.Contains(o.stdout, cobra.ShellCompRequestCmd) || strings.Contains(o.stdout, `\u0`) {
+			t.Errorf("%s: stderr %s, stdout %.200s…: want a script", shell, o.stderr, o.stdout)
+		}
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"lu", "lut\t"},
+		{"lut va", "validate\t"},
+		{"search --latency-b", "--latency-budget\t"},
+	} {
+		o := edgenas(t, append([]string{cobra.ShellCompRequestCmd}, strings.Fields(tt.args)...)...).want(t, fault.Done)
+		if !strings.HasPrefix(o.stdout, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.args, o.stdout, tt.want)
+		}
+	}
+	refused(t, edgenas(t, "completion", "tcsh"), fault.Usage, `unknown command "tcsh"`)
+	refused(t, edgenas(t, "completion", "bash", "x"), fault.Usage, "1 arguments")
+}
+
 // TestDocumentedFlags checks that every flag which the documents speak of is one.
 func TestDocumentedFlags(t *testing.T) {
 	known := map[string]bool{"--help": true}
@@ -115,7 +165,8 @@ func noPhones(t *testing.T) {
 	}()
 }
 
-// With --json each command writes one object to stdout.
+// With --json each command writes one object to stdout, but for scripts of a
+// shell.
 func TestJSON(t *testing.T) {
 	noPhones(t)
 	dir := t.TempDir()
@@ -145,6 +196,7 @@ func TestJSON(t *testing.T) {
 		{"data check idx:@tiny", "classes"},
 		{"data info idx:@tiny", "digest"},
 		{"report " + copyRun(t), "reports"},
+		{"man " + filepath.Join(dir, "man"), "pages"},
 		{"bench step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 1", "median_s"},
 		{"bench ops --match relu/n=32 --seconds 0.001", "both_ms"},
 		{"bench limits --seconds 0.001", "conv_gflops"},
@@ -168,7 +220,7 @@ func TestJSON(t *testing.T) {
 		covered[c.CommandPath()] = true
 	}
 	for path, c := range commands() {
-		if !c.HasSubCommands() && !covered[path] {
+		if !c.HasSubCommands() && !covered[path] && c.Parent().Name() != "completion" {
 			t.Errorf("%s is not tested with --json", path)
 		}
 	}

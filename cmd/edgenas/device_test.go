@@ -142,7 +142,7 @@ func (b *board) interrupted(t *testing.T, prefix string, n int, then func(cancel
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
-	a.host.Self, a.host.Inventories, a.lineEvery = self(), &fixtures.spaces, 0
+	a.host.Self, a.host.Inventories, a.pace = self(), &fixtures.spaces, pace{}
 	a.host.Patience, a.host.Pause = b.patience, time.Millisecond
 	if b.program != nil {
 		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }

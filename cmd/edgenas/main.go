@@ -56,8 +56,8 @@ type app struct {
 	threads        int
 	seed           uint64
 
-	host      run.Host      // what a run needs of this program; its pool is made when it is first used
-	lineEvery time.Duration // between two plain lines of progress
+	host run.Host // what a run needs of this program; its pool is made when it is first used
+	pace pace     // of the plain lines of progress
 
 	measuring *target.Targets // those used so far
 	shown     shown           // the stage that is shown, and what was said of it
@@ -68,7 +68,7 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 	if err != nil {
 		self = os.Args[0]
 	}
-	a := &app{args: args, stdout: &printer{w: stdout}, stderr: &printer{w: stderr}, lineEvery: 5 * time.Second}
+	a := &app{args: args, stdout: &printer{w: stdout}, stderr: &printer{w: stderr}, pace: usualPace}
 	a.host = run.Host{Inventories: &inventory.Cache{}, CheckpointEvery: 10 * time.Second,
 		Host: target.Host{Self: []string{self}, Agent: findAgent, Ask: a.ask, Patience: 5 * time.Minute, Pause: time.Second}}
 	return a
@@ -77,10 +77,8 @@ func newApp(args []string, stdout, stderr io.Writer) *app {
 func (a *app) run(ctx context.Context) int {
 	root := a.command()
 	root.SetArgs(a.args)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
 	_, _, err := root.Find(a.args)
-	if err != nil {
+	if err != nil && !completes(a.args) {
 		err = fault.Usagef("%w; see %s -h", err, root.Name())
 	} else {
 		err = root.ExecuteContext(ctx)
@@ -157,6 +155,8 @@ operations there, searches, trains, exports ONNX and verifies it there.
 		DisableSuggestions: true, // they take lines of their own
 		RunE:               showHelp,
 	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "one JSON object on stdout; all text goes to stderr")
 	f.BoolVar(&a.quiet, "quiet", false, "no progress")
@@ -165,7 +165,6 @@ operations there, searches, trains, exports ONNX and verifies it there.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.Usagef("%w; see %s -h", err, c.CommandPath())
 	})
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if a.threads < 1 || a.threads > 1024 {
 			return fault.Usagef("--threads %d: want 1 to 1024", a.threads)
@@ -174,7 +173,8 @@ operations there, searches, trains, exports ONNX and verifies it there.
 	}
 	root.AddCommand(a.profileCommand(), a.searchCommand(), a.trainCommand(), a.exportCommand(), a.verifyCommand(),
 		a.predictCommand(), a.lutCommand(), a.devicesCommand(), a.dataCommand(), a.benchCommand(),
-		a.reportCommand(), a.versionCommand())
+		a.reportCommand(), a.manCommand(), a.versionCommand())
+	addCompletion(root)
 	return root
 }
 

@@ -57,7 +57,7 @@ func program() int {
 	defer stop()
 	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
 	a.host.Self = self()
-	a.lineEvery, a.host.CheckpointEvery = 0, 0
+	a.pace, a.host.CheckpointEvery = pace{}, 0
 	if path := os.Getenv(agentEnv); path != "" {
 		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return os.ReadFile(path) }
 	}
@@ -135,7 +135,7 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: cancel})
-	a.host.Self, a.host.Inventories, a.lineEvery = self(), &fixtures.spaces, 0
+	a.host.Self, a.host.Inventories, a.pace = self(), &fixtures.spaces, pace{}
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
 }

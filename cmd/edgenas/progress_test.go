@@ -3,9 +3,12 @@
 package main
 
 import (
+	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // The longest trainings have more nanoseconds times steps than an int64 holds.
@@ -34,5 +37,58 @@ func TestNullIsNoTerminal(t *testing.T) {
 	defer null.Close()
 	if isTerminal(null) {
 		t.Errorf("%s is a terminal", os.DevNull)
+	}
+}
+
+// TestPlainLines checks that a log has few and short lines: the first and the
+// last, and between them one for each tenth of a stage, 10 s apart.
+func TestPlainLines(t *testing.T) {
+	var log strings.Builder
+	a := newApp(nil, io.Discard, &log)
+	a.pace.time = 0 // the time of the test
+	key := strings.Repeat("+bn", 150)
+	s := a.stage("measure", 1000)
+	for done := range 1001 {
+		s.foresee(time.Minute)
+		s.update(done, key)
+	}
+	s.end("1001 operations " + key)
+	lines := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
+	if len(lines) != 12 || !strings.HasPrefix(lines[0], "measure      0 %") ||
+		!strings.HasPrefix(lines[11], "measure    done in ") {
+		t.Errorf("%d lines, want 12, the first and the last with them:\n%s", len(lines), log.String())
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n != maxLine || !strings.HasSuffix(line, "…") {
+			t.Errorf("%d characters, want %d and a mark where it was cut: %s", n, maxLine, line)
+		}
+	}
+	for _, c := range []struct {
+		passed  time.Duration
+		percent int
+		want    bool
+	}{
+		{9 * time.Second, 90, false},
+		{time.Minute, 9, false},
+		{10 * time.Second, 10, true},
+	} {
+		s := &stage{pace: usualPace, last: time.Now()}
+		if got := s.due(s.last.Add(c.passed), c.percent); got != c.want {
+			t.Errorf("a line after %v and %d %%: %t, want %t", c.passed, c.percent, got, c.want)
+		}
+	}
+}
+
+// TestLeftAfterResume checks that steps of a run before it was interrupted are
+// not taken for steps of this process.
+func TestLeftAfterResume(t *testing.T) {
+	s := newApp(nil, io.Discard, io.Discard).stage("search", 1000)
+	s.start = time.Now().Add(-time.Hour)
+	s.update(500, "")
+	if got := s.left(500, 1000); got != "estimating" {
+		t.Errorf("after one step: %s, want no estimate", got)
+	}
+	if got := s.left(600, 1000); got != "about 4h0m0s left" {
+		t.Errorf("after 100 of 500 steps in an hour: %s, want four hours", got)
 	}
 }

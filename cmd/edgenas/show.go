@@ -26,9 +26,6 @@ func (a *app) show(e event.Event) {
 		if e.Stage == event.Measure || e.Stage == event.Validate {
 			s.text = e.Label
 		}
-		if e.Steps != s.stage.total {
-			s.stage.resize(e.Steps)
-		}
 		if e.Foreseen {
 			s.stage.foresee(e.Remaining)
 		}
@@ -52,7 +49,7 @@ func (a *app) show(e event.Event) {
 			100*e.AccuracyTrain)
 	case event.Candidate:
 		if e.Chosen {
-			s.text = fmt.Sprintf("%s, predicted %s", e.Architecture, units.Seconds(e.PredictedS))
+			s.text = fmt.Sprintf("predicted %s: %s", units.Seconds(e.PredictedS), e.Architecture)
 		} else {
 			a.note("%s takes %s when measured, over the budget: next", e.Architecture, units.Seconds(e.MeasuredS))
 		}

@@ -38,7 +38,7 @@ type Begun struct {
 type Progress struct {
 	Stage     string
 	Done      int
-	Steps     int           // may change: a measurement repeats what was unsteady
+	Steps     int           // of the whole stage; of a measurement, equal parts of its time
 	Remaining time.Duration // where it is foreseen
 	Foreseen  bool          // the work itself estimates how long it still takes
 	Label     string        // what was done last; may be empty

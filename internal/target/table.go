@@ -212,14 +212,23 @@ func networks(drawn []inventory.Network) []latency.Network {
 // measure measures on the target and tells how far it is.
 func (t *Targets) measure(ctx context.Context, stage string, s arch.Space, w latency.Work, p *profiles.Profile,
 	o Options, record Record, done event.Measured) error {
-	t.sink(event.Begun{Stage: stage, Steps: len(w.Keys) + len(w.Networks)})
+	t.sink(event.Begun{Stage: stage, Steps: parts})
 	err := t.Of(o).Measure(ctx, s, w, p, record, func(pr latency.Progress) {
-		t.sink(event.Progress{Stage: stage, Done: pr.Done, Steps: pr.Total, Remaining: pr.Remaining,
-			Foreseen: true, Label: pr.Label})
+		t.sink(progress(stage, pr))
 	})
 	if err == nil {
 		t.sink(done)
 	}
 	t.sink(event.Ended{Stage: stage, Done: err == nil})
 	return err
+}
+
+// parts is how many parts of its time a measurement is told in: its steps take
+// different times, and their number is not known before the end.
+const parts = 1000
+
+// progress tells how far a measurement is.
+func progress(stage string, p latency.Progress) event.Progress {
+	return event.Progress{Stage: stage, Done: int(parts * p.Share()), Steps: parts, Remaining: p.Remaining,
+		Foreseen: true, Label: p.Label}
 }
