@@ -24,6 +24,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/atomicfile", ""},
 	{"internal/kernels", ""},
 	{"internal/stats", ""},
+	{"internal/ridge", "internal/stats"},
 	{"internal/units", ""},
 	{"internal/hostinfo", "internal/stats"},
 	{"internal/version", ""},
@@ -41,7 +42,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/bench", "ops arch internal/kernels internal/autodiff internal/stats internal/hostinfo internal/version"},
 	{"internal/memory", "ops internal/units internal/hostinfo"},
 	{"peers", "internal/stats internal/hostinfo internal/atomicfile internal/bench"},
-	{"predict", "ops profiles internal/stats"},
+	{"predict", "ops profiles internal/stats internal/ridge"},
 	{"internal/hostprofile", "profiles internal/hostinfo"},
 	{"latency", "ops profiles internal/stats internal/hostinfo internal/hostprofile"},
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
@@ -88,8 +89,8 @@ var confined = map[string]string{
 	"github.com/pkg/sftp":              "devices devices/devicestest",
 	"github.com/kevinburke/ssh_config": "devices",
 	"golang.org/x/sys":                 "internal/kernels internal/hostinfo latency internal/bench",
-	"github.com/chewxy/hm":             "internal/autodiff",     // Gorgonia's operations speak its types
-	"gonum.org/v1/gonum":               "internal/stats export", // onnx-go's graphs are gonum's
+	"github.com/chewxy/hm":             "internal/autodiff",                    // Gorgonia's operations speak its types
+	"gonum.org/v1/gonum":               "internal/stats internal/ridge export", // onnx-go's graphs are gonum's
 	"golang.org/x/term":                "cmd/edgenas",
 	"github.com/spf13/cobra":           "cmd/edgenas",
 	"github.com/spf13/pflag":           "cmd/edgenas",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/edgenas/edgenas/internal/ridge"
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
@@ -155,12 +156,12 @@ func (c *calibrator) fit(m Model, networks []network) (l line, ok bool) {
 
 // regress fits the rows to 1, where all is relative to the measured latency, so
 // that errors are relative. The last column is a constant that is not negative.
-func regress(rows [][]float64, target, own, deviation []float64) stats.Ridge {
-	r := stats.FitRidge(rows, target, own, deviation, noiseFloor)
+func regress(rows [][]float64, target, own, deviation []float64) ridge.Regression {
+	r := ridge.Fit(rows, target, own, deviation, noiseFloor)
 	if last := len(deviation) - 1; r.Coefficients[last] < 0 {
 		deviation = slices.Clone(deviation)
 		deviation[last] = 0
-		r = stats.FitRidge(rows, target, own, deviation, noiseFloor)
+		r = ridge.Fit(rows, target, own, deviation, noiseFloor)
 	}
 	return r
 }

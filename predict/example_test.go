@@ -39,7 +39,7 @@ func Example() {
 	lo, hi := table.Interval(estimate, 0.95)
 	fmt.Printf("%s: %.0f µs, %.0f to %.0f µs at 95 %%\n", p.Device.Name(), 1e6*estimate.Seconds, 1e6*lo, 1e6*hi)
 	// Output:
-	// AMD EPYC: 42 µs, 40 to 44 µs at 95 %
+	// AMD EPYC: 42 µs, 40 to 45 µs at 95 %
 }
 
 // A table tells what its predictions rest on, and how far each model is from

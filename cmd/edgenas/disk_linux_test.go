@@ -32,7 +32,7 @@ func limited(t *testing.T, blocks int, args ...string) outcome {
 // A full disk is said in one line, and the run goes on when there is room again.
 func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	o := limited(t, 80, searchArgs(t, dir)...)
+	o := limited(t, 100, searchArgs(t, dir)...)
 	refused(t, o, fault.Unexpected, filepath.Join(dir, "checkpoint", "search.safetensors"), syscall.EFBIG.Error())
 	if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) {
 		t.Errorf("stderr %s: want %q", o.stderr, want)

@@ -13,7 +13,9 @@ import (
 
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/safetensors"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -126,6 +128,11 @@ func at(t *testing.T, line string) []string {
 
 func TestBadData(t *testing.T) {
 	dir := t.TempDir()
+	other := filepath.Join(dir, "other.safetensors")
+	scalar := ops.Tensor{Dims: []int{1}, Data: []float32{1}}
+	if err := safetensors.WriteFile(other, safetensors.File{Weights: ops.Weights{"w": scalar}}); err != nil {
+		t.Fatal(err)
+	}
 	const search = "search --latency-budget 65us --profile @board.json --cells 1 --channels 4 --out " // and its folder
 	images := func(name string, spoil func(map[string][]byte)) string {
 		files := map[string][]byte{}
@@ -179,7 +186,7 @@ func TestBadData(t *testing.T) {
 		{"corrupt architecture", "train --arch " + cut(runfile.ArchitectureName), []string{"cut-architecture.json"}},
 		{"architecture of another format", "train --arch @board.json", []string{"board.json"}},
 		{"corrupt weights", "export --arch @run/architecture.json --data idx:@tiny --weights " + cut(runfile.WeightsName), []string{"cut-weights.safetensors"}},
-		{"weights of another network", "export --arch @run/architecture.json --data idx:@tiny --weights @run/checkpoint/search.safetensors", []string{"search.safetensors", "is missing"}},
+		{"weights of another network", "export --arch @run/architecture.json --data idx:@tiny --weights " + other, []string{"other.safetensors", "is missing"}},
 		{"missing model", "verify missing.onnx", []string{"missing.onnx"}},
 		{"corrupt model", "verify " + cut(runfile.ModelName), []string{"cut-model.onnx"}},
 		{"text for a model", "verify " + text("text.onnx", "no model"), []string{"text.onnx"}},
@@ -280,7 +287,7 @@ func TestInfeasible(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := searchArgs(t, out, "--latency-budget", "1us")
 	for range 2 {
-		refused(t, edgenas(t, args...), fault.Infeasible, "no network keeps 1.00 µs: the fastest possible is predicted at 45.4 µs", "needs a budget of 45.7 µs")
+		refused(t, edgenas(t, args...), fault.Infeasible, "no network keeps 1.00 µs: the fastest possible is predicted at 45.3 µs", "needs a budget of 48")
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the folder of a run that could not begin is there")

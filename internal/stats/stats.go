@@ -154,3 +154,9 @@ func sorted(x []float64) []float64 {
 	}
 	return slices.Sorted(slices.Values(x))
 }
+
+// StudentT is the confidence-quantile of Student's t with this many degrees of
+// freedom.
+func StudentT(confidence, degrees float64) float64 {
+	return distuv.StudentsT{Sigma: 1, Nu: degrees}.Quantile(confidence)
+}

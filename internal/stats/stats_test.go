@@ -157,3 +157,9 @@ func upTo(n int) []float64 {
 	}
 	return x
 }
+
+func TestStudentT(t *testing.T) {
+	if q := StudentT(0.95, 2); math.Abs(q-2.91999) > 1e-4 {
+		t.Errorf("%v", q)
+	}
+}

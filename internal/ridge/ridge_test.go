@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stats
+package ridge
 
 import (
 	"math"
@@ -21,7 +21,7 @@ func lines(rng *rand.Rand, n int, noise float64) (x [][]float64, y, own []float6
 func TestRidge(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	x, y, own := lines(rng, 100, 0.1)
-	r := FitRidge(x, y, own, []float64{10, 10}, 1e-3)
+	r := Fit(x, y, own, []float64{10, 10}, 1e-3)
 	if math.Abs(r.Coefficients[0]-2) > 0.04 || math.Abs(r.Coefficients[1]+3) > 0.04 || r.Noise < 0.07 || r.Noise > 0.13 {
 		t.Errorf("%+v", r)
 	}
@@ -30,16 +30,16 @@ func TestRidge(t *testing.T) {
 		t.Errorf("deviation %v, want about 0.01", d)
 	}
 	// A column without a prior deviation is not there.
-	if r := FitRidge(x, y, own, []float64{10, 0}, 1e-3); r.Coefficients[1] != 0 {
+	if r := Fit(x, y, own, []float64{10, 0}, 1e-3); r.Coefficients[1] != 0 {
 		t.Errorf("%+v", r.Coefficients)
 	}
 	// One observation between noise and prior of equal deviation: half way.
-	r = FitRidge([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1}, 1)
+	r = Fit([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1}, 1)
 	if math.Abs(r.Coefficients[0]-0.5) > 1e-12 || math.Abs(r.Deviation([]float64{1})-math.Sqrt(0.5)) > 1e-12 {
 		t.Errorf("%+v", r)
 	}
 	// What nobody observed stays as the prior has it.
-	r = FitRidge([][]float64{{1, 0}}, []float64{1}, []float64{0}, []float64{1, 0.3}, 1)
+	r = Fit([][]float64{{1, 0}}, []float64{1}, []float64{0}, []float64{1, 0.3}, 1)
 	if d := r.Deviation([]float64{0, 1}); math.Abs(d-0.3) > 1e-12 {
 		t.Errorf("deviation %v, want that of the prior", d)
 	}
@@ -51,7 +51,7 @@ func TestRidgeIsRobust(t *testing.T) {
 	for i := range 10 {
 		y[i] += 50
 	}
-	r := FitRidge(x, y, own, []float64{10, 10}, 1e-3)
+	r := Fit(x, y, own, []float64{10, 10}, 1e-3)
 	if math.Abs(r.Coefficients[0]-2) > 0.1 || math.Abs(r.Coefficients[1]+3) > 0.1 || r.Noise > 0.2 {
 		t.Errorf("%+v", r)
 	}
@@ -60,18 +60,18 @@ func TestRidgeIsRobust(t *testing.T) {
 	for i := range 40 {
 		y[i], own[i] = -y[i], 100
 	}
-	if r := FitRidge(x, y, own, []float64{10, 10}, 1e-3); math.Abs(r.Coefficients[0]-2) > 0.1 {
+	if r := Fit(x, y, own, []float64{10, 10}, 1e-3); math.Abs(r.Coefficients[0]-2) > 0.1 {
 		t.Errorf("%+v", r.Coefficients)
 	}
 }
 
 func TestRidgePanics(t *testing.T) {
 	for name, fit := range map[string]func(){
-		"none":    func() { FitRidge(nil, nil, nil, nil, 1) },
-		"rows":    func() { FitRidge([][]float64{{1}}, []float64{1, 2}, []float64{0, 0}, []float64{1}, 1) },
-		"columns": func() { FitRidge([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1, 1}, 1) },
-		"floor":   func() { FitRidge([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1}, 0) },
-		"NaN":     func() { FitRidge([][]float64{{math.NaN()}}, []float64{1}, []float64{0}, []float64{1}, 1) },
+		"none":    func() { Fit(nil, nil, nil, nil, 1) },
+		"rows":    func() { Fit([][]float64{{1}}, []float64{1, 2}, []float64{0, 0}, []float64{1}, 1) },
+		"columns": func() { Fit([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1, 1}, 1) },
+		"floor":   func() { Fit([][]float64{{1}}, []float64{1}, []float64{0}, []float64{1}, 0) },
+		"NaN":     func() { Fit([][]float64{{math.NaN()}}, []float64{1}, []float64{0}, []float64{1}, 1) },
 	} {
 		func() {
 			defer func() {
@@ -81,11 +81,5 @@ func TestRidgePanics(t *testing.T) {
 			}()
 			fit()
 		}()
-	}
-}
-
-func TestStudentT(t *testing.T) {
-	if q := StudentT(0.95, 2); math.Abs(q-2.91999) > 1e-4 {
-		t.Errorf("%v", q)
 	}
 }
