@@ -50,7 +50,7 @@ var layers = []struct{ pkg, may string }{
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
 	{"internal/runfile", "ops arch search train internal/safetensors internal/atomicfile"},
-	{"report", "ops arch profiles predict internal/runfile internal/atomicfile"},
+	{"report", "ops arch profiles predict internal/units internal/runfile internal/atomicfile"},
 	{"devices", ""},
 	{"devices/devicestest", "devices"},
 	{"internal/wire", "ops arch profiles latency internal/hostinfo internal/hostprofile"},

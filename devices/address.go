@@ -31,7 +31,7 @@ type Address struct {
 	Serial string
 }
 
-// String is the address as Parse reads it.
+// String returns the address as Parse reads it.
 func (a Address) String() string {
 	switch a.Kind {
 	case SSH:

@@ -9,18 +9,18 @@ import (
 )
 
 var (
-	// ErrUnreachable is a device that could not be opened.
+	// ErrUnreachable says that a device could not be opened.
 	ErrUnreachable = errors.New("device unreachable")
-	// ErrLost is a connection that broke. What the device holds is still
+	// ErrLost says that a connection broke. What the device holds is still
 	// there; open it again to go on.
 	ErrLost = errors.New("device lost")
-	// ErrClosed is a device that was closed before.
+	// ErrClosed says that the device was closed before.
 	ErrClosed = errors.New("device closed")
-	// ErrCorrupt is a file that arrived otherwise than it was sent.
+	// ErrCorrupt says that a file arrived otherwise than it was sent.
 	ErrCorrupt = errors.New("corrupted in transfer")
-	// ErrNoSpace is a device without room for a file.
+	// ErrNoSpace says that the device has no room for a file.
 	ErrNoSpace = errors.New("no space on the device")
-	// ErrTooMuch is output, or a file, larger than it may be.
+	// ErrTooMuch says that output, or a file, is larger than it may be.
 	ErrTooMuch = errors.New("more than allowed")
 )
 

@@ -57,7 +57,7 @@ func ParseMode(text string) (Mode, error) {
 	return Mode{}, fmt.Errorf("latency: mode %.40q: want burst, sustained or paced=33ms", text)
 }
 
-// String is the mode as profiles have it.
+// String returns the mode as profiles have it.
 func (m Mode) String() string {
 	switch {
 	case m.Period > 0:

@@ -46,7 +46,7 @@ func Design(cost func(ops.Key) float64, candidates []map[ops.Key]int, n int) []i
 	return d.chosen
 }
 
-// Rough is what an operation might take, in seconds, on a small processor: it
+// Rough guesses what an operation takes, in seconds, on a small processor: it
 // computes, moves its maps and weights, and has to be called. Only ratios matter.
 func Rough(k ops.Key) float64 {
 	const (

@@ -43,7 +43,7 @@ const (
 // first minute after other work.
 const sessions = 0.02
 
-// Guard is the guard band at a confidence between 0 and 1.
+// Guard returns the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
 	return Guard{Relative: t.beyond(confidence), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
 }
@@ -90,7 +90,7 @@ func (t *Table) beyond(confidence float64) float64 {
 	return max(0, bound, conformal)
 }
 
-// Upper is the latency that a network with this estimate stays under with this
+// Upper returns the latency that a network with this estimate stays under with this
 // confidence, in seconds.
 func (t *Table) Upper(e Estimate, confidence float64) float64 { return t.upper(e.Seconds, confidence) }
 
@@ -105,7 +105,7 @@ func (t *Table) Interval(e Estimate, confidence float64) (lo, hi float64) {
 	return e.Seconds * (e.Seconds / hi), hi
 }
 
-// Limit is the greatest prediction, in seconds, of which [Table.Upper] keeps
+// Limit returns the greatest prediction, in seconds, of which [Table.Upper] keeps
 // the budget with this confidence.
 func (t *Table) Limit(budget, confidence float64) float64 {
 	limit := budget / (1 + t.beyond(confidence))

@@ -76,21 +76,21 @@ func NewTable(p *profiles.Profile) *Table {
 	return t
 }
 
-// Calibration says how the table predicts and why.
+// Calibration returns how the table predicts and why.
 func (t *Table) Calibration() Calibration {
 	c := t.calibration
 	c.Factors, c.HeldOut, c.LeftOut = slices.Clone(c.Factors), slices.Clone(c.HeldOut), slices.Clone(c.LeftOut)
 	return c
 }
 
-// Constant is what a network takes beyond its operations, in seconds.
+// Constant returns what a network takes beyond its operations, in seconds.
 func (t *Table) Constant() float64 { return t.line.constant }
 
-// Networks are the profile's own networks, each predicted by a model that was
+// Networks returns the profile's own networks, each predicted by a model that was
 // fitted to the others (see [Validate]).
 func (t *Table) Networks() []Case { return slices.Clone(t.networks) }
 
-// Operation is the cost of one key in a network, without the constant. Errors
+// Operation returns the cost of one key in a network, without the constant. Errors
 // as Estimate.
 func (t *Table) Operation(k ops.Key) (Estimate, error) { return t.sum(map[ops.Key]int{k: 1}) }
 
@@ -101,7 +101,7 @@ func (t *Table) Estimate(fused *ops.Graph) (Estimate, error) {
 	return t.EstimateCounts(ops.Keys(fused))
 }
 
-// EstimateCounts is Estimate for a network of which only the counts of its
+// EstimateCounts does what Estimate does, for a network of which only the counts of its
 // keys are known.
 func (t *Table) EstimateCounts(counts map[ops.Key]int) (Estimate, error) {
 	e, err := t.sum(counts)

@@ -20,7 +20,7 @@ type Case struct {
 	HiS        float64 `json:"hi_s,omitempty"`
 }
 
-// Error is predicted / measured − 1.
+// Error returns predicted / measured − 1.
 func (c Case) Error() float64 { return c.PredictedS/c.MeasuredS - 1 }
 
 // Validation says how good predictions are. Errors are relative: predicted /

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/edgenas/edgenas/internal/units"
 )
 
 // unit is a unit of numbers on a page: shown = value / Scale.
@@ -61,8 +64,14 @@ func significant(v float64) string {
 // space keeps a number and its unit on one line.
 const space = "\u00a0"
 
-// latency writes a time in its best unit.
-func latency(s float64) string { return secondsUnit(s).in(s) }
+// latency writes a time in its best unit; one that a sum took beyond all numbers
+// is a dash.
+func latency(s float64) string {
+	if math.IsInf(s, 0) || math.IsNaN(s) {
+		return "–"
+	}
+	return strings.Replace(units.Seconds(s), " ", space, 1)
+}
 
 // budget writes a time that a person chose: 2 ms, not 2.00 ms.
 func budget(s float64) string {
@@ -96,12 +105,4 @@ func wall(s float64) string {
 func share(v float64) string { return fmt.Sprintf("%.1f"+space+"%%", 100*v) }
 
 // size writes a number of bytes.
-func size(n int64) string {
-	switch v := float64(n); {
-	case n >= 1e6:
-		return significant(v/1e6) + space + "MB"
-	case n >= 1e3:
-		return significant(v/1e3) + space + "kB"
-	}
-	return strconv.FormatInt(n, 10) + space + "B"
-}
+func size(n int64) string { return strings.Replace(units.Bytes(n), " ", space, 1) }

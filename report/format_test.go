@@ -3,6 +3,7 @@
 package report
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,9 @@ func TestFormat(t *testing.T) {
 		{latency(0.00187123), "1.87 ms"},
 		{latency(26.24e-6), "26.2 µs"},
 		{latency(-8e-6), "-8.00 µs"},
-		{latency(0), "0 ns"},
+		{latency(0), "0 s"},
+		{latency(999.6e-6), "1.00 ms"},
+		{latency(math.Inf(1)), "–"},
 		{latency(12.5), "12.5 s"},
 		{budget(0.002), "2 ms"},
 		{budget(0.0166667), "16.6667 ms"},
@@ -21,7 +24,7 @@ func TestFormat(t *testing.T) {
 		{count(1234), "1234"},
 		{count(2_500_000_000), "2.50 G"},
 		{size(999), "999 B"},
-		{size(2_347_816), "2.35 MB"},
+		{size(2_347_816), "2.3 MB"},
 		{wall(96.2), "1m36s"},
 		{wall(0.25), "250 ms"},
 		{share(0.90412), "90.4 %"},

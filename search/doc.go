@@ -8,13 +8,12 @@
 //	L_val(w, p(α)) + λ·(E(α)/T − 1) + β-decay
 //
 // where E is the expected latency of the derived network, a table sum that
-// costs nothing (expected.go), T the budget less its guard band, and λ ≥ 0 a
-// multiplier that is learned (budget.go). At the end the best choices that fit
-// are found exactly (discretise.go, by the search of knapsack.go through the
-// prices of catalogue.go) and re-ranked with the supernet's weights.
+// costs nothing (see [Expected]), T the budget less its guard band, and λ ≥ 0 a
+// learned [Multiplier]. At the end the best choices that fit are found exactly
+// (see [Catalogue.Discretise]) and re-ranked with the supernet's weights.
 //
-// A [Relaxation] turns α into mixture weights p and brings the gradient back:
-// one file each (darts.go, gdas.go), listed in [Relaxations].
+// A [Relaxation] turns α into mixture weights p and brings the gradient back;
+// [Relaxations] lists them.
 //
 // What a network costs comes from outside as [Costs]: a table, a calibrated
 // model or a test double. This package measures nothing.

@@ -33,6 +33,7 @@ func (s *columns) Len() int                        { return 48 }
 func (s *columns) MarshalJSON() ([]byte, error)    { return json.Marshal(s.next) }
 func (s *columns) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &s.next) }
 
+// A network is trained from scratch to tell three classes of images apart.
 func Example() {
 	space, err := arch.NewSpace("nb201", arch.Size{Cells: 1, Channels: 4, Image: 8, Colours: 1, Classes: 3})
 	if err != nil {
