@@ -41,9 +41,11 @@ func TestBench(t *testing.T) {
 		bench  int // of benchmarks
 		fields string
 	}{
-		{"step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 2", 1, 2, "peer mode path batch channels cells image threads params loss median_s min_s steps_s images_per_s max_rss_bytes"},
+		{"step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 2", 1, 2,
+			"peer mode path batch channels cells image threads params loss median_s min_s steps_s images_per_s max_rss_bytes"},
 		{"step --space darts --path gdas --batch 1 --channels 2 --cells 3 --image 8 --paths 3", 1, 3, "peer paths mean_s"},
-		{"ops --match conv1x1 --seconds 0.001", 2, 4, "peer op n c size layout threads forward_ms forward_min_ms both_ms both_min_ms"},
+		{"ops --match conv1x1 --seconds 0.001", 2, 4,
+			"peer op n c size layout threads forward_ms forward_min_ms both_ms both_min_ms"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			lines := strings.Split(strings.TrimSpace(runBench(t, tt.args, true).want(t, fault.Done).stdout), "\n")

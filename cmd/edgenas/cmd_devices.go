@@ -49,43 +49,46 @@ Boards are not looked for in the network: name one as ssh://user@host, or as
 ssh://alias with an alias of ~/.ssh/config.`,
 		Example: "  edgenas devices list",
 		Args:    arguments(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			l, err := devices.Open(c.Context(), string(devices.Local), devices.Options{})
-			if err != nil {
-				return err
-			}
-			here := l.Info()
-			if err := l.Close(); err != nil {
-				return err
-			}
-			all := []listed{{Address: string(devices.Local), Model: fmt.Sprintf("this machine, %s", here.Model), Usable: true}}
-			phones, err := devices.Phones(c.Context())
-			adb := ""
-			if err != nil {
-				adb = wording.OneLine(err)
-			}
-			if c.Context().Err() != nil {
-				return c.Context().Err()
-			}
-			for _, p := range phones {
-				all = append(all, listed{p.Address(), p.Model, p.Usable(), p.Advice()})
-			}
-			res := struct {
-				Devices []listed `json:"devices"`
-				ADB     string   `json:"adb_error,omitempty"` // why no phone is listed
-			}{all, adb}
-			return a.result(res, func(w io.Writer) {
-				for _, d := range all {
-					fmt.Fprintf(w, "%-24s %s\n", d.Address, strings.Trim(d.Model+": "+d.Advice, ": "))
-				}
-				if adb != "" {
-					fmt.Fprintf(w, "%-24s no phones: %s\n", "adb", adb)
-				}
-				fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n",
-					"ssh://user@host")
-			})
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return a.runDevicesList(c.Context()) },
 	}
+}
+
+// runDevicesList prints this machine and the phones that adb knows.
+func (a *app) runDevicesList(ctx context.Context) error {
+	l, err := devices.Open(ctx, string(devices.Local), devices.Options{})
+	if err != nil {
+		return err
+	}
+	here := l.Info()
+	if err := l.Close(); err != nil {
+		return err
+	}
+	all := []listed{{Address: string(devices.Local), Model: fmt.Sprintf("this machine, %s", here.Model), Usable: true}}
+	phones, err := devices.Phones(ctx)
+	adb := ""
+	if err != nil {
+		adb = wording.OneLine(err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, p := range phones {
+		all = append(all, listed{p.Address(), p.Model, p.Usable(), p.Advice()})
+	}
+	res := struct {
+		Devices []listed `json:"devices"`
+		ADB     string   `json:"adb_error,omitempty"` // why no phone is listed
+	}{all, adb}
+	return a.result(res, func(w io.Writer) {
+		for _, d := range all {
+			fmt.Fprintf(w, "%-24s %s\n", d.Address, strings.Trim(d.Model+": "+d.Advice, ": "))
+		}
+		if adb != "" {
+			fmt.Fprintf(w, "%-24s no phones: %s\n", "adb", adb)
+		}
+		fmt.Fprintf(w, "%-24s a board, by its name or address in the network or its alias in ~/.ssh/config\n",
+			"ssh://user@host")
+	})
 }
 
 func (a *app) devicesInfoCommand() *cobra.Command {
@@ -158,22 +161,25 @@ func (a *app) aboutDevice(name, short string, text func(wire.Report, io.Writer))
 		Short:   short,
 		Example: "  edgenas devices " + name + " local\n  edgenas devices " + name + " adb",
 		Args:    arguments(1, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := target.CheckAddress("device", args[0]); err != nil {
-				return err
-			}
-			r, err := a.facts(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			res := struct {
-				Address string `json:"address"`
-				wire.Report
-				Findings []hostinfo.Finding `json:"findings"`
-			}{args[0], r, hostinfo.Checks(r.Facts)}
-			return a.result(res, func(w io.Writer) { text(r, w) })
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return a.runAboutDevice(c.Context(), args[0], text) },
 	}
+}
+
+// runAboutDevice shows the report of a device.
+func (a *app) runAboutDevice(ctx context.Context, address string, text func(wire.Report, io.Writer)) error {
+	if err := target.CheckAddress("device", address); err != nil {
+		return err
+	}
+	r, err := a.facts(ctx, address)
+	if err != nil {
+		return err
+	}
+	res := struct {
+		Address string `json:"address"`
+		wire.Report
+		Findings []hostinfo.Finding `json:"findings"`
+	}{address, r, hostinfo.Checks(r.Facts)}
+	return a.result(res, func(w io.Writer) { text(r, w) })
 }
 
 // facts is all that a device tells.

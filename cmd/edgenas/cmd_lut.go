@@ -47,29 +47,32 @@ func (a *app) lutShowCommand() *cobra.Command {
 		Short:   "Show a profile's entries, slowest first",
 		Example: "  edgenas lut show out/first/profile.json",
 		Args:    arguments(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := profiles.Load(args[0])
-			if err != nil {
-				return fault.New(fault.Profile, err)
-			}
-			return a.result(p, func(w io.Writer) {
-				fmt.Fprintln(w, circumstances(p))
-				entries := slices.Clone(p.Entries)
-				slices.SortStableFunc(entries, func(x, y profiles.Entry) int { return cmp.Compare(y.MedianS, x.MedianS) })
-				for _, e := range entries {
-					if e.Status == profiles.Failed {
-						fmt.Fprintf(w, "%10s %8s  %s: %s\n", "failed", "", e.Key, e.Reason)
-						continue
-					}
-					fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", units.Seconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key,
-						strings.Join(e.Warnings, "; "))
-				}
-				for _, text := range p.Warnings {
-					fmt.Fprintf(w, "warning: %s\n", text)
-				}
-			})
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return a.runLutShow(args[0]) },
 	}
+}
+
+// runLutShow shows the profile in the file.
+func (a *app) runLutShow(file string) error {
+	p, err := profiles.Load(file)
+	if err != nil {
+		return fault.New(fault.Profile, err)
+	}
+	return a.result(p, func(w io.Writer) {
+		fmt.Fprintln(w, circumstances(p))
+		entries := slices.Clone(p.Entries)
+		slices.SortStableFunc(entries, func(x, y profiles.Entry) int { return cmp.Compare(y.MedianS, x.MedianS) })
+		for _, e := range entries {
+			if e.Status == profiles.Failed {
+				fmt.Fprintf(w, "%10s %8s  %s: %s\n", "failed", "", e.Key, e.Reason)
+				continue
+			}
+			fmt.Fprintf(w, "%10s ±%5.2f %%  %s %s\n", units.Seconds(e.MedianS), 50*(e.HiS-e.LoS)/e.MedianS, e.Key,
+				strings.Join(e.Warnings, "; "))
+		}
+		for _, text := range p.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", text)
+		}
+	})
 }
 
 func (a *app) lutCheckCommand() *cobra.Command {
@@ -78,35 +81,38 @@ func (a *app) lutCheckCommand() *cobra.Command {
 		Short:   "Check that a profile is whole and for this device",
 		Example: "  edgenas lut check out/first/profile.json",
 		Args:    arguments(1, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := profiles.Load(args[0])
-			if err != nil {
-				return fault.New(fault.Profile, err)
-			}
-			warnings, err := p.Check(latency.ThisDevice(), native.Info(p.Runtime.Threads))
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			for _, e := range p.Entries {
-				if e.Status == profiles.Failed {
-					return fmt.Errorf("%s: %w; edgenas profile --only-missing -o %s tries again", args[0],
-						&profiles.FailedError{Key: e.Key, Reason: e.Reason}, wording.Quote(args[0]))
-				}
-			}
-			res := struct {
-				Profile  string   `json:"profile"`
-				Entries  int      `json:"entries"`
-				Networks int      `json:"networks"`
-				Warnings []string `json:"warnings"`
-			}{args[0], len(p.Entries), len(p.Networks), append(append([]string{}, warnings...), p.Warnings...)}
-			return a.result(res, func(w io.Writer) {
-				fmt.Fprintf(w, "%s: good: %d operations and %d networks of this device\n", args[0], res.Entries, res.Networks)
-				for _, text := range res.Warnings {
-					fmt.Fprintf(w, "warning: %s\n", text)
-				}
-			})
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return a.runLutCheck(args[0]) },
 	}
+}
+
+// runLutCheck checks the profile in the file.
+func (a *app) runLutCheck(file string) error {
+	p, err := profiles.Load(file)
+	if err != nil {
+		return fault.New(fault.Profile, err)
+	}
+	warnings, err := p.Check(latency.ThisDevice(), native.Info(p.Runtime.Threads))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, e := range p.Entries {
+		if e.Status == profiles.Failed {
+			return fmt.Errorf("%s: %w; edgenas profile --only-missing -o %s tries again", file,
+				&profiles.FailedError{Key: e.Key, Reason: e.Reason}, wording.Quote(file))
+		}
+	}
+	res := struct {
+		Profile  string   `json:"profile"`
+		Entries  int      `json:"entries"`
+		Networks int      `json:"networks"`
+		Warnings []string `json:"warnings"`
+	}{file, len(p.Entries), len(p.Networks), append(append([]string{}, warnings...), p.Warnings...)}
+	return a.result(res, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: good: %d operations and %d networks of this device\n", file, res.Entries, res.Networks)
+		for _, text := range res.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", text)
+		}
+	})
 }
 
 // validateOptions are those of checking predictions.

@@ -27,7 +27,8 @@ func TestValidationCasesPairByNetwork(t *testing.T) {
 	p := &profiles.Profile{}
 	for i, k := range nets.Keys() { // each key takes another time
 		s := 1e-6 * float64(i+1)
-		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(), Timing: profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: s, HiS: s}})
+		p.Entries = append(p.Entries, profiles.Entry{Key: k.String(),
+			Timing: profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: s, HiS: s}})
 	}
 	table := predict.NewTable(p)
 	drawn, err := nets.Sample(30, rand.New(rand.NewPCG(1, 0)))
@@ -40,7 +41,8 @@ func TestValidationCasesPairByNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		measured = append(measured, profiles.Network{Arch: d.Arch, Timing: profiles.Timing{Status: profiles.OK, MedianS: e.Seconds}})
+		measured = append(measured, profiles.Network{Arch: d.Arch,
+			Timing: profiles.Timing{Status: profiles.OK, MedianS: e.Seconds}})
 	}
 	slices.Reverse(measured)
 	cases, err := validationCases(table, drawn, measured)
