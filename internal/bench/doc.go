@@ -26,7 +26,8 @@ func specf(format string, args ...any) error { return &SpecError{fmt.Errorf(form
 
 // Header is what stands before results in Go's benchmark format.
 func Header() string {
-	return fmt.Sprintf("goos: %s\ngoarch: %s\npkg: github.com/edgenas/edgenas/internal/bench\n", runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("goos: %s\ngoarch: %s\npkg: github.com/edgenas/edgenas/internal/bench\n", runtime.GOOS,
+		runtime.GOARCH)
 }
 
 // atLeast is how often a measurement is repeated, however long it takes.

@@ -15,19 +15,22 @@ import (
 // Limits is what the machine can do at most with so many threads, as measured:
 // the best of many repetitions.
 type Limits struct {
-	Peer    string  `json:"peer"`
-	Mode    string  `json:"mode"`
-	CPU     string  `json:"cpu"`
-	Threads int     `json:"threads"`
-	FMA     float64 `json:"fma_gflops"`  // fused multiply-adds on registers, a multiply-add counted as two; 0: there is no loop for this processor
-	Conv    float64 `json:"conv_gflops"` // a dense convolution of ours whose data stay in the first- and second-level cache
-	Copy    float64 `json:"copy_gb_s"`   // a large array copied: what is read and written, in 10⁹ bytes
-	Add     float64 `json:"add_gb_s"`    // two large arrays added to a third: the same
+	Peer    string `json:"peer"`
+	Mode    string `json:"mode"`
+	CPU     string `json:"cpu"`
+	Threads int    `json:"threads"`
+	// fused multiply-adds on registers, a multiply-add counted as two; 0: there is no loop for this processor
+	FMA float64 `json:"fma_gflops"`
+	// a dense convolution of ours whose data stay in the first- and second-level cache
+	Conv float64 `json:"conv_gflops"`
+	Copy float64 `json:"copy_gb_s"` // a large array copied: what is read and written, in 10⁹ bytes
+	Add  float64 `json:"add_gb_s"`  // two large arrays added to a third: the same
 }
 
 // Benchmark is the result in Go's benchmark format.
 func (l Limits) Benchmark() string {
-	return fmt.Sprintf("BenchmarkLimits-%d\t1\t%.1f fma-GFLOP/s\t%.1f conv-GFLOP/s\t%.2f copy-GB/s\t%.2f add-GB/s\n", l.Threads, l.FMA, l.Conv, l.Copy, l.Add)
+	return fmt.Sprintf("BenchmarkLimits-%d\t1\t%.1f fma-GFLOP/s\t%.1f conv-GFLOP/s\t%.2f copy-GB/s\t%.2f add-GB/s\n",
+		l.Threads, l.FMA, l.Conv, l.Copy, l.Add)
 }
 
 // convLimits are convolutions whose image and weights fit the first-level
@@ -74,7 +77,8 @@ func (w load) measure(ctx context.Context, pool *kernels.Pool, during time.Durat
 	for _, s := range convLimits {
 		s.N = w.images * pool.Threads()
 		pixels, weights := s.N*s.H*s.W, s.Kernel*s.Kernel*s.In*s.Out
-		k := &kernels.Conv[float32]{ConvShape: s, X: ones(pixels * s.In), Packed: make([]float32, s.PackedLen()), Y: ones(pixels * s.Out)}
+		k := &kernels.Conv[float32]{ConvShape: s, X: ones(pixels * s.In), Packed: make([]float32, s.PackedLen()),
+			Y: ones(pixels * s.Out)}
 		kernels.PackConv(s, k.Packed, ones(weights))
 		k.Scratch = make([]float32, k.ScratchLen(pool.Threads()))
 		rate, err := best(2*float64(pixels)*float64(weights), func() { k.Run(pool) })
@@ -94,7 +98,9 @@ func (w load) measure(ctx context.Context, pool *kernels.Pool, during time.Durat
 	return l, err
 }
 
-// ones is memory that is there: not pages of zeros that all are one.
+// ones returns n elements in memory that the system has really mapped. Pages of
+// zeros that nobody has written share one physical page, so reading them would
+// measure the cache.
 func ones(n int) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -103,7 +109,7 @@ func ones(n int) []float32 {
 	return v
 }
 
-// turnTask is so many turns of a loop in each piece.
+// turnTask runs n turns of a loop in each piece.
 type turnTask struct {
 	loop func(turns int)
 	n    int

@@ -33,7 +33,8 @@ type OpResult struct {
 // Benchmark is the result in Go's benchmark format: a line for each pass.
 func (r OpResult) Benchmark() string {
 	line := func(pass string, ms float64) string {
-		return fmt.Sprintf("BenchmarkOp/op=%s/n=%d/c=%d/size=%d/pass=%s-%d\t1\t%.0f ns/op\n", r.Op, r.N, r.C, r.Size, pass, r.Threads, ms*1e6)
+		return fmt.Sprintf("BenchmarkOp/op=%s/n=%d/c=%d/size=%d/pass=%s-%d\t1\t%.0f ns/op\n", r.Op, r.N, r.C, r.Size, pass,
+			r.Threads, ms*1e6)
 	}
 	return line("forward", r.ForwardMS) + line("both", r.BothMS)
 }
@@ -91,8 +92,10 @@ func (o Op) Run(ctx context.Context, pool *kernels.Pool, during time.Duration) (
 		return OpResult{}, err
 	}
 	const ms = 1e3
-	return OpResult{Peer: "op", Op: o.Name, N: o.N, C: o.C, Size: o.Size, Mode: Mode, Layout: "channels-last", Threads: pool.Threads(),
-		ForwardMS: stats.Median(f) * ms, ForwardMinMS: slices.Min(f) * ms, BothMS: stats.Median(both) * ms, BothMinMS: slices.Min(both) * ms, MACs: t.macs}, nil
+	return OpResult{Peer: "op", Op: o.Name, N: o.N, C: o.C, Size: o.Size, Mode: Mode, Layout: "channels-last",
+		Threads:   pool.Threads(),
+		ForwardMS: stats.Median(f) * ms, ForwardMinMS: slices.Min(f) * ms,
+		BothMS: stats.Median(both) * ms, BothMinMS: slices.Min(both) * ms, MACs: t.macs}, nil
 }
 
 // operation is one of those that are compared.

@@ -102,7 +102,8 @@ func TestOps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.ForwardMS <= 0 || r.ForwardMinMS > r.ForwardMS || r.BothMinMS <= 0 || r.BothMinMS > r.BothMS || r.MACs != 64*2*(9*4+16) {
+	if r.ForwardMS <= 0 || r.ForwardMinMS > r.ForwardMS || r.BothMinMS <= 0 || r.BothMinMS > r.BothMS ||
+		r.MACs != 64*2*(9*4+16) {
 		t.Errorf("%+v", r)
 	}
 	var spec *SpecError

@@ -49,17 +49,21 @@ type benched struct {
 
 // spaces is in the order of arch.Spaces.
 var spaces = []benched{
-	{space: "nb201", channels: 16, cells: 5, retrainChannels: 16, retrainCells: 5, columnsAStep: 1, networkName: "retrain-nb201",
-		network: "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"},
-	{space: "darts", channels: 16, cells: 8, retrainChannels: 36, retrainCells: 20, firstColumn: 1, columnsAStep: 3, networkName: "retrain-darts-v2",
-		network: dartsV2},
-	{space: "mbconv", channels: 16, cells: 4, retrainChannels: 16, retrainCells: 4, columnsAStep: 1, networkName: "retrain-proxyless-mobile",
-		network: proxylessMobile},
+	{space: "nb201", channels: 16, cells: 5, retrainChannels: 16, retrainCells: 5, columnsAStep: 1,
+		networkName: "retrain-nb201",
+		network:     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"},
+	{space: "darts", channels: 16, cells: 8, retrainChannels: 36, retrainCells: 20, firstColumn: 1, columnsAStep: 3,
+		networkName: "retrain-darts-v2",
+		network:     dartsV2},
+	{space: "mbconv", channels: 16, cells: 4, retrainChannels: 16, retrainCells: 4, columnsAStep: 1,
+		networkName: "retrain-proxyless-mobile",
+		network:     proxylessMobile},
 }
 
 // dartsV2 is the genotype that the second-order search of DARTS found.
 // Source: the code published with Liu et al., DARTS, 2019.
-const dartsV2 = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+const dartsV2 = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
+	"('sep_conv_3x3', 0), ('sep_conv_3x3', 1), " +
 	"('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), " +
 	"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), " +
 	"('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
@@ -116,7 +120,9 @@ type StepResult struct {
 func (r StepResult) Benchmark() string {
 	var b strings.Builder
 	for _, s := range r.StepsS {
-		fmt.Fprintf(&b, "BenchmarkStep/space=%s/path=%s/batch=%d/channels=%d/cells=%d/image=%d-%d\t1\t%.0f ns/op\t%.1f images/s\t%d arena-B\t%d max-rss-B\n",
+		fmt.Fprintf(&b,
+			"BenchmarkStep/space=%s/path=%s/batch=%d/channels=%d/cells=%d/image=%d-%d"+
+				"\t1\t%.0f ns/op\t%.1f images/s\t%d arena-B\t%d max-rss-B\n",
 			r.Peer, r.Path, r.Batch, r.Channels, r.Cells, r.Image, r.Threads, s*1e9, float64(r.Batch)/s, r.Arena, r.MaxRSS)
 	}
 	return b.String()
@@ -172,7 +178,8 @@ func (s Step) resolve() (Step, benched, error) {
 
 // graph records what is trained.
 func (s Step) graph() (*ops.Graph, arch.Space, error) {
-	space, err := arch.NewSpace(s.Space, arch.Size{Cells: s.Cells, Channels: s.Channels, Image: s.Image, Colours: colours, Classes: classes})
+	space, err := arch.NewSpace(s.Space, arch.Size{Cells: s.Cells, Channels: s.Channels, Image: s.Image,
+		Colours: colours, Classes: classes})
 	if err != nil {
 		return nil, nil, &SpecError{err}
 	}
@@ -223,8 +230,10 @@ func (s Step) Run(ctx context.Context, pool *kernels.Pool) (StepResult, error) {
 		y[i] = rng.Int32N(classes)
 	}
 	count := g.Count()
-	r := StepResult{Peer: b.space, Version: version.String(), Mode: Mode, Path: s.Path, Batch: s.Batch, Channels: s.Channels, Cells: s.Cells,
-		Image: s.Image, Threads: pool.Threads(), Params: count.Params, MACs: count.MACs, Arena: m.ArenaBytes(), Paths: s.Paths}
+	r := StepResult{Peer: b.space, Version: version.String(), Mode: Mode, Path: s.Path, Batch: s.Batch,
+		Channels: s.Channels, Cells: s.Cells,
+		Image: s.Image, Threads: pool.Threads(), Params: count.Params, MACs: count.MACs,
+		Arena: m.ArenaBytes(), Paths: s.Paths}
 	if s.Path == Retrain {
 		r.Peer = b.networkName
 	}

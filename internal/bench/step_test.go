@@ -51,17 +51,20 @@ func TestStep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Peer != tt.peer || r.Path != tt.path || r.Threads != 1 || r.Batch != 2 || r.Channels != 2 || r.Cells != s.Cells || len(r.StepsS) != tt.steps {
+			if r.Peer != tt.peer || r.Path != tt.path || r.Threads != 1 || r.Batch != 2 || r.Channels != 2 ||
+				r.Cells != s.Cells || len(r.StepsS) != tt.steps {
 				t.Errorf("%+v", r)
 			}
-			if r.Params <= 0 || r.MACs <= 0 || r.Arena <= 0 || r.MedianS <= 0 || r.MinS > r.MedianS || r.Loss <= 0 || math.Abs(r.ImagesPerS*r.MedianS-2) > 1e-9 {
+			if r.Params <= 0 || r.MACs <= 0 || r.Arena <= 0 || r.MedianS <= 0 || r.MinS > r.MedianS || r.Loss <= 0 ||
+				math.Abs(r.ImagesPerS*r.MedianS-2) > 1e-9 {
 				t.Errorf("%+v", r)
 			}
 			data, err := json.Marshal(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, field := range []string{"peer", "mode", "path", "batch", "channels", "cells", "image", "threads", "params", "loss", "median_s", "min_s", "steps_s", "images_per_s", "max_rss_bytes"} {
+			for _, field := range []string{"peer", "mode", "path", "batch", "channels", "cells", "image", "threads", "params",
+				"loss", "median_s", "min_s", "steps_s", "images_per_s", "max_rss_bytes"} {
 				if !bytes.Contains(data, []byte(`"`+field+`":`)) {
 					t.Errorf("%s has no %s", data, field)
 				}
@@ -195,7 +198,8 @@ func TestMeasureLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if loop, _ := multiplyAdds(); l.Threads != 2 || l.Conv <= 0 || l.Copy <= 0 || l.Add <= 0 || (loop == nil) != (l.FMA == 0) {
+	if loop, _ := multiplyAdds(); l.Threads != 2 || l.Conv <= 0 || l.Copy <= 0 || l.Add <= 0 ||
+		(loop == nil) != (l.FMA == 0) {
 		t.Errorf("%+v", l)
 	}
 }

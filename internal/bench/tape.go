@@ -71,7 +71,8 @@ func (t *tape[T]) next() (x, dx, y, dy []T) {
 func (t *tape[T]) scratch(k kernels.Scratcher) []T { return t.take(k.ScratchLen(t.threads)) }
 
 func (t *tape[T]) conv(kernel int) {
-	s := kernels.ConvShape{N: t.n, H: t.size, W: t.size, In: t.c, Out: t.c, Kernel: kernel, Stride: 1, Pad: kernel / 2, Dilation: 1}
+	s := kernels.ConvShape{N: t.n, H: t.size, W: t.size, In: t.c, Out: t.c, Kernel: kernel, Stride: 1, Pad: kernel / 2,
+		Dilation: 1}
 	n := kernel * kernel * t.c * t.c
 	x, dx, y, dy := t.next()
 	w := t.random(n)
@@ -101,14 +102,17 @@ func (t *tape[T]) depthwise(kernel, dilation int) {
 }
 
 func (t *tape[T]) depthwiseShape(kernel, dilation int) kernels.DepthwiseShape {
-	return kernels.DepthwiseShape{N: t.n, H: t.size, W: t.size, C: t.c, Kernel: kernel, Stride: 1, Pad: dilation * (kernel - 1) / 2, Dilation: dilation}
+	return kernels.DepthwiseShape{N: t.n, H: t.size, W: t.size, C: t.c, Kernel: kernel, Stride: 1,
+		Pad: dilation * (kernel - 1) / 2, Dilation: dilation}
 }
 
 func (t *tape[T]) batchNorm() {
 	x, dx, y, dy := t.next()
-	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Epsilon: ops.BatchNormEpsilon, Momentum: 0.1, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c),
+	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Epsilon: ops.BatchNormEpsilon, Momentum: 0.1, X: x, Y: y,
+		Mean: t.random(t.c), InvStd: t.random(t.c),
 		Gamma: t.random(t.c), Beta: t.random(t.c), RunningMean: make([]T, t.c), RunningVar: make([]T, t.c)}
-	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, X: x, Mean: f.Mean, InvStd: f.InvStd, Gamma: f.Gamma, DY: dy, DX: dx, DGamma: t.random(t.c), DBeta: t.random(t.c)}
+	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, X: x, Mean: f.Mean, InvStd: f.InvStd, Gamma: f.Gamma, DY: dy,
+		DX: dx, DGamma: t.random(t.c), DBeta: t.random(t.c)}
 	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 }
@@ -128,7 +132,8 @@ func (t *tape[T]) poolShape() kernels.PoolShape {
 // reads, the gradient goes on as coefficients.
 func (t *tape[T]) maxPool() {
 	x, dx, y, _ := t.next()
-	f := &kernels.MaxPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
+	f := &kernels.MaxPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c),
+		InvStd: t.random(t.c)}
 	b := &kernels.MaxPoolBackward[T]{PoolShape: t.poolShape(), X: x, Y: y, Mean: f.Mean, InvStd: f.InvStd, DX: dx}
 	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
@@ -138,7 +143,8 @@ func (t *tape[T]) maxPool() {
 // avgPool is maxPool for the mean.
 func (t *tape[T]) avgPool() {
 	x, dx, y, _ := t.next()
-	f := &kernels.AvgPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c), InvStd: t.random(t.c)}
+	f := &kernels.AvgPool[T]{PoolShape: t.poolShape(), Epsilon: ops.BatchNormEpsilon, X: x, Y: y, Mean: t.random(t.c),
+		InvStd: t.random(t.c)}
 	b := &kernels.AvgPoolBackward[T]{PoolShape: t.poolShape(), Y: y, DX: dx}
 	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
@@ -159,7 +165,8 @@ func (t *tape[T]) normalise(mean, invstd []T) *kernels.BatchNormBackward[T] {
 	dx := t.dy
 	t.dy = t.random(t.len())
 	f := &kernels.BatchNorm[T]{M: t.rows(), C: t.c, Given: true, X: t.y, Y: t.y, Mean: mean, InvStd: invstd}
-	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, Normalised: true, X: t.y, Mean: mean, InvStd: invstd, DY: t.dy, DX: dx}
+	b := &kernels.BatchNormBackward[T]{M: t.rows(), C: t.c, Normalised: true, X: t.y, Mean: mean, InvStd: invstd,
+		DY: t.dy, DX: dx}
 	f.Scratch, b.Scratch = t.scratch(f), t.scratch(b)
 	t.forward, t.backward = append(t.forward, f), append(t.backward, b)
 	return b
@@ -175,8 +182,10 @@ func (t *tape[T]) separable(kernel, dilation, stages int) {
 	v := func() []T { return t.random(t.c) }
 	for i := range stages {
 		x, dx, y, dy := t.next()
-		k := kernels.Separable[T]{SeparableShape: s, Epsilon: ops.BatchNormEpsilon, X: x, Depth: t.random(depth), Point: t.random(point), Y: y, Mean: v(), InvStd: v()}
-		g := kernels.SeparableBackward[T]{SeparableShape: s, X: x, Depth: k.Depth, Point: k.Point, DY: dy, DDepth: t.random(depth), DPoint: t.random(point), DX: dx}
+		k := kernels.Separable[T]{SeparableShape: s, Epsilon: ops.BatchNormEpsilon, X: x, Depth: t.random(depth),
+			Point: t.random(point), Y: y, Mean: v(), InvStd: v()}
+		g := kernels.SeparableBackward[T]{SeparableShape: s, X: x, Depth: k.Depth, Point: k.Point, DY: dy,
+			DDepth: t.random(depth), DPoint: t.random(point), DX: dx}
 		if i > 0 {
 			before := &b.Stages[i-1]
 			before.A, before.B, before.D, before.Y = v(), v(), v(), x

@@ -20,7 +20,8 @@ func (s ConvShape) yLen() int       { return s.N * s.OutH() * s.OutW() * s.Out }
 func (s ConvShape) weightsLen() int { return s.Kernel * s.Kernel * s.In * s.Out }
 
 func (s ConvShape) check() {
-	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 || min(s.Pad, s.Dilation, s.Crop) < 0 || s.Pad*s.Crop > 0 || min(s.OutH(), s.OutW()) < 1 {
+	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 ||
+		min(s.Pad, s.Dilation, s.Crop) < 0 || s.Pad*s.Crop > 0 || min(s.OutH(), s.OutW()) < 1 {
 		panic(fmt.Sprintf("kernels: conv: bad shape %+v", s))
 	}
 }

@@ -135,7 +135,8 @@ func (c *outerTask[T]) Do(chunk, worker int) {
 			for i := range p.panels {
 				for s, seg := range p.segs {
 					dw := partial[(i*len(p.segs)+s)*p.rows*panel:]
-					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+panelStart(i, c.Out):], min(p.block, units-r), g.cols.units, xRow, xCol, dyRow, dyCol)
+					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+panelStart(i, c.Out):], min(p.block, units-r), g.cols.units, xRow,
+						xCol, dyRow, dyCol)
 				}
 			}
 		}

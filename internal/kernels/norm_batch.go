@@ -181,7 +181,8 @@ type batchNormGradient[T Float] BatchNormBackward[T]
 
 func (b *batchNormGradient[T]) Do(chunk, _ int) {
 	at, rows := rowChunks{b.M, b.C}.at(chunk)
-	loops[T]().affine2(b.DX[at:], b.DY[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], b.Scratch[2*b.C:], rows, b.C, b.C, b.Add)
+	loops[T]().affine2(b.DX[at:], b.DY[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], b.Scratch[2*b.C:], rows, b.C, b.C,
+		b.Add)
 }
 
 // ScaleShift is the inference form of batch norm, for one that cannot be

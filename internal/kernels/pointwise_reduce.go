@@ -131,7 +131,8 @@ func (p *reduction[T]) tileLen() (n int) {
 }
 
 // read lays the pixels of an image side by side that convolution i reads for rows of Y.
-func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][]T, image, i, first, rows int, relu bool) {
+func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][]T, image, i, first, rows int,
+	relu bool) {
 	at := 0
 	for j, c := range s.Channels {
 		for r := range rows {
@@ -330,11 +331,13 @@ func (s *reduceBackwardTask[T]) back(m *micro[T], i int, dx, dy, packed, tile, z
 		case s.DXs[j] == nil:
 		case !c.back.all:
 			k := &c.back.maps[j]
-			runPointwise(&k.pointwise, m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[k.packed:], tile, zero, rows)
+			runPointwise(&k.pointwise, m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[k.packed:], tile, zero,
+				rows)
 		default:
 			for r := range rows {
 				at := at + r*s.Stride*s.W*n
-				m.depth(s.DXs[j][at:], tail(mask, at), tail(before, at), s.Stride*n, dx[r*p.outW*p.in+in:], p.in, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](false), p.outW, n)
+				m.depth(s.DXs[j][at:], tail(mask, at), tail(before, at), s.Stride*n, dx[r*p.outW*p.in+in:], p.in, p.one,
+					window{rows: 1, cols: 1}, nil, floorOf[T](false), p.outW, n)
 			}
 		}
 		in += n

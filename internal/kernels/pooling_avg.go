@@ -113,12 +113,14 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}
-			a.boxRow(y, [3][]T{rowOr(x, o-1, c.H, width, nil), x[o*width:], rowOr(x, o+1, c.H, width, nil)}, o, false, c.Residual != nil)
+			a.boxRow(y, [3][]T{rowOr(x, o-1, c.H, width, nil), x[o*width:], rowOr(x, o+1, c.H, width, nil)}, o, false,
+				c.Residual != nil)
 		} else {
 			for _, r := range a.runs {
 				w, start := c.taps(o, r)
 				inverse := a.inverse[w.rows*w.cols]
-				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse, w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
+				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse,
+					w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
 			}
 		}
 		if c.Mean != nil {
@@ -261,7 +263,8 @@ func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
 			at := row[-g.cols.lo*c.C:]
 			dy := gradient.rows(m, at, c.C, ((image+i)*c.OutH()+o)*c.OutW()*c.C, c.OutW(), c.C)
 			for _, run := range b.runs {
-				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero, floorOf[T](false), run.n, c.C, c.C, false)
+				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero,
+					floorOf[T](false), run.n, c.C, c.C, false)
 			}
 		}
 	}

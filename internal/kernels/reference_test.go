@@ -73,7 +73,7 @@ func near[T Float](t *testing.T, name string, got []T, want []float64, tol float
 
 // implementations are the names and tables that this CPU has, the fastest first.
 func implementations() (ims []implementation) {
-	for _, im := range append([]implementation{{portable[float32](), true}}, native()...) {
+	for _, im := range variants() {
 		if im.usable {
 			ims = append([]implementation{im}, ims...)
 		}

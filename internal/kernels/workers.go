@@ -90,7 +90,10 @@ func (p *Pool) For(pieces int, t Task) {
 	}
 	p.work(0)
 	for !p.spin(func() bool { return p.busy.Load() == 0 }) { // a helper may be late to say that the last work is done
-		p.waiting.Swap(true) // as below
+		// Announce that the caller sleeps, then look again: a helper that ends in
+		// between either sees the announcement and sends on done, or is seen here.
+		// Who takes the announcement back with CompareAndSwap decides which.
+		p.waiting.Swap(true)
 		if p.busy.Load() > 0 || !p.waiting.CompareAndSwap(true, false) {
 			<-p.done
 		}
@@ -106,7 +109,7 @@ func (h *helper) start() {
 	}
 }
 
-// spin waits awake for something to come, and says whether it has.
+// spin polls here for a while, and reports whether it has become true.
 func (p *Pool) spin(here func() bool) bool {
 	for range spins {
 		if here() {
