@@ -94,7 +94,7 @@ type Problem struct {
 	Costs  Costs      // of Target's networks
 	// Weights and Alpha are the two halves of the training images.
 	Weights, Alpha Source
-	Pool           *kernels.Pool
+	Pool           *kernels.Workers
 }
 
 // Search is a search in progress.

@@ -60,7 +60,7 @@ func smallOf(t *testing.T, space arch.Space, costs Costs, method string, threads
 	c := DefaultConfig()
 	c.Method, c.Seed, c.Epochs, c.Batch, c.Candidates, c.BudgetS = method, 1, 3, 8, 5, budgetS
 	first, second := &blobs{n: 40, size: 8, classes: 3}, &blobs{n: 40, size: 8, classes: 3}
-	pool := kernels.NewPool(threads)
+	pool := kernels.NewWorkers(threads)
 	t.Cleanup(pool.Close)
 	s, err := New(c, Problem{Proxy: space, Target: space, Costs: costs, Weights: first, Alpha: second, Pool: pool})
 	if err != nil {
@@ -335,7 +335,7 @@ func TestInfeasibleBudgetTrainsNothing(t *testing.T) {
 	c := DefaultConfig()
 	c.BudgetS = 1e-6
 	source := &blobs{n: 200, size: 8, classes: 3}
-	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source, Pool: kernels.NewPool(1)})
+	_, err := New(c, Problem{Proxy: space, Target: space, Costs: newAdditive(space, rand.New(rand.NewPCG(9, 0))), Weights: source, Alpha: source, Pool: kernels.NewWorkers(1)})
 	var infeasible *InfeasibleError
 	if !errors.As(err, &infeasible) || infeasible.FastestS < 1e-4 {
 		t.Errorf("error %v: want an InfeasibleError that names the fastest network", err)

@@ -110,7 +110,7 @@ type Trainer struct {
 }
 
 // New prepares the training of a from weights drawn by the seed.
-func New(c Config, a arch.Architecture, data Source, pool *kernels.Pool) (*Trainer, error) {
+func New(c Config, a arch.Architecture, data Source, pool *kernels.Workers) (*Trainer, error) {
 	if c.Batch < 1 || !(c.Epochs > 0) || data.Len() < c.Batch {
 		return nil, fmt.Errorf("train: %g epochs of %d images in batches of %d: want at least one batch", c.Epochs, data.Len(), c.Batch)
 	}

@@ -61,7 +61,7 @@ func newTrainer(t *testing.T, threads int) *Trainer {
 	t.Helper()
 	c := DefaultConfig()
 	c.Epochs, c.Batch, c.Seed = 10, 8, 1
-	pool := kernels.NewPool(threads)
+	pool := kernels.NewWorkers(threads)
 	t.Cleanup(pool.Close)
 	tr, err := New(c, architecture(t), &stripes{size: stripesSize}, pool)
 	if err != nil {

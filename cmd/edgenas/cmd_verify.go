@@ -135,7 +135,7 @@ func (a *app) verify(ctx context.Context, m *onnx.Model, f *targetFlags) (latenc
 		return latency.Verification{}, usageError{err}
 	}
 	defer release()
-	pool := kernels.NewPool(f.inferThreads)
+	pool := kernels.NewWorkers(f.inferThreads)
 	defer pool.Close()
 	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, mode, a.seed)
 	if err != nil {

@@ -63,7 +63,7 @@ type app struct {
 	patience time.Duration                                         // with a device that was lost
 	pause    time.Duration                                         // before the second attempt
 
-	pool    *kernels.Pool
+	pool    *kernels.Workers
 	spaces  map[string]*networks // of the spaces so far
 	targets []placed             // those used so far
 }
@@ -105,9 +105,9 @@ func (a *app) run(ctx context.Context) int {
 }
 
 // workers is the pool of this machine's worker threads.
-func (a *app) workers() *kernels.Pool {
+func (a *app) workers() *kernels.Workers {
 	if a.pool == nil {
-		a.pool = kernels.NewPool(a.threads)
+		a.pool = kernels.NewWorkers(a.threads)
 	}
 	return a.pool
 }

@@ -39,7 +39,7 @@ func (l *local) measure(ctx context.Context, _ arch.Space, w latency.Work, p *pr
 		return usageError{err}
 	}
 	defer release()
-	pool := kernels.NewPool(l.flags.threads)
+	pool := kernels.NewWorkers(l.flags.threads)
 	defer pool.Close()
 	return latency.Measure(ctx, native.Runtime{Pool: pool}, w, p, o)
 }

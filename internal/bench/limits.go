@@ -53,11 +53,11 @@ type load struct {
 var full = load{turns: 1 << 20, images: 32, elements: 32 << 20}
 
 // MeasureLimits measures each limit for this long, on the pool's threads.
-func MeasureLimits(ctx context.Context, pool *kernels.Pool, during time.Duration) (Limits, error) {
+func MeasureLimits(ctx context.Context, pool *kernels.Workers, during time.Duration) (Limits, error) {
 	return full.measure(ctx, pool, during)
 }
 
-func (w load) measure(ctx context.Context, pool *kernels.Pool, during time.Duration) (Limits, error) {
+func (w load) measure(ctx context.Context, pool *kernels.Workers, during time.Duration) (Limits, error) {
 	l := Limits{Peer: "limits", Mode: Mode, CPU: hostinfo.Local().CPU, Threads: pool.Threads()}
 	best := func(work float64, f func()) (float64, error) {
 		times, err := repeat(ctx, during, f)

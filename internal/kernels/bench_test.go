@@ -33,7 +33,7 @@ func (s ConvShape) name() string {
 func benchmark(b *testing.B, name string, work, bytes int, build func() Kernel) {
 	best := micro32
 	defer func() { micro32 = best }()
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	for _, im := range implementations() {
 		micro32 = im.micro

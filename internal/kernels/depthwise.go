@@ -153,11 +153,11 @@ func (c *Depthwise[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *Depthwise[T]) ScratchLen(threads int) int { return threads * c.planFor(threads).workLen() }
 
 // Run computes Y.
-func (c *Depthwise[T]) Run(p *Pool) {
+func (c *Depthwise[T]) Run(p *Workers) {
 	d := c.planFor(p.Threads())
 	need("depthwise", "X", c.X, c.xLen())
 	need("depthwise", "Weights", c.Weights, c.weightsLen())
@@ -224,13 +224,13 @@ func (c *DepthwiseBackwardData[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *DepthwiseBackwardData[T]) ScratchLen(threads int) int {
 	return threads * c.planFor(threads).workLen()
 }
 
 // Run computes DX.
-func (c *DepthwiseBackwardData[T]) Run(p *Pool) {
+func (c *DepthwiseBackwardData[T]) Run(p *Workers) {
 	d := c.planFor(p.Threads())
 	need("depthwise backward data", "Weights", c.Weights, c.weightsLen())
 	need("depthwise backward data", "DY", c.DY, c.yLen())
@@ -294,14 +294,14 @@ func (c *DepthwiseBackwardWeights[T]) planned() *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
 	_, n := parts(c.N)
 	return n*c.weightsLen() + threads*c.planned().g.workLen()
 }
 
 // Run computes DW.
-func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
+func (c *DepthwiseBackwardWeights[T]) Run(p *Workers) {
 	c.planned()
 	need("depthwise backward weights", "X", c.X, c.xLen())
 	need("depthwise backward weights", "DY", c.DY, c.yLen())

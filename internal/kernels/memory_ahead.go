@@ -6,7 +6,7 @@ package kernels
 
 // following returns the image of x that a worker will most likely take after
 // this one of n, or nothing at the end: workers of odd numbers go backwards (see
-// [Pool]).
+// [Workers]).
 func following[T Float](x []T, image, n, worker int) []T {
 	next := image + 1 - 2*(worker%2)
 	if next < 0 || next >= n {

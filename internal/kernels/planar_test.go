@@ -33,7 +33,7 @@ func newPlanarConv(s ConvShape, x, w, y []float32) *planarConv {
 	return c
 }
 
-func (c *planarConv) Run(*Pool) {
+func (c *planarConv) Run(*Workers) {
 	wide := c.W + 2*c.Pad
 	segs := []int{0}
 	for n := range c.N {

@@ -153,14 +153,14 @@ func (s *FactorizedReduce[T]) planned() *reduction[T] {
 // workLen is a block of the map and a tile.
 func (s *FactorizedReduce[T]) workLen() int { return s.plan.block*s.plan.in + s.plan.tileLen() }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *FactorizedReduce[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	return panel + p.packed + s.N*momentParts*p.out + threads*s.workLen()
 }
 
 // Run computes Y and its statistics. The shape must stay what it was in the first run.
-func (s *FactorizedReduce[T]) Run(pool *Pool) {
+func (s *FactorizedReduce[T]) Run(pool *Workers) {
 	const kernel = "factorized reduce"
 	p := s.planned()
 	for i := range s.Channels {
@@ -241,7 +241,7 @@ func (s *FactorizedReduceBackward[T]) workLen() int {
 	return p.block*p.in + p.gradRows + p.block*p.wide + p.block*p.in + p.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *FactorizedReduceBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
@@ -249,7 +249,7 @@ func (s *FactorizedReduceBackward[T]) ScratchLen(threads int) int {
 }
 
 // Run computes the gradients. The shape must stay what it was in the first run.
-func (s *FactorizedReduceBackward[T]) Run(pool *Pool) {
+func (s *FactorizedReduceBackward[T]) Run(pool *Workers) {
 	const kernel = "factorized reduce backward"
 	p := s.planned()
 	need(kernel, "Add", s.Add, len(s.Channels))

@@ -85,7 +85,7 @@ func (c *AvgPool[T]) ScratchLen(threads int) int {
 }
 
 // Run computes Y and its statistics.
-func (c *AvgPool[T]) Run(p *Pool) {
+func (c *AvgPool[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("average pool", "X", c.X, c.xLen())
 	optional("average pool", "Residual", c.Residual, c.yLen())
@@ -177,7 +177,7 @@ func (c *AvgPoolBackward[T]) planFor(threads int) *avgPoolBackward[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *AvgPoolBackward[T]) ScratchLen(threads int) int {
 	return threads * c.planFor(threads).workLen
 }
@@ -192,7 +192,7 @@ func (c *AvgPoolBackward[T]) gradient() behindNorm[T] {
 }
 
 // Run computes DX.
-func (c *AvgPoolBackward[T]) Run(p *Pool) {
+func (c *AvgPoolBackward[T]) Run(p *Workers) {
 	const kernel = "average pool backward"
 	c.planFor(p.Threads())
 	c.gradient().check(kernel, c.yLen(), c.C)

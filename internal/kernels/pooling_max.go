@@ -54,7 +54,7 @@ func (c *MaxPool[T]) planFor(threads int) *maxPool[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads: each
+// ScratchLen returns the length that Scratch must have for so many threads: each
 // image's moments, and a row of maxima for each thread.
 func (c *MaxPool[T]) ScratchLen(threads int) int {
 	c.planFor(threads)
@@ -62,7 +62,7 @@ func (c *MaxPool[T]) ScratchLen(threads int) int {
 }
 
 // Run computes Y and its statistics.
-func (c *MaxPool[T]) Run(p *Pool) {
+func (c *MaxPool[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("max pool", "X", c.X, c.xLen())
 	optional("max pool", "Residual", c.Residual, c.yLen())
@@ -212,7 +212,7 @@ func (c *MaxPoolBackward[T]) planFor(threads int) *maxPoolBackward[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads: the
+// ScratchLen returns the length that Scratch must have for so many threads: the
 // coefficients of a norm in place, and each thread's working memory.
 func (c *MaxPoolBackward[T]) ScratchLen(threads int) int {
 	return 2*c.C + threads*c.planFor(threads).workLen
@@ -228,7 +228,7 @@ func (c *MaxPoolBackward[T]) gradient() behindNorm[T] {
 }
 
 // Run computes DX.
-func (c *MaxPoolBackward[T]) Run(p *Pool) {
+func (c *MaxPoolBackward[T]) Run(p *Workers) {
 	const kernel = "max pool backward"
 	c.planFor(p.Threads())
 	need(kernel, "X", c.X, c.xLen())

@@ -50,7 +50,7 @@ func withScratch[K Scratcher](k K, threads int) K {
 // TestPoolsPlanned: what a pooling works in is its Scratch; a run allocates
 // nothing, not even the first, and what is in Scratch before does not matter.
 func TestPoolsPlanned(t *testing.T) {
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	for _, s := range poolShapes {
 		t.Run(shapeName(s), func(t *testing.T) {

@@ -136,14 +136,14 @@ func (s *Separable[T]) workLen() int {
 	return p.copyLen() + p.rows*p.OutW()*p.C + p.point.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *Separable[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	return panel + p.point.packedLen() + p.N*momentParts*p.Out + threads*s.workLen()
 }
 
 // Run computes Y and its statistics.
-func (s *Separable[T]) Run(pool *Pool) {
+func (s *Separable[T]) Run(pool *Workers) {
 	const kernel = "separable"
 	p := s.planned()
 	need(kernel, "X", s.X, s.xLen())
@@ -236,7 +236,7 @@ func (s *SeparableBackward[T]) workLen() int {
 	return p.copyLen() + p.back.g.imageLen() + block*p.C + p.grad.rows + block*p.grad.wide + p.dpoint.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *SeparableBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
@@ -244,7 +244,7 @@ func (s *SeparableBackward[T]) ScratchLen(threads int) int {
 }
 
 // Run computes the gradients.
-func (s *SeparableBackward[T]) Run(pool *Pool) {
+func (s *SeparableBackward[T]) Run(pool *Workers) {
 	const kernel = "separable backward"
 	p := s.planned()
 	need(kernel, "X", s.X, s.xLen())

@@ -126,7 +126,7 @@ func testSeparableBackward[T Float](t *testing.T, s SeparableShape, norm bool) {
 			dz[i/s.Out*s.C+c] += float64(point[c*s.Out+i%s.Out]) * g
 		}
 	}
-	one := NewPool(1)
+	one := NewWorkers(1)
 	defer one.Close()
 	weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s.DepthwiseShape, X: in, DY: dz,
 		DW: make([]float64, s.weightsLen())}
