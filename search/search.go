@@ -145,7 +145,7 @@ func (s *Search) makeSupernet(paths bool) error {
 	if err != nil {
 		return err
 	}
-	pool := kernels.NewPool(s.problem.Threads)
+	pool := kernels.NewWorkers(s.problem.Threads)
 	defer pool.Close()
 	options := autodiff.Options{Pool: pool, Paths: paths}
 	for _, a := range s.alphas {
@@ -175,7 +175,7 @@ func (s *Search) warmup() int { return s.config.WarmupEpochs * s.perEpoch() }
 // its error, and returns a *DivergedError for a step whose figures are not
 // finite.
 func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, error) {
-	pool := kernels.NewPool(s.problem.Threads)
+	pool := kernels.NewWorkers(s.problem.Threads)
 	defer pool.Close()
 	s.model.SetPool(pool)
 	s.sgd.Pool = pool

@@ -109,7 +109,7 @@ func New(c Config, a arch.Architecture, data Source, threads int) (*Trainer, err
 	if err != nil {
 		return nil, err
 	}
-	pool := kernels.NewPool(threads)
+	pool := kernels.NewWorkers(threads)
 	defer pool.Close()
 	model, err := autodiff.Compile[float32](graph, autodiff.Options{
 		Pool: pool, Smoothing: c.Smoothing, AuxWeight: auxWeight,
@@ -160,7 +160,7 @@ func (t *Trainer) pointSteps() int { return max(leastPointSteps, (t.Steps()+maxP
 // when ctx ends and returns its error, and returns a *DivergedError for a step
 // whose figures are not finite.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
-	pool := kernels.NewPool(t.threads)
+	pool := kernels.NewWorkers(t.threads)
 	defer pool.Close()
 	t.model.SetPool(pool)
 	t.sgd.Pool = pool

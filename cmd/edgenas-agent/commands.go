@@ -59,7 +59,7 @@ func profile(ctx context.Context, out string, stdin io.Reader, stdout, stderr io
 type session struct {
 	request  wire.Request
 	work     latency.Work
-	pool     *kernels.Pool
+	pool     *kernels.Workers
 	profile  *profiles.Profile
 	release  func()
 	progress func(*wire.Progress)
@@ -78,7 +78,7 @@ func newSession(stdin io.Reader, progress func(*wire.Progress)) (*session, error
 	if s.release, err = latency.Confine(q.Cluster); err != nil {
 		return nil, wire.Fail(wire.ExitUsage, err)
 	}
-	s.pool = kernels.NewPool(max(1, q.Threads))
+	s.pool = kernels.NewWorkers(max(1, q.Threads))
 	s.profile = &profiles.Profile{Device: latency.ThisDevice(), Runtime: native.Runtime{Pool: s.pool}.Info()}
 	s.profile.Runtime.Cluster, s.profile.Protocol.Mode = q.Cluster, q.Mode
 	return s, nil
@@ -150,7 +150,7 @@ func verify(ctx context.Context, path string, threads int, cluster, how string, 
 		return wire.Fail(wire.ExitUsage, err)
 	}
 	defer release()
-	pool := kernels.NewPool(threads)
+	pool := kernels.NewWorkers(threads)
 	defer pool.Close()
 	v, err := native.Runtime{Pool: pool}.Verify(ctx, g, w, mode, seed)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,11 @@ import (
 
 	"github.com/edgenas/edgenas/internal/bench"
 	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/kernels"
 )
 
 func (a *app) benchCommand() *cobra.Command {
+	var list bool
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Time training steps, single operations and this machine's limits",
@@ -25,8 +28,15 @@ benchmark format, which benchstat compares; with --json they are lines with the
 fields of the PyTorch programs that edgenas is compared with.`,
 		Example: "  edgenas bench step --space darts",
 		Args:    subcommand,
-		RunE:    showHelp,
+		RunE: func(c *cobra.Command, args []string) error {
+			if list {
+				all := kernels.Variants()
+				return a.result(all, func(w io.Writer) { bench.WriteLoops(w, all) })
+			}
+			return showHelp(c, args)
+		},
 	}
+	c.Flags().BoolVar(&list, "list", false, "list the inner loops and what implements them on this machine")
 	c.AddCommand(a.benchStepCommand(), a.benchOpsCommand(), a.benchLimitsCommand())
 	return c
 }

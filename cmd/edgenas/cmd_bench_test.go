@@ -90,3 +90,15 @@ func TestBench(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchList(t *testing.T) {
+	o := runBench(t, "--list", false)
+	if o.code != 0 || !strings.Contains(o.stdout, "conv ") || !strings.Contains(o.stdout, "portable") {
+		t.Errorf("%+v", o)
+	}
+	var variants []struct{ Loops []struct{ Name string } }
+	o = runBench(t, "--list", true)
+	if err := json.Unmarshal([]byte(o.stdout), &variants); err != nil || len(variants) == 0 || len(variants[0].Loops) == 0 {
+		t.Errorf("%+v: %v", o, err)
+	}
+}

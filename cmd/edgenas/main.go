@@ -113,9 +113,9 @@ func (a *app) fail(text string, code int) {
 }
 
 // workers is the pool of this machine's worker threads.
-func (a *app) workers() *kernels.Pool {
+func (a *app) workers() *kernels.Workers {
 	if a.host.Pool == nil {
-		a.host.Pool = kernels.NewPool(a.threads)
+		a.host.Pool = kernels.NewWorkers(a.threads)
 	}
 	return a.host.Pool
 }

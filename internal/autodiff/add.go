@@ -41,7 +41,7 @@ type fanIn[T kernels.Float] struct {
 	copy, accum kernels.Add[T]
 }
 
-func (f *fanIn[T]) Run(p *kernels.Pool) {
+func (f *fanIn[T]) Run(p *kernels.Workers) {
 	if f.add {
 		f.accum.Run(p)
 	} else {

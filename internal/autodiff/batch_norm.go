@@ -131,7 +131,7 @@ type runningStatistics[T kernels.Float] struct {
 	average, spread []T   // running mean and variance
 }
 
-func (r *runningStatistics[T]) Run(*kernels.Pool) {
+func (r *runningStatistics[T]) Run(*kernels.Workers) {
 	if r.open != nil && !*r.open {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 // BenchmarkStep is a step that trains weights: forward, backward, clip, SGD.
 // The GDAS path opens every operation equally often.
 func BenchmarkStep(b *testing.B) {
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	defer pool.Close()
 	for _, space := range []struct {
 		name  string
@@ -42,7 +42,7 @@ func BenchmarkStep(b *testing.B) {
 }
 
 // measure times steps that train weights; before is called before each.
-func measure(b *testing.B, m *Model[float32], pool *kernels.Pool, before func()) {
+func measure(b *testing.B, m *Model[float32], pool *kernels.Workers, before func()) {
 	sgd := SGD[float32]{LR: 0.025, Momentum: 0.9, WeightDecay: 3e-4, Pool: pool}
 	one := func() {
 		before()
@@ -67,7 +67,7 @@ func measure(b *testing.B, m *Model[float32], pool *kernels.Pool, before func())
 // BenchmarkRetrain is a step of a derived network: DARTS_V2 with its auxiliary
 // head, and a nb201 cell with three 3×3 convolutions.
 func BenchmarkRetrain(b *testing.B) {
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	defer pool.Close()
 	for _, tt := range []struct {
 		space    string

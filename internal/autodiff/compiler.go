@@ -64,7 +64,7 @@ type gate struct {
 
 // compiler collects values and instructions.
 type compiler[T kernels.Float] struct {
-	pool   *kernels.Pool
+	pool   *kernels.Workers
 	values []storage[T]
 	ins    []*instruction[T]
 }

@@ -57,7 +57,7 @@ type lossKernel[T kernels.Float] struct {
 	weight          T
 }
 
-func (k *lossKernel[T]) Run(p *kernels.Pool) {
+func (k *lossKernel[T]) Run(p *kernels.Workers) {
 	k.main.Run(p)
 	if k.auxiliary.Logits == nil {
 		return

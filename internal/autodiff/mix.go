@@ -164,7 +164,7 @@ type mixBackward[T kernels.Float] struct {
 	add bool
 }
 
-func (k *mixBackward[T]) Run(p *kernels.Pool) {
+func (k *mixBackward[T]) Run(p *kernels.Workers) {
 	k.MixBackward.Run(p)
 	if k.dp == nil {
 		return

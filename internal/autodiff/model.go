@@ -14,9 +14,9 @@ import (
 
 // Options says how a network is trained. The zero value is usable.
 type Options struct {
-	Pool      *kernels.Pool // threads; nil: the caller's alone
-	Smoothing float64       // label smoothing, 0…1 (Szegedy et al. 2016, §7); 0: none
-	AuxWeight float64       // of the loss of the graph's auxiliary output, if it has one; 0.4 in DARTS
+	Pool      *kernels.Workers // threads; nil: the caller's alone
+	Smoothing float64          // label smoothing, 0…1 (Szegedy et al. 2016, §7); 0: none
+	AuxWeight float64          // of the loss of the graph's auxiliary output, if it has one; 0.4 in DARTS
 	// Paths promises that at most one gate of a row is open at a time, as
 	// where paths are sampled: the terms of a row then share memory.
 	Paths bool
@@ -47,7 +47,7 @@ const (
 // concurrent use. Make one with [Compile].
 type Model[T kernels.Float] struct {
 	graph     *ops.Graph
-	pool      *kernels.Pool
+	pool      *kernels.Workers
 	paths     bool
 	input     []T
 	labels    []int32
@@ -100,7 +100,7 @@ func Plan[T kernels.Float](g *ops.Graph, o Options) (arenaBytes int, err error) 
 // compile makes a model without its arena.
 func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 	if o.Pool == nil {
-		o.Pool = kernels.NewPool(1)
+		o.Pool = kernels.NewWorkers(1)
 	}
 	l, err := newLowering[T](g, o)
 	if err != nil {
@@ -157,7 +157,7 @@ func compile[T kernels.Float](g *ops.Graph, o Options) (*Model[T], error) {
 
 // SetPool makes the steps run on pool from now on. It must not have more
 // threads than the pool that the model was compiled for.
-func (m *Model[T]) SetPool(pool *kernels.Pool) { m.pool = pool }
+func (m *Model[T]) SetPool(pool *kernels.Workers) { m.pool = pool }
 
 // Input is the batch of images, N,H,W,C. Fill it before a step.
 func (m *Model[T]) Input() []T { return m.input }

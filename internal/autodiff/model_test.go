@@ -128,7 +128,7 @@ func TestSameBitsForAnyThreads(t *testing.T) {
 func testSameBits(t *testing.T, space string, size arch.Size) {
 	var want []float32
 	for _, threads := range []int{1, 2, 3} {
-		pool := kernels.NewPool(threads)
+		pool := kernels.NewWorkers(threads)
 		defer pool.Close()
 		m := supernet[float32](t, space, size, 5, Options{Pool: pool})
 		sgd := SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 1e-3, Pool: pool}
@@ -169,7 +169,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 }
 
 func testNoAllocations(t *testing.T, space string, size arch.Size, paths bool) {
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	defer pool.Close()
 	m := supernet[float32](t, space, size, 3, Options{Pool: pool, Paths: paths, Smoothing: 0.1})
 	var alphas []Learnable

@@ -124,7 +124,7 @@ func (o *op[T]) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.N
 
 // Do runs the operation by itself on memory of its own, for Gorgonia's tape machine.
 func (o *op[T]) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
-	c := &compiler[T]{pool: kernels.NewPool(1)}
+	c := &compiler[T]{pool: kernels.NewWorkers(1)}
 	var ins, outs []value
 	for _, v := range in {
 		data, err := dataOf[T](v)

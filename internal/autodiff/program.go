@@ -52,7 +52,7 @@ func isSum(n *gorgonia.Node) bool {
 // translate makes a program of what loss and grads need. inputs are the
 // graph's inputs, pinned the results that have memory of their own.
 func translate[T kernels.Float](
-	pool *kernels.Pool, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
+	pool *kernels.Workers, loss *gorgonia.Node, grads gorgonia.Nodes, inputs, pinned map[*gorgonia.Node][]T,
 	running map[*gorgonia.Node][]runningSource[T], paths bool,
 ) (*program[T], error) {
 	t := &translation[T]{
@@ -218,7 +218,7 @@ func (t *translation[T]) follow(v value, sources []runningSource[T]) {
 // runningAll is a kernel: all the running statistics of an instruction.
 type runningAll[T kernels.Float] []runningStatistics[T]
 
-func (r runningAll[T]) Run(p *kernels.Pool) {
+func (r runningAll[T]) Run(p *kernels.Workers) {
 	for i := range r {
 		r[i].Run(p)
 	}

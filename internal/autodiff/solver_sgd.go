@@ -16,8 +16,8 @@ import (
 type SGD[T kernels.Float] struct {
 	LR, Momentum, WeightDecay float64
 	Nesterov                  bool
-	Pool                      *kernels.Pool // threads; nil: the caller's alone
-	State                     State[T]      // nil: nothing remembered yet
+	Pool                      *kernels.Workers // threads; nil: the caller's alone
+	State                     State[T]         // nil: nothing remembered yet
 
 	kernel kernels.SGD[T]
 	move   func(name string, w, g []T) error
@@ -32,7 +32,7 @@ func (s *SGD[T]) Step(params []Learnable) error {
 		s.State = State[T]{}
 	}
 	if s.Pool == nil {
-		s.Pool = kernels.NewPool(1)
+		s.Pool = kernels.NewWorkers(1)
 	}
 	if s.move == nil {
 		s.move = s.one

@@ -55,11 +55,11 @@ type load struct {
 var full = load{turns: 1 << 20, images: 32, elements: 32 << 20}
 
 // MeasureLimits measures each limit for this long, on the pool's threads.
-func MeasureLimits(ctx context.Context, pool *kernels.Pool, during time.Duration) (Limits, error) {
+func MeasureLimits(ctx context.Context, pool *kernels.Workers, during time.Duration) (Limits, error) {
 	return full.measure(ctx, pool, during)
 }
 
-func (w load) measure(ctx context.Context, pool *kernels.Pool, during time.Duration) (Limits, error) {
+func (w load) measure(ctx context.Context, pool *kernels.Workers, during time.Duration) (Limits, error) {
 	l := Limits{Peer: "limits", Mode: Mode, CPU: hostinfo.Local().CPU, Threads: pool.Threads()}
 	best := func(work float64, f func()) (float64, error) {
 		times, err := repeat(ctx, during, f)
@@ -100,7 +100,9 @@ func (w load) measure(ctx context.Context, pool *kernels.Pool, during time.Durat
 	return l, err
 }
 
-// ones is memory that is there: not pages of zeros that all are one.
+// ones returns n elements in memory that the system has really mapped. Pages of
+// zeros that nobody has written share one physical page, so reading them would
+// measure the cache.
 func ones(n int) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -109,7 +111,7 @@ func ones(n int) []float32 {
 	return v
 }
 
-// turnTask is so many turns of a loop in each piece.
+// turnTask runs n turns of a loop in each piece.
 type turnTask struct {
 	loop func(turns int)
 	n    int

@@ -65,7 +65,7 @@ func Ops() (all []Op) {
 
 // Run times the operation forward, and forward and backward: the gradients in
 // the image and in all weights. Each is measured for this long.
-func (o Op) Run(ctx context.Context, pool *kernels.Pool, during time.Duration) (OpResult, error) {
+func (o Op) Run(ctx context.Context, pool *kernels.Workers, during time.Duration) (OpResult, error) {
 	all := operations[float32]()
 	i := slices.IndexFunc(all, func(k operation[float32]) bool { return k.name == o.Name })
 	if i < 0 {

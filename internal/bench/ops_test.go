@@ -11,7 +11,7 @@ import (
 	"github.com/edgenas/edgenas/internal/kernels"
 )
 
-func run[T kernels.Float](pool *kernels.Pool, t *tape[T], backward bool) {
+func run[T kernels.Float](pool *kernels.Workers, t *tape[T], backward bool) {
 	for _, k := range t.forward {
 		k.Run(pool)
 	}
@@ -25,7 +25,7 @@ func run[T kernels.Float](pool *kernels.Pool, t *tape[T], backward bool) {
 // What is timed as an operation's backward pass is its gradient: along a
 // random direction it equals the central difference.
 func TestOperationGradients(t *testing.T) {
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	for _, o := range operations[float64]() {
 		t.Run(o.name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestOperationGradients(t *testing.T) {
 
 // A separable operation computes what its layers one by one compute.
 func TestSeparable(t *testing.T) {
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	chain := newTape[float64](2, 6, 4, pool, 1)
 	chain.separable(5, 2, 2)
@@ -96,7 +96,7 @@ func TestOps(t *testing.T) {
 	if m := Match(all, "dwconv3x3/n=64"); len(m) != 1 || m[0].Name != "dwconv3x3" {
 		t.Errorf("matched %v", m)
 	}
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	r, err := Op{"sep_conv_3x3", 1, 4, 8}.Run(t.Context(), pool, 1)
 	if err != nil {

@@ -199,7 +199,7 @@ func (s Step) graph() (*ops.Graph, arch.Space, error) {
 }
 
 // Run times the steps on the pool's threads. What cannot be timed is a *SpecError.
-func (s Step) Run(ctx context.Context, pool *kernels.Pool) (StepResult, error) {
+func (s Step) Run(ctx context.Context, pool *kernels.Workers) (StepResult, error) {
 	s, b, err := s.resolve()
 	if err != nil {
 		return StepResult{}, err

@@ -24,7 +24,7 @@ func tiny(space, path string) Step {
 }
 
 func TestStep(t *testing.T) {
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	for _, tt := range []struct {
 		space, path, peer string
@@ -99,7 +99,7 @@ func TestStepRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	if _, err := tiny("nb201", Mixture).Run(ctx, pool); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v: want context.Canceled", err)
@@ -162,7 +162,7 @@ func TestVisit(t *testing.T) {
 
 // What is counted of a path is what the network of that path has.
 func TestReached(t *testing.T) {
-	pool := kernels.NewPool(1)
+	pool := kernels.NewWorkers(1)
 	defer pool.Close()
 	s := tiny("nb201", GDAS)
 	g, space, err := s.graph()
@@ -192,7 +192,7 @@ func TestReached(t *testing.T) {
 }
 
 func TestMeasureLimits(t *testing.T) {
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	defer pool.Close()
 	l, err := load{turns: 10, images: 1, elements: 2 * copyPiece}.measure(t.Context(), pool, time.Microsecond)
 	if err != nil {

@@ -24,7 +24,7 @@ type tape[T kernels.Float] struct {
 }
 
 // newTape starts with n random images of c channels.
-func newTape[T kernels.Float](n, size, c int, pool *kernels.Pool, seed uint64) *tape[T] {
+func newTape[T kernels.Float](n, size, c int, pool *kernels.Workers, seed uint64) *tape[T] {
 	t := &tape[T]{n: n, size: size, c: c, threads: pool.Threads(), rng: rand.New(rand.NewPCG(seed, 0))}
 	t.x, t.dx = t.random(t.len()), t.random(t.len())
 	t.y, t.dy = t.x, t.dx

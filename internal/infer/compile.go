@@ -23,7 +23,7 @@ func (e *UnsupportedError) Error() string {
 
 // CompileTrained compiles a network in training form: it fuses g and folds w
 // first.
-func CompileTrained(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) {
+func CompileTrained(g *ops.Graph, w ops.Weights, pool *kernels.Workers) (*Program, error) {
 	fused := ops.Fuse(g)
 	folded, err := fused.FoldWeights(w)
 	if err != nil {
@@ -39,7 +39,7 @@ func CompileTrained(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, 
 // It returns an error if w lacks a parameter of g or has one that is not
 // finite, and an [UnsupportedError] for a mixture and for a convolution in
 // groups that is not depthwise.
-func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error) {
+func Compile(g *ops.Graph, w ops.Weights, pool *kernels.Workers) (*Program, error) {
 	if err := w.Check(g); err != nil {
 		return nil, fmt.Errorf("infer: %w", err)
 	}
@@ -222,4 +222,4 @@ func poolShape(x ops.Shape, w ops.Window) kernels.PoolShape {
 // zero writes a map of zeros.
 type zero struct{ y []float32 }
 
-func (k *zero) Run(*kernels.Pool) { clear(k.y) }
+func (k *zero) Run(*kernels.Workers) { clear(k.y) }

@@ -18,8 +18,8 @@ import (
 	"github.com/edgenas/edgenas/ops/opstest"
 )
 
-func newPool(t testing.TB, threads int) *kernels.Pool {
-	p := kernels.NewPool(threads)
+func newPool(t testing.TB, threads int) *kernels.Workers {
+	p := kernels.NewWorkers(threads)
 	t.Cleanup(p.Close)
 	return p
 }
@@ -27,7 +27,7 @@ func newPool(t testing.TB, threads int) *kernels.Pool {
 func TestCompliance(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		compile func(g *ops.Graph, w ops.Weights, pool *kernels.Pool) (*Program, error)
+		compile func(g *ops.Graph, w ops.Weights, pool *kernels.Workers) (*Program, error)
 		threads int
 	}{
 		{"as trained", Compile, 1},

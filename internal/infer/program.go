@@ -30,7 +30,7 @@ const Version = "1"
 // share a pool take turns.
 type Program struct {
 	steps  []Step
-	pool   *kernels.Pool
+	pool   *kernels.Workers
 	arena  []float32
 	inputs []value
 	output value

@@ -11,7 +11,7 @@ type Add[T Float] struct {
 }
 
 // Run computes Y.
-func (k *Add[T]) Run(p *Pool) {
+func (k *Add[T]) Run(p *Workers) {
 	if len(k.Xs) == 0 {
 		panic("kernels: add: nothing to add")
 	}

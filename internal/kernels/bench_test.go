@@ -33,7 +33,7 @@ func (s ConvShape) name() string {
 func benchmark(b *testing.B, name string, work, bytes int, build func() Kernel) {
 	best := micro32
 	defer func() { micro32 = best }()
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	for _, im := range implementations() {
 		micro32 = im.micro
@@ -58,7 +58,8 @@ func (s ConvShape) work() int {
 func BenchmarkConv(b *testing.B) {
 	for _, s := range benchShapes {
 		benchmark(b, s.name(), s.work(), 0, func() Kernel {
-			c := &Conv[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), Weights: random[float32](2, s.weightsLen()), Y: make([]float32, s.yLen())}
+			c := &Conv[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()),
+				Weights: random[float32](2, s.weightsLen()), Y: make([]float32, s.yLen())}
 			if s.N == 1 {
 				c.Packed = make([]float32, s.PackedLen())
 				PackConv(s, c.Packed, c.Weights)
@@ -72,7 +73,8 @@ func BenchmarkConv(b *testing.B) {
 func BenchmarkConvBackwardData(b *testing.B) {
 	for _, s := range benchShapes[:8] {
 		benchmark(b, s.name(), s.work(), 0, func() Kernel {
-			c := &ConvBackwardData[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), Weights: random[float32](2, s.weightsLen()), DY: random[float32](3, s.yLen()), DX: make([]float32, s.xLen())}
+			c := &ConvBackwardData[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()),
+				Weights: random[float32](2, s.weightsLen()), DY: random[float32](3, s.yLen()), DX: make([]float32, s.xLen())}
 			c.Scratch = make([]float32, c.ScratchLen(1))
 			return c
 		})
@@ -82,7 +84,8 @@ func BenchmarkConvBackwardData(b *testing.B) {
 func BenchmarkConvBackwardWeights(b *testing.B) {
 	for _, s := range benchShapes[:8] {
 		benchmark(b, s.name(), s.work(), 0, func() Kernel {
-			c := &ConvBackwardWeights[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()), DY: random[float32](3, s.yLen()), DW: make([]float32, s.weightsLen())}
+			c := &ConvBackwardWeights[float32]{ConvShape: s, ReLUIn: true, X: random[float32](1, s.xLen()),
+				DY: random[float32](3, s.yLen()), DW: make([]float32, s.weightsLen())}
 			c.Scratch = make([]float32, c.ScratchLen(1))
 			return c
 		})
@@ -120,12 +123,14 @@ func BenchmarkDepthwise(b *testing.B) {
 			return c
 		})
 		benchmark(b, "pass=data/"+s.name(), s.work(), bytes, func() Kernel {
-			c := &DepthwiseBackwardData[float32]{DepthwiseShape: s, ReLUIn: true, X: x, Weights: w, DY: dy, DX: make([]float32, s.xLen())}
+			c := &DepthwiseBackwardData[float32]{DepthwiseShape: s, ReLUIn: true, X: x, Weights: w, DY: dy,
+				DX: make([]float32, s.xLen())}
 			c.Scratch = make([]float32, c.ScratchLen(1))
 			return c
 		})
 		benchmark(b, "pass=weights/"+s.name(), s.work(), bytes, func() Kernel {
-			c := &DepthwiseBackwardWeights[float32]{DepthwiseShape: s, ReLUIn: true, X: x, DY: dy, DW: make([]float32, s.weightsLen())}
+			c := &DepthwiseBackwardWeights[float32]{DepthwiseShape: s, ReLUIn: true, X: x, DY: dy,
+				DW: make([]float32, s.weightsLen())}
 			c.Scratch = make([]float32, c.ScratchLen(1))
 			return c
 		})
@@ -141,12 +146,17 @@ func BenchmarkPool(b *testing.B) {
 		{N: 32, H: 32, W: 32, C: 36, Kernel: 3, Stride: 1, Pad: 1},
 	} {
 		name := fmt.Sprintf("/n=%d/h=%d/c=%d/s=%d", s.N, s.H, s.C, s.Stride)
-		x, y, dy, dx := random[float32](1, s.xLen()), make([]float32, s.yLen()), random[float32](2, s.yLen()), make([]float32, s.xLen())
+		x, y := random[float32](1, s.xLen()), make([]float32, s.yLen())
+		dy, dx := random[float32](2, s.yLen()), make([]float32, s.xLen())
 		bytes := 4 * (s.xLen() + s.yLen())
-		benchmark(b, "op=avg/pass=forward"+name, 0, bytes, func() Kernel { return withScratch(&AvgPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
-		benchmark(b, "op=avg/pass=backward"+name, 0, bytes, func() Kernel { return withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: dx}, 1) })
-		benchmark(b, "op=max/pass=forward"+name, 0, bytes, func() Kernel { return withScratch(&MaxPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
-		benchmark(b, "op=max/pass=backward"+name, 0, bytes, func() Kernel { return withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, DX: dx}, 1) })
+		benchmark(b, "op=avg/pass=forward"+name, 0, bytes,
+			func() Kernel { return withScratch(&AvgPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
+		benchmark(b, "op=avg/pass=backward"+name, 0, bytes,
+			func() Kernel { return withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: dx}, 1) })
+		benchmark(b, "op=max/pass=forward"+name, 0, bytes,
+			func() Kernel { return withScratch(&MaxPool[float32]{PoolShape: s, X: x, Y: y}, 1) })
+		benchmark(b, "op=max/pass=backward"+name, 0, bytes,
+			func() Kernel { return withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, DX: dx}, 1) })
 	}
 }
 
@@ -163,19 +173,22 @@ func BenchmarkRows(b *testing.B) {
 		benchmark(b, "op=reluBackward"+name, 0, 12*n, func() Kernel { return &ReLUBackward[float32]{X: x, DY: dy, DX: y} })
 		benchmark(b, "op=add"+name, 0, 12*n, func() Kernel { return &Add[float32]{Xs: [][]float32{x, dy}, Y: y} })
 		benchmark(b, "op=batchNorm"+name, 0, 12*n, func() Kernel {
-			k := &BatchNorm[float32]{M: s.m, C: s.c, Epsilon: 1e-5, X: x, Gamma: v(3), Beta: v(4), Y: y, Mean: v(5), InvStd: v(6)}
+			k := &BatchNorm[float32]{M: s.m, C: s.c, Epsilon: 1e-5, X: x, Gamma: v(3), Beta: v(4), Y: y, Mean: v(5),
+				InvStd: v(6)}
 			k.Scratch = make([]float32, k.ScratchLen(1))
 			return k
 		})
 		benchmark(b, "op=batchNormBackward"+name, 0, 20*n, func() Kernel {
-			k := &BatchNormBackward[float32]{M: s.m, C: s.c, X: x, Gamma: v(3), Mean: v(5), InvStd: v(6), DY: dy, DX: y, DGamma: v(7), DBeta: v(8)}
+			k := &BatchNormBackward[float32]{M: s.m, C: s.c, X: x, Gamma: v(3), Mean: v(5), InvStd: v(6), DY: dy, DX: y,
+				DGamma: v(7), DBeta: v(8)}
 			k.Scratch = make([]float32, k.ScratchLen(1))
 			return k
 		})
 		terms := make([]MixTerm[float32], 4)
 		for i := range terms {
 			p := float32(0.25)
-			terms[i] = MixTerm[float32]{X: random[float32](uint64(20+i), n), DX: make([]float32, n), Norm: i < 2, Mean: v(5), InvStd: v(6), P: &p, DP: new(float32)}
+			terms[i] = MixTerm[float32]{X: random[float32](uint64(20+i), n), DX: make([]float32, n), Norm: i < 2, Mean: v(5),
+				InvStd: v(6), P: &p, DP: new(float32)}
 		}
 		benchmark(b, "op=mix"+name, 0, 4*7*n, func() Kernel {
 			k := &Mix[float32]{M: s.m, C: s.c, Epsilon: 1e-5, Terms: terms, Y: y}
@@ -201,12 +214,14 @@ func BenchmarkSeparable(b *testing.B) {
 		depth, point := random[float32](3, s.weightsLen()), random[float32](4, s.C*s.Out)
 		v := func(n int) []float32 { return make([]float32, n) }
 		benchmark(b, "pass=forward"+name, work, 0, func() Kernel {
-			k := &Separable[float32]{SeparableShape: s, Epsilon: 1e-5, X: x, Depth: depth, Point: point, Y: v(s.yLen()), Mean: v(s.Out), InvStd: v(s.Out)}
+			k := &Separable[float32]{SeparableShape: s, Epsilon: 1e-5, X: x, Depth: depth, Point: point, Y: v(s.yLen()),
+				Mean: v(s.Out), InvStd: v(s.Out)}
 			k.Scratch = v(k.ScratchLen(1))
 			return k
 		})
 		benchmark(b, "pass=backward"+name, 2*work, 0, func() Kernel {
-			k := &SeparableBackward[float32]{SeparableShape: s, X: x, Depth: depth, Point: point, DY: dy, DDepth: v(s.weightsLen()), DPoint: v(s.C * s.Out), DX: v(s.xLen())}
+			k := &SeparableBackward[float32]{SeparableShape: s, X: x, Depth: depth, Point: point, DY: dy,
+				DDepth: v(s.weightsLen()), DPoint: v(s.C * s.Out), DX: v(s.xLen())}
 			k.Scratch = v(k.ScratchLen(1))
 			return k
 		})
@@ -227,12 +242,14 @@ func BenchmarkPointwise(b *testing.B) {
 		}
 		v := func(n int) []float32 { return make([]float32, n) }
 		benchmark(b, "pass=forward"+name, work, 0, func() Kernel {
-			k := &Pointwise[float32]{PointwiseShape: s, ReLUIn: true, Epsilon: 1e-5, Xs: xs, Weights: weights, Y: v(s.yLen()), Mean: v(s.Out), InvStd: v(s.Out)}
+			k := &Pointwise[float32]{PointwiseShape: s, ReLUIn: true, Epsilon: 1e-5, Xs: xs, Weights: weights, Y: v(s.yLen()),
+				Mean: v(s.Out), InvStd: v(s.Out)}
 			k.Scratch = v(k.ScratchLen(1))
 			return k
 		})
 		benchmark(b, "pass=backward"+name, 2*work, 0, func() Kernel {
-			k := &PointwiseBackward[float32]{PointwiseShape: s, ReLUIn: true, Add: add, Xs: xs, DXs: dxs, Weights: weights, DY: dy, DWeights: v(len(weights))}
+			k := &PointwiseBackward[float32]{PointwiseShape: s, ReLUIn: true, Add: add, Xs: xs, DXs: dxs, Weights: weights,
+				DY: dy, DWeights: v(len(weights))}
 			k.Scratch = v(k.ScratchLen(1))
 			return k
 		})

@@ -16,7 +16,7 @@ type Concat[T Float] struct {
 }
 
 // Run computes Y.
-func (k *Concat[T]) Run(p *Pool) {
+func (k *Concat[T]) Run(p *Workers) {
 	k.width = concatWidth("concat", k.M, k.Channels, len(k.Xs))
 	for i, x := range k.Xs {
 		need("concat", "Xs", x, k.M*k.Channels[i])
@@ -53,7 +53,7 @@ type ConcatBackward[T Float] struct {
 }
 
 // Run computes DXs.
-func (k *ConcatBackward[T]) Run(p *Pool) {
+func (k *ConcatBackward[T]) Run(p *Workers) {
 	k.width = concatWidth("concat backward", k.M, k.Channels, len(k.DXs))
 	for i, dx := range k.DXs {
 		optional("concat backward", "DXs", dx, k.M*k.Channels[i])

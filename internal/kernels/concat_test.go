@@ -95,7 +95,8 @@ func TestConcatBackward(t *testing.T) {
 				}
 			})
 		}
-		k := &ConcatBackward[float32]{M: 2, Channels: []int{1, 2}, DY: []float32{1, 2, 3, 4, 5, 6}, DXs: [][]float32{{9, 9}, {9, 9, 9, 9}}}
+		k := &ConcatBackward[float32]{M: 2, Channels: []int{1, 2}, DY: []float32{1, 2, 3, 4, 5, 6},
+			DXs: [][]float32{{9, 9}, {9, 9, 9, 9}}}
 		run(k) // nil Add
 		if got := fmt.Sprint(k.DXs); got != "[[1 4] [2 3 5 6]]" {
 			t.Errorf("DXs = %s", got)

@@ -20,7 +20,8 @@ func (s ConvShape) yLen() int       { return s.N * s.OutH() * s.OutW() * s.Out }
 func (s ConvShape) weightsLen() int { return s.Kernel * s.Kernel * s.In * s.Out }
 
 func (s ConvShape) check() {
-	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 || min(s.Pad, s.Dilation, s.Crop) < 0 || s.Pad*s.Crop > 0 || min(s.OutH(), s.OutW()) < 1 {
+	if min(s.N, s.H, s.W, s.In, s.Out, s.Kernel, s.Stride) < 1 ||
+		min(s.Pad, s.Dilation, s.Crop) < 0 || s.Pad*s.Crop > 0 || min(s.OutH(), s.OutW()) < 1 {
 		panic(fmt.Sprintf("kernels: conv: bad shape %+v", s))
 	}
 }
@@ -107,7 +108,7 @@ func (c *Conv[T]) planFor(threads int) {
 	}
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads; it is
+// ScratchLen returns the length that Scratch must have for so many threads; it is
 // smaller if Packed is set.
 func (c *Conv[T]) ScratchLen(threads int) int {
 	c.planFor(threads)
@@ -122,7 +123,7 @@ func (c *Conv[T]) ScratchLen(threads int) int {
 }
 
 // Run computes Y.
-func (c *Conv[T]) Run(p *Pool) {
+func (c *Conv[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("conv", "X", c.X, c.xLen())
 	need("conv", "Y", c.Y, c.yLen())
@@ -202,7 +203,7 @@ func (c *ConvBackwardData[T]) planFor(threads int) {
 	}
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *ConvBackwardData[T]) ScratchLen(threads int) int {
 	c.planFor(threads)
 	if c.tiles != nil {
@@ -212,7 +213,7 @@ func (c *ConvBackwardData[T]) ScratchLen(threads int) int {
 }
 
 // Run computes DX.
-func (c *ConvBackwardData[T]) Run(p *Pool) {
+func (c *ConvBackwardData[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("conv backward data", "Weights", c.Weights, c.weightsLen())
 	need("conv backward data", "DY", c.DY, c.yLen())

@@ -99,7 +99,8 @@ func testConv[T Float](t *testing.T, s ConvShape) {
 	packed := scratch[T](s.PackedLen())
 	PackConv(s, packed, w)
 	promises(t, func(threads int) (*Conv[T], [][]T) {
-		c := &Conv[T]{ConvShape: s, ReLUIn: true, ReLUOut: true, X: x, Packed: packed, Bias: bias, Residual: residual, Y: scratch[T](s.yLen())}
+		c := &Conv[T]{ConvShape: s, ReLUIn: true, ReLUOut: true, X: x, Packed: packed, Bias: bias, Residual: residual,
+			Y: scratch[T](s.yLen())}
 		c.Scratch = scratch[T](c.ScratchLen(threads))
 		return c, [][]T{c.Y}
 	})
@@ -135,7 +136,8 @@ func TestConvGradients(t *testing.T) {
 				run(data)
 				near(t, "DX with Add", data.DX, plus(before, plain), 1e-14)
 
-				weights := &ConvBackwardWeights[float64]{ConvShape: s, ReLUIn: reluIn, X: x, DY: dy, DW: scratch[float64](s.weightsLen())}
+				weights := &ConvBackwardWeights[float64]{ConvShape: s, ReLUIn: reluIn, X: x, DY: dy,
+					DW: scratch[float64](s.weightsLen())}
 				weights.Scratch = scratch[float64](weights.ScratchLen(1))
 				run(weights)
 				gradient(t, "DW", w, weights.DW, dy, forward)
@@ -150,8 +152,10 @@ func TestConvBackward(t *testing.T) {
 	each(t, func(t *testing.T) {
 		for _, s := range convShapes {
 			t.Run(shapeName(s), func(t *testing.T) {
-				x, w, dy, dx := random[float32](1, s.xLen()), random[float32](2, s.weightsLen()), random[float32](3, s.yLen()), random[float32](4, s.xLen())
-				data := &ConvBackwardData[float64]{ConvShape: s, ReLUIn: true, Add: true, X: convert[float64](x), Weights: convert[float64](w), DY: convert[float64](dy), DX: convert[float64](dx)}
+				x, w := random[float32](1, s.xLen()), random[float32](2, s.weightsLen())
+				dy, dx := random[float32](3, s.yLen()), random[float32](4, s.xLen())
+				data := &ConvBackwardData[float64]{ConvShape: s, ReLUIn: true, Add: true, X: convert[float64](x),
+					Weights: convert[float64](w), DY: convert[float64](dy), DX: convert[float64](dx)}
 				data.Scratch = scratch[float64](data.ScratchLen(1))
 				run(data)
 				promises(t, func(threads int) (*ConvBackwardData[float32], [][]float32) {
@@ -165,7 +169,8 @@ func TestConvBackward(t *testing.T) {
 					return k, [][]float32{k.DX}
 				})
 
-				weights := &ConvBackwardWeights[float64]{ConvShape: s, ReLUIn: true, X: data.X, DY: data.DY, DW: scratch[float64](s.weightsLen())}
+				weights := &ConvBackwardWeights[float64]{ConvShape: s, ReLUIn: true, X: data.X, DY: data.DY,
+					DW: scratch[float64](s.weightsLen())}
 				weights.Scratch = scratch[float64](weights.ScratchLen(1))
 				run(weights)
 				promises(t, func(threads int) (*ConvBackwardWeights[float32], [][]float32) {
@@ -195,7 +200,8 @@ func TestConvCropsOrPads(t *testing.T) {
 					t.Errorf("%+v: panic is %q", s, message)
 				}
 			}()
-			run(&Conv[float32]{ConvShape: s, X: make([]float32, 16), Weights: make([]float32, 9), Y: make([]float32, 16), Scratch: make([]float32, 4096)})
+			run(&Conv[float32]{ConvShape: s, X: make([]float32, 16), Weights: make([]float32, 9), Y: make([]float32, 16),
+				Scratch: make([]float32, 4096)})
 		}()
 	}
 }

@@ -82,7 +82,7 @@ func (c ConvShape) outerPlan(tile int, reluIn bool) *outerPlan {
 
 func (p *outerPlan) workLen() int { return p.g.workLen() + p.slack + p.dyCopy }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *ConvBackwardWeights[T]) ScratchLen(threads int) int {
 	c.planned()
 	if f := c.tiles; f != nil {
@@ -93,7 +93,7 @@ func (c *ConvBackwardWeights[T]) ScratchLen(threads int) int {
 }
 
 // Run computes DW.
-func (c *ConvBackwardWeights[T]) Run(p *Pool) {
+func (c *ConvBackwardWeights[T]) Run(p *Workers) {
 	c.planned()
 	need("conv backward weights", "X", c.X, c.xLen())
 	need("conv backward weights", "DY", c.DY, c.yLen())
@@ -135,7 +135,8 @@ func (c *outerTask[T]) Do(chunk, worker int) {
 			for i := range p.panels {
 				for s, seg := range p.segs {
 					dw := partial[(i*len(p.segs)+s)*p.rows*panel:]
-					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+panelStart(i, c.Out):], min(p.block, units-r), g.cols.units, xRow, xCol, dyRow, dyCol)
+					m.outer(dw, p.rows, x[seg+r*xRow:], dy[r*dyRow+panelStart(i, c.Out):], min(p.block, units-r), g.cols.units, xRow,
+						xCol, dyRow, dyCol)
 				}
 			}
 		}

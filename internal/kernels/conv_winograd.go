@@ -120,7 +120,8 @@ func transformWeights[T Float](t *tiling, piece, worker int, weights []T, turned
 // transposeStrided is dst[r·cols+c] = src[c·stride+r], four columns at a time.
 func transposeStrided[T Float](dst, src []T, rows, cols, stride int) {
 	for c := 0; c < cols; c += 4 {
-		s0, s1, s2, s3 := src[c*stride:][:rows], src[(c+1)*stride:][:rows], src[(c+2)*stride:][:rows], src[(c+3)*stride:][:rows]
+		s0, s1 := src[c*stride:][:rows], src[(c+1)*stride:][:rows]
+		s2, s3 := src[(c+2)*stride:][:rows], src[(c+3)*stride:][:rows]
 		for r := range s0 {
 			*(*[4]T)(dst[r*cols+c:]) = [4]T{s0[r], s1[r], s2[r], s3[r]}
 		}
@@ -164,9 +165,11 @@ func sourcePoints[T Float](t *tiling, m *micro[T], first, end int, x, v, work []
 			}
 			last = s
 		}
-		d, dRow := imageRows(x[s.image*t.h*t.w*t.in:], work[tileSpan*row:], s.row*tileSide-t.pad, tileSpan, t.h, from*t.in, n, t.w*t.in)
+		d, dRow := imageRows(x[s.image*t.h*t.w*t.in:], work[tileSpan*row:], s.row*tileSide-t.pad, tileSpan, t.h, from*t.in,
+			n, t.w*t.in)
 		m.inputPoints(columns[before:], strides{row, 0, 0}, d, strides{dRow, 0, 0}, 1, 1, n, floorOf[T](relu))
-		m.inputPoints(v[(s.tile-first)*t.in:], strides{t.xPoint, t.in, tileSpan * t.xPoint}, columns, strides{t.in, tileSide * t.in, row}, tileSpan, s.tiles, t.in, floorOf[T](false))
+		m.inputPoints(v[(s.tile-first)*t.in:], strides{t.xPoint, t.in, tileSpan * t.xPoint}, columns,
+			strides{t.in, tileSide * t.in, row}, tileSpan, s.tiles, t.in, floorOf[T](false))
 	}
 }
 
@@ -216,5 +219,6 @@ func storeTiles[T Float](t *tiling, m *micro[T], z []T, s strip, skip, tiles, co
 	row, col := s.row*tileSide, (s.col+skip)*tileSide
 	at := ((s.image*t.oh+row)*t.ow + col) * t.out
 	to, from := strides{t.ow * t.out, tileSide * t.out, t.out}, strides{tileSpan * t.yPoint, t.out, t.yPoint}
-	m.outputTile(a.y[at:], to, z[skip*t.out:], from, cols, tiles, t.out, tail(a.mask, at), tail(a.residual, at), a.bias, min(tileSide, t.oh-row), a.floor)
+	m.outputTile(a.y[at:], to, z[skip*t.out:], from, cols, tiles, t.out, tail(a.mask, at), tail(a.residual, at), a.bias,
+		min(tileSide, t.oh-row), a.floor)
 }

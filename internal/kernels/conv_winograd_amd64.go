@@ -32,10 +32,12 @@ func outputPointsVec(y *float32, ys *strides, x *float32, xs *strides, planes, r
 func outputPoints512Vec(y *float32, ys *strides, x *float32, xs *strides, planes, rows, c int)
 
 //go:noescape
-func outputTileVec(y *float32, ys *strides, x *float32, xs *strides, planes, rows, c int, mask, residual, bias *float32, taps int, floor float32)
+func outputTileVec(y *float32, ys *strides, x *float32, xs *strides, planes, rows, c int, mask, residual,
+	bias *float32, taps int, floor float32)
 
 //go:noescape
-func outputTile512Vec(y *float32, ys *strides, x *float32, xs *strides, planes, rows, c int, mask, residual, bias *float32, taps int, floor float32)
+func outputTile512Vec(y *float32, ys *strides, x *float32, xs *strides, planes, rows, c int, mask, residual,
+	bias *float32, taps int, floor float32)
 
 //go:noescape
 func productVec(y, x, w *float32, points, rows, depth, cols, xPoint, yPoint int)
@@ -129,7 +131,8 @@ func outputPoints512(y []float32, ys strides, x []float32, xs strides, planes, r
 }
 
 // tileCheck is pointsCheck for micro.outputTile.
-func tileCheck(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual, bias []float32, taps int) bool {
+func tileCheck(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual, bias []float32,
+	taps int) bool {
 	if !pointsCheck(y, ys, taps, x, xs, tileSpan, planes, rows, c) {
 		return false
 	}
@@ -146,13 +149,15 @@ func tileCheck(y []float32, ys strides, x []float32, xs strides, planes, rows, c
 	return true
 }
 
-func outputTileVector(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual, bias []float32, taps int, floor float32) {
+func outputTileVector(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual,
+	bias []float32, taps int, floor float32) {
 	if tileCheck(y, ys, x, xs, planes, rows, c, mask, residual, bias, taps) {
 		outputTileVec(&y[0], &ys, &x[0], &xs, planes, rows, c, first(mask), first(residual), first(bias), taps, floor)
 	}
 }
 
-func outputTile512(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual, bias []float32, taps int, floor float32) {
+func outputTile512(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual,
+	bias []float32, taps int, floor float32) {
 	if tileCheck(y, ys, x, xs, planes, rows, c, mask, residual, bias, taps) {
 		outputTile512Vec(&y[0], &ys, &x[0], &xs, planes, rows, c, first(mask), first(residual), first(bias), taps, floor)
 	}

@@ -87,7 +87,8 @@ func outputPointsPortable[T Float](y []T, ys strides, x []T, xs strides, planes,
 	}
 }
 
-func outputTilePortable[T Float](y []T, ys strides, x []T, xs strides, planes, rows, c int, mask, residual, bias []T, taps int, floor T) {
+func outputTilePortable[T Float](y []T, ys strides, x []T, xs strides, planes, rows, c int, mask, residual, bias []T,
+	taps int, floor T) {
 	for p := range planes {
 		for r := range rows {
 			in, at := x[xs.at(p, r):], ys.at(p, r)

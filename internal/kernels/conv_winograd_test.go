@@ -68,12 +68,14 @@ func TestMicroOutputTile(t *testing.T) {
 		floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 		xs, ys := g.strides(tileSpan, planes, rows, c), g.strides(taps, planes, rows, c)
 		n := ys.last(taps, planes, rows, c) + 1
-		x, y, mask, residual, bias := g.slice(xs.last(tileSpan, planes, rows, c)+1), g.slice(n), g.slice(n), g.slice(n), g.slice(c)
+		x, y := g.slice(xs.last(tileSpan, planes, rows, c)+1), g.slice(n)
+		mask, residual, bias := g.slice(n), g.slice(n), g.slice(c)
 		x64, y64 := convert[float64](x), convert[float64](y)
 		mask, residual, bias = g.orNil(2, mask), g.orNil(2, residual), g.orNil(2, bias)
 		bias64 := convert[float64](bias)
 		m.outputTile(y, ys, x, xs, planes, rows, c, mask, residual, bias, taps, float32(floor))
-		reference.outputTile(y64, ys, x64, xs, planes, rows, c, convert[float64](mask), convert[float64](residual), bias64, taps, floor)
+		reference.outputTile(y64, ys, x64, xs, planes, rows, c, convert[float64](mask), convert[float64](residual), bias64,
+			taps, floor)
 		t.same(y, y64)
 		m.outputTile(y, ys, x, xs, planes, rows, c, y, y, bias, taps, float32(floor))
 		reference.outputTile(y64, ys, x64, xs, planes, rows, c, y64, y64, bias64, taps, floor)

@@ -47,9 +47,11 @@ func gradientPoints[T Float](t *tiling, m *micro[T], first, end int, dy, d, work
 			}
 			last = s
 		}
-		y, yRow := imageRows(dy[s.image*t.oh*t.ow*t.out:], work[tileSpan*row:], s.row*tileSide, tileSide, t.oh, left*t.out, n, t.ow*t.out)
+		y, yRow := imageRows(dy[s.image*t.oh*t.ow*t.out:], work[tileSpan*row:], s.row*tileSide, tileSide, t.oh, left*t.out,
+			n, t.ow*t.out)
 		m.outputPoints(columns, strides{row, 0, 0}, y, strides{yRow, 0, 0}, 1, 1, n)
-		m.outputPoints(d[(s.tile-first)*t.out:], strides{t.yPoint, t.out, tileSpan * t.yPoint}, columns, strides{t.out, tileSide * t.out, row}, tileSpan, s.tiles, t.out)
+		m.outputPoints(d[(s.tile-first)*t.out:], strides{t.yPoint, t.out, tileSpan * t.yPoint}, columns,
+			strides{t.out, tileSide * t.out, row}, tileSpan, s.tiles, t.out)
 	}
 }
 
@@ -60,7 +62,8 @@ func (c *tilingTask[T]) Do(chunk, worker int) {
 	t, m := c.tiles, loops[T]()
 	n := t.in * t.out
 	work := c.Scratch[t.chunks*t.partial()+worker*t.workLen():][:t.workLen()]
-	sums, v, d, rest := work[:points*n], work[points*n:][:points*t.xPoint], work[points*(n+t.xPoint):][:points*t.yPoint], work[points*(n+t.xPoint+t.yPoint):]
+	sums, v := work[:points*n], work[points*n:][:points*t.xPoint]
+	d, rest := work[points*(n+t.xPoint):][:points*t.yPoint], work[points*(n+t.xPoint+t.yPoint):]
 	image := t.across * t.down
 	start, stop := chunk*t.images*image, min((chunk+1)*t.images, t.n)*image
 	for first := start; first < stop; first += t.block {

@@ -19,7 +19,7 @@ type SoftmaxCrossEntropy[T Float] struct {
 }
 
 // Run computes Loss, DLogits and Correct, on one thread.
-func (k *SoftmaxCrossEntropy[T]) Run(*Pool) {
+func (k *SoftmaxCrossEntropy[T]) Run(*Workers) {
 	checkRows("cross entropy", k.N, k.Classes)
 	need("cross entropy", "Logits", k.Logits, k.N*k.Classes)
 	need("cross entropy", "Labels", k.Labels, k.N)

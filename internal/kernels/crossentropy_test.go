@@ -41,7 +41,8 @@ func TestSoftmaxCrossEntropy(t *testing.T) {
 }
 
 func TestSoftmaxCrossEntropyExtremes(t *testing.T) {
-	k := &SoftmaxCrossEntropy[float32]{N: 3, Classes: 3, Labels: []int32{1, 0, 2}, Loss: make([]float32, 1), DLogits: make([]float32, 9), Correct: make([]int32, 1),
+	k := &SoftmaxCrossEntropy[float32]{N: 3, Classes: 3, Labels: []int32{1, 0, 2}, Loss: make([]float32, 1),
+		DLogits: make([]float32, 9), Correct: make([]int32, 1),
 		Logits: []float32{-1e4, 1e4, 0 /* right */, 5, 5, 1 /* tie: the first, right */, 2, 7, 7 /* tie: the first, wrong */}}
 	run(k)
 	if k.Correct[0] != 2 {

@@ -103,7 +103,8 @@ func depthRow[T Float](d *depthwise, m *micro[T], phase int, y, mask, residual, 
 	g := &d.g
 	for k, p := range g.cols.phases {
 		o, at := &d.taps[phase][k], p.first*g.c
-		m.depth(y[at:], tail(mask, at), tail(residual, at), g.cols.every*g.c, x, g.cols.step*g.c, weights, o.window, bias, floor, p.count, g.c)
+		m.depth(y[at:], tail(mask, at), tail(residual, at), g.cols.every*g.c, x, g.cols.step*g.c, weights, o.window, bias,
+			floor, p.count, g.c)
 	}
 }
 
@@ -121,7 +122,8 @@ func planePiece[T Float](d *depthwise, m *micro[T], piece int, y, mask, residual
 	image, images, unit, units := g.at(piece)
 	for i := image; i < image+images; i++ {
 		to := (i*g.rows.dest + unit) * g.cols.dest * g.c
-		m.depthPlane(y[to:], tail(mask, to), tail(residual, to), x[i*g.rows.source*g.cols.source*g.c:], weights, bias, floor, d.plane, unit, units)
+		m.depthPlane(y[to:], tail(mask, to), tail(residual, to), x[i*g.rows.source*g.cols.source*g.c:], weights, bias,
+			floor, d.plane, unit, units)
 	}
 }
 
@@ -151,11 +153,11 @@ func (c *Depthwise[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *Depthwise[T]) ScratchLen(threads int) int { return threads * c.planFor(threads).workLen() }
 
 // Run computes Y.
-func (c *Depthwise[T]) Run(p *Pool) {
+func (c *Depthwise[T]) Run(p *Workers) {
 	d := c.planFor(p.Threads())
 	need("depthwise", "X", c.X, c.xLen())
 	need("depthwise", "Weights", c.Weights, c.weightsLen())
@@ -222,13 +224,13 @@ func (c *DepthwiseBackwardData[T]) planFor(threads int) *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *DepthwiseBackwardData[T]) ScratchLen(threads int) int {
 	return threads * c.planFor(threads).workLen()
 }
 
 // Run computes DX.
-func (c *DepthwiseBackwardData[T]) Run(p *Pool) {
+func (c *DepthwiseBackwardData[T]) Run(p *Workers) {
 	d := c.planFor(p.Threads())
 	need("depthwise backward data", "Weights", c.Weights, c.weightsLen())
 	need("depthwise backward data", "DY", c.DY, c.yLen())
@@ -292,14 +294,14 @@ func (c *DepthwiseBackwardWeights[T]) planned() *depthwise {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *DepthwiseBackwardWeights[T]) ScratchLen(threads int) int {
 	_, n := parts(c.N)
 	return n*c.weightsLen() + threads*c.planned().g.workLen()
 }
 
 // Run computes DW.
-func (c *DepthwiseBackwardWeights[T]) Run(p *Pool) {
+func (c *DepthwiseBackwardWeights[T]) Run(p *Workers) {
 	c.planned()
 	need("depthwise backward weights", "X", c.X, c.xLen())
 	need("depthwise backward weights", "DY", c.DY, c.yLen())
@@ -327,6 +329,7 @@ func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
 	for piece := part * images * g.bands(); piece < min((part+1)*images, c.N)*g.bands(); piece++ {
 		image, _, unit, units := g.at(piece)
 		x := load(g, m, piece, c.X, work, entry[T]{relu: c.ReLUIn})
-		m.tapsGrad(dw, o.w, x, xRow, g.cols.step*g.c, o.x, c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow, g.c, units, g.cols.dest, g.c)
+		m.tapsGrad(dw, o.w, x, xRow, g.cols.step*g.c, o.x, c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow, g.c, units,
+			g.cols.dest, g.c)
 	}
 }

@@ -80,7 +80,8 @@ func (p *plane) fits(slideStep int) bool {
 func newPlane(g gather, kernel int) *plane {
 	row := g.cols.source * g.c
 	p := &plane{cols: g.cols.units, c: g.c, inside: g.cols.source - g.cols.phases[0].taps[0].q,
-		row: row, xRow: g.rows.step * row, xCol: g.cols.step * g.c, rowTaps: g.rows.spans(row, kernel*g.c), colTaps: g.cols.spans(g.c, g.c)}
+		row: row, xRow: g.rows.step * row, xCol: g.cols.step * g.c, rowTaps: g.rows.spans(row,
+			kernel*g.c), colTaps: g.cols.spans(g.c, g.c)}
 	for i, s := range slides {
 		if g.cols.slides(s.taps, s.apart) {
 			p.slide = i + 1

@@ -36,10 +36,12 @@ func depthPlaneAVX2(y, mask, residual, x, w, bias []float32, floor float32, p *p
 	for o := from; o < from+rows; o++ {
 		at, ch := (o-from)*p.cols*p.c, p.c-slideStep
 		if ch > 0 {
-			depthPlaneVec(&y[at], first(tail(mask, at)), first(tail(residual, at)), first(x), first(w), first(bias), floor, p, o, 1)
+			depthPlaneVec(&y[at], first(tail(mask, at)), first(tail(residual, at)), first(x), first(w), first(bias), floor, p,
+				o, 1)
 		}
 		at += ch
-		depthPlaneHalfVec(&y[at], first(tail(mask, at)), first(tail(residual, at)), &x[ch], &w[ch], first(tail(bias, ch)), floor, p, o, 1)
+		depthPlaneHalfVec(&y[at], first(tail(mask, at)), first(tail(residual, at)), &x[ch], &w[ch], first(tail(bias, ch)),
+			floor, p, o, 1)
 	}
 }
 

@@ -72,7 +72,8 @@ func testDepthwise[T Float](t *testing.T, s DepthwiseShape) {
 	near(t, "Y with bias", c.Y, biased, tolerance[T]())
 
 	promises(t, func(threads int) (*Depthwise[T], [][]T) {
-		c := &Depthwise[T]{DepthwiseShape: s, ReLUIn: true, ReLUOut: true, X: x, Weights: w, Bias: bias, Residual: residual, Y: scratch[T](s.yLen())}
+		c := &Depthwise[T]{DepthwiseShape: s, ReLUIn: true, ReLUOut: true, X: x, Weights: w, Bias: bias, Residual: residual,
+			Y: scratch[T](s.yLen())}
 		c.Scratch = scratch[T](c.ScratchLen(threads))
 		return c, [][]T{c.Y}
 	})
@@ -95,7 +96,8 @@ func TestDepthwiseGradients(t *testing.T) {
 					return depthwiseReference(s, x, w)
 				}
 				before := random[float64](4, s.xLen())
-				data := &DepthwiseBackwardData[float64]{DepthwiseShape: s, ReLUIn: reluIn, X: x, Weights: w, DY: dy, DX: clone(before)}
+				data := &DepthwiseBackwardData[float64]{DepthwiseShape: s, ReLUIn: reluIn, X: x, Weights: w, DY: dy,
+					DX: clone(before)}
 				data.Scratch = scratch[float64](data.ScratchLen(1))
 				run(data)
 				gradient(t, "DX", x, data.DX, dy, forward)
@@ -105,7 +107,8 @@ func TestDepthwiseGradients(t *testing.T) {
 				run(data)
 				near(t, "DX with Add", data.DX, plus(before, plain), 1e-14)
 
-				weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s, ReLUIn: reluIn, X: x, DY: dy, DW: scratch[float64](s.weightsLen())}
+				weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s, ReLUIn: reluIn, X: x, DY: dy,
+					DW: scratch[float64](s.weightsLen())}
 				weights.Scratch = scratch[float64](weights.ScratchLen(1))
 				run(weights)
 				gradient(t, "DW", w, weights.DW, dy, forward)
@@ -120,12 +123,15 @@ func TestDepthwiseBackward(t *testing.T) {
 	each(t, func(t *testing.T) {
 		for _, s := range depthwiseShapes {
 			t.Run(shapeName(s), func(t *testing.T) {
-				x, w, dy, dx := random[float32](1, s.xLen()), random[float32](2, s.weightsLen()), random[float32](3, s.yLen()), random[float32](4, s.xLen())
-				data := &DepthwiseBackwardData[float64]{DepthwiseShape: s, ReLUIn: true, Add: true, X: convert[float64](x), Weights: convert[float64](w), DY: convert[float64](dy), DX: convert[float64](dx)}
+				x, w := random[float32](1, s.xLen()), random[float32](2, s.weightsLen())
+				dy, dx := random[float32](3, s.yLen()), random[float32](4, s.xLen())
+				data := &DepthwiseBackwardData[float64]{DepthwiseShape: s, ReLUIn: true, Add: true, X: convert[float64](x),
+					Weights: convert[float64](w), DY: convert[float64](dy), DX: convert[float64](dx)}
 				data.Scratch = scratch[float64](data.ScratchLen(1))
 				run(data)
 				promises(t, func(threads int) (*DepthwiseBackwardData[float32], [][]float32) {
-					k := &DepthwiseBackwardData[float32]{DepthwiseShape: s, ReLUIn: true, Add: true, X: x, Weights: w, DY: dy, DX: clone(dx)}
+					k := &DepthwiseBackwardData[float32]{DepthwiseShape: s, ReLUIn: true, Add: true, X: x, Weights: w, DY: dy,
+						DX: clone(dx)}
 					k.Scratch = scratch[float32](k.ScratchLen(threads))
 					if threads == 1 {
 						run(k)
@@ -135,11 +141,13 @@ func TestDepthwiseBackward(t *testing.T) {
 					return k, [][]float32{k.DX}
 				})
 
-				weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s, ReLUIn: true, X: data.X, DY: data.DY, DW: scratch[float64](s.weightsLen())}
+				weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s, ReLUIn: true, X: data.X, DY: data.DY,
+					DW: scratch[float64](s.weightsLen())}
 				weights.Scratch = scratch[float64](weights.ScratchLen(1))
 				run(weights)
 				promises(t, func(threads int) (*DepthwiseBackwardWeights[float32], [][]float32) {
-					k := &DepthwiseBackwardWeights[float32]{DepthwiseShape: s, ReLUIn: true, X: x, DY: dy, DW: scratch[float32](s.weightsLen())}
+					k := &DepthwiseBackwardWeights[float32]{DepthwiseShape: s, ReLUIn: true, X: x, DY: dy,
+						DW: scratch[float32](s.weightsLen())}
 					k.Scratch = scratch[float32](k.ScratchLen(threads))
 					if threads == 1 {
 						run(k)

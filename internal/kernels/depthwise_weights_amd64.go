@@ -15,16 +15,19 @@ package kernels
 // and c are not 0. The rest is as in micro.tapsGrad.
 //
 //go:noescape
-func slide3Vec(dw *float32, woff *int, wTap int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, rows, cols, c, apart int)
+func slide3Vec(dw *float32, woff *int, wTap int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol,
+	rows, cols, c, apart int)
 
 // slide2Vec is slide3Vec for five rows of two taps, one pixel apart.
 //
 //go:noescape
-func slide2Vec(dw *float32, woff *int, wTap int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, rows, cols, c int)
+func slide2Vec(dw *float32, woff *int, wTap int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol,
+	rows, cols, c int)
 
 // tapsGradAVX2 lets rows of three taps slide, and rows of five that are one
 // pixel apart, as three and two. Other taps gain nothing.
-func tapsGradAVX2(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+func tapsGradAVX2(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
+	cols, c int) {
 	run, apart := sliding(xoff, woff, xCol)
 	if slides := run == 3 || run == 5 && apart == 1; !slides || cols <= 2*apart || rows == 0 || c == 0 {
 		tapsGradVector(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)

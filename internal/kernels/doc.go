@@ -8,7 +8,7 @@
 // once, binds their slices to an arena, and then only calls Run. The first Run
 // (or ScratchLen) of a windowed kernel makes its tables; no Run after it
 // allocates, and slices may be bound anew before each. Zero or wrong extents
-// and short slices are caller bugs and panic. A kernel runs on one pool at a time.
+// and short slices are caller bugs and panic. A kernel runs on one set of [Workers] at a time.
 //
 // # Layout
 //
@@ -21,7 +21,7 @@
 //
 // Work is cut into pieces that do not depend on the number of threads where
 // sums are concerned, and sums over pieces are added in the order of the
-// pieces, so the bits of every result are the same for any [Pool]. Every vector
+// pieces, so the bits of every result are the same for any [Workers]. Every vector
 // implementation of a loop gives the same bits, those of a scalar twin that the
 // tests have (loops_twin_test.go), so AVX2 and AVX-512 agree in all. NEON lacks some
 // loops, and other ones take their place: there, and without assembly, results
@@ -50,14 +50,14 @@ type Float interface{ float32 | float64 }
 
 // Kernel is work that can be run again and again on the same memory.
 type Kernel interface {
-	// Run does the work with the pool's threads and returns when it is done.
-	Run(p *Pool)
+	// Run does the work with p's threads and returns when it is done.
+	Run(p *Workers)
 }
 
 // Scratcher is a kernel that needs working memory.
 type Scratcher interface {
 	Kernel
-	// ScratchLen is the length that its Scratch must have to run on a pool of
-	// so many threads. What is in Scratch before and after a run does not matter.
+	// ScratchLen is the length that its Scratch must have to run with so
+	// many threads. What is in Scratch before and after a run does not matter.
 	ScratchLen(threads int) int
 }

@@ -10,7 +10,7 @@ type Linear[T Float] struct {
 }
 
 // Run computes Y.
-func (k *Linear[T]) Run(p *Pool) {
+func (k *Linear[T]) Run(p *Workers) {
 	checkRows("linear", k.N*k.In, k.Out)
 	need("linear", "X", k.X, k.N*k.In)
 	need("linear", "Weights", k.Weights, k.In*k.Out)
@@ -47,7 +47,7 @@ type LinearBackward[T Float] struct {
 }
 
 // Run computes DX, DW and DB.
-func (k *LinearBackward[T]) Run(p *Pool) {
+func (k *LinearBackward[T]) Run(p *Workers) {
 	checkRows("linear backward", k.N*k.In, k.Out)
 	need("linear backward", "DY", k.DY, k.N*k.Out)
 	if k.DX != nil {

@@ -20,7 +20,8 @@ func TestLinear(t *testing.T) {
 			return y
 		}
 		promises(t, func(int) (*Linear[float32], [][]float32) {
-			k := &Linear[float32]{N: s.n, In: s.in, Out: s.out, X: convert[float32](x), Weights: convert[float32](w), Bias: convert[float32](b), Y: scratch[float32](s.n * s.out)}
+			k := &Linear[float32]{N: s.n, In: s.in, Out: s.out, X: convert[float32](x), Weights: convert[float32](w),
+				Bias: convert[float32](b), Y: scratch[float32](s.n * s.out)}
 			run(k)
 			near(t, "Y", k.Y, forward(), tolerance[float32]())
 			return k, [][]float32{k.Y}

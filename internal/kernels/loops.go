@@ -167,7 +167,8 @@ type micro[T Float] struct {
 	// The window around mid's row gives v to the first of the three rows whose
 	// maximum, none of them NaN, is the greatest:
 	//
-	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or behind a norm g.dy[i·col+ch]·g.a[ch] + that maximum·g.b[ch] + g.d[ch]
+	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or after a norm
+	//	           g.dy[i·col+ch]·g.a[ch] + that maximum·g.b[ch] + g.d[ch]
 	//
 	// What the row of x has then got goes on as in spread, to dx, unless that is
 	// nil. high becomes the working row of below. Elements of the working rows
@@ -232,10 +233,14 @@ var (
 	micro64 = portable[float64]()
 )
 
-// fastest is the last usable implementation: each platform lists them by speed.
-func fastest() micro[float32] {
-	best := portable[float32]()
-	for _, im := range native() {
+// variants lists all implementations of this platform by speed, the portable one first.
+func variants() []implementation {
+	return append([]implementation{{portable[float32](), true}}, native()...)
+}
+
+// fastest is the last usable variant.
+func fastest() (best micro[float32]) {
+	for _, im := range variants() {
 		if im.usable {
 			best = im.micro
 		}

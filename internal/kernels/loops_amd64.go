@@ -20,7 +20,9 @@ const (
 // fewer than eight channels: from element 8−n on, n are taken.
 //
 //lint:ignore U1000 the assembly reads it
-var tailMask = [16]uint32{^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0)}
+var tailMask = [16]uint32{
+	^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0),
+}
 
 // native lists AVX2 with FMA, and AVX-512.
 func native() []implementation {
@@ -47,19 +49,22 @@ func native() []implementation {
 // conv512Vec is micro.conv for whole tiles of conv512Rows pixels.
 //
 //go:noescape
-func conv512Vec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, tiles int, segs *int, nsegs, seglen int, w, bias *float32, floor float32)
+func conv512Vec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, tiles int, segs *int, nsegs, seglen int,
+	w, bias *float32, floor float32)
 
 // outer512Vec is micro.outer for whole tiles of outer512Rows rows; rows, cols and n are not 0.
 //
 //go:noescape
 func outer512Vec(dw *float32, n int, x, dy *float32, rows, cols, xRow, xCol, dyRow, dyCol int)
 
-func conv512(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32, floor float32) {
+func conv512(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
+	floor float32) {
 	if len(xoff) == 0 {
 		return
 	}
 	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
-	conv512Vec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/conv512Rows, first(segs), len(segs), seglen, first(w), &bias[0], floor)
+	conv512Vec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/conv512Rows, first(segs),
+		len(segs), seglen, first(w), &bias[0], floor)
 }
 
 func outer512(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, dyRow, dyCol int) {
@@ -78,14 +83,17 @@ func outer512(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, dyRo
 // depth512Vec is micro.depth; cols and c are not 0.
 //
 //go:noescape
-func depth512Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, window *window, bias *float32, floor float32, cols, c int)
+func depth512Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, window *window,
+	bias *float32, floor float32, cols, c int)
 
 // tapsGrad512Vec is micro.tapsGrad for taps = 8 or 9; rows, cols and c are not 0.
 //
 //go:noescape
-func tapsGrad512Vec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps, rows, cols, c int)
+func tapsGrad512Vec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps,
+	rows, cols, c int)
 
-func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window, bias []float32, floor float32, cols, c int) {
+func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
+	bias []float32, floor float32, cols, c int) {
 	if c <= lanes {
 		depthVector(y, mask, residual, yCol, x, xCol, w, window, bias, floor, cols, c)
 		return
@@ -99,7 +107,8 @@ func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []
 	depth512Vec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, c)
 }
 
-func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
+	cols, c int) {
 	if c <= lanes {
 		tapsGradVector(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
 		return

@@ -34,7 +34,8 @@ func portable[T Float]() micro[T] {
 	}
 }
 
-func convPortable[T Float](y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T, floor T) {
+func convPortable[T Float](y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T,
+	floor T) {
 	for i, at := range xoff {
 		var tile [panel]T
 		// Eight sums at a time stay in registers.
@@ -116,7 +117,8 @@ func outerPortable[T Float](dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dy
 	}
 }
 
-func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T, cols, c int) {
+func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T,
+	cols, c int) {
 	var acc [4]T
 	for i := range cols {
 		for ch, n := 0, 0; ch < c; ch += n {
@@ -163,7 +165,8 @@ func depthPlanePortable[T Float](y, mask, residual, x, w, bias []T, floor T, p *
 	}
 }
 
-func pointPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, blocks []pointBlock, pixels, depth int) {
+func pointPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, blocks []pointBlock, pixels,
+	depth int) {
 	for i := range pixels {
 		in, w := x[i*xCol:][:depth], w
 		for _, b := range blocks {
@@ -225,7 +228,8 @@ func layPortable[T Float](y []T, yRow int, x []T, xRow int, floor T, rows, c int
 	}
 }
 
-func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows, cols, c int) {
+func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows,
+	cols, c int) {
 	for t, at := range xoff {
 		for ch, n := 0, 0; ch < c; ch += n {
 			// As in depthPortable.

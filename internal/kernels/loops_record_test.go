@@ -31,23 +31,30 @@ var sources = func() map[string][]string {
 	common := []string{"loops.go", "loops_portable.go", "loops_twin_test.go"}
 	vector := append([]string{"loops_vector.go"}, common...)
 	avx2 := append([]string{
-		"norm_affine_amd64.s", "loops_avx2_amd64.h", "depthwise_amd64.s", "depthwise_plane_amd64.go", "depthwise_plane_amd64.s",
-		"conv_winograd_amd64.go", "conv_winograd_amd64.h", "conv_winograd_amd64.s", "pointwise_lay_amd64.go", "pointwise_lay_amd64.s",
-		"loops_amd64.go", "loops_amd64.s", "pooling_3x3_grad_amd64.s", "pointwise_amd64.go", "pointwise_amd64.s",
-		"pooling_3x3_amd64.go", "pooling_3x3_amd64.s", "pooling_amd64.s", "depthwise_weights_amd64.go", "depthwise_weights_amd64.s", "depthwise_slide_amd64.s",
+		"conv_winograd_amd64.go", "conv_winograd_amd64.h", "conv_winograd_amd64.s",
+		"depthwise_amd64.s", "depthwise_plane_amd64.go", "depthwise_plane_amd64.s", "depthwise_slide_amd64.s",
+		"depthwise_weights_amd64.go", "depthwise_weights_amd64.s",
+		"loops_amd64.go", "loops_amd64.s", "loops_avx2_amd64.h", "norm_affine_amd64.s",
+		"pointwise_amd64.go", "pointwise_amd64.s", "pointwise_lay_amd64.go", "pointwise_lay_amd64.s",
+		"pooling_3x3_amd64.go", "pooling_3x3_amd64.s", "pooling_3x3_grad_amd64.s", "pooling_amd64.s",
 	}, vector...)
 	return map[string][]string{
 		"portable": append([]string{"conv_winograd_portable.go"}, common...),
 		"avx2":     avx2,
-		"avx512":   append([]string{"depthwise_plane512_amd64.s", "conv_winograd512_amd64.s", "loops_rows512_amd64.s"}, avx2...),
+		"avx512": append([]string{
+			"conv_winograd512_amd64.s", "depthwise_plane512_amd64.s", "loops_rows512_amd64.s",
+		}, avx2...),
 		"neon": append([]string{
-			"depthwise_arm64.s", "loops_arm64.go", "loops_arm64.s", "loops_neon_arm64.h", "pooling_arm64.s", "depthwise_weights_arm64.s",
+			"depthwise_arm64.s", "depthwise_weights_arm64.s",
+			"loops_arm64.go", "loops_arm64.s", "loops_neon_arm64.h", "pooling_arm64.s",
 		}, vector...),
 	}
 }()
 
 // noLoops is the assembly that computes nothing.
-var noLoops = []string{"workers_pause_amd64.s", "workers_pause_arm64.s", "memory_prefetch_amd64.s", "memory_prefetch_arm64.s"}
+var noLoops = []string{
+	"memory_prefetch_amd64.s", "memory_prefetch_arm64.s", "workers_pause_amd64.s", "workers_pause_arm64.s",
+}
 
 // sourcesHash is the hash of an implementation's sources.
 func sourcesHash(name string) (string, error) {
@@ -167,7 +174,8 @@ func TestRecorded(t *testing.T) {
 		case i >= 0 && records[i].hash == hash:
 			t.Logf("%s: passed on %s", name, records[i].processor)
 		case runs:
-			t.Errorf("%s: no test of these sources is recorded: run go test ./internal/kernels -run %s -update", name, microTests)
+			t.Errorf("%s: no test of these sources is recorded: run go test ./internal/kernels -run %s -update", name,
+				microTests)
 		default:
 			t.Logf("%s: has not run since its sources changed, and cannot on this machine", name)
 		}

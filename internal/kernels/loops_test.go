@@ -41,7 +41,8 @@ func (g *guarded) slice(n int) []float32 {
 	for i := range s {
 		s[i] = float32(g.rng.NormFloat64())
 		if g.odd && g.rng.IntN(16) == 0 {
-			s[i] = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 0, float32(math.Copysign(0, -1))}[g.rng.IntN(5)]
+			s[i] = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 0,
+				float32(math.Copysign(0, -1))}[g.rng.IntN(5)]
 		}
 	}
 	g.mem, g.data = append(g.mem, m), append(g.data, n)
@@ -228,7 +229,8 @@ func TestMicroBox(t *testing.T) {
 				y64 := convert[float64](y)
 				for _, add := range []bool{true, false} {
 					m.box(y, a, b, d, 0.5, 0.25, 2, 1.5, 0.75, cols, c, col, add)
-					reference.box(y64, convert[float64](a), convert[float64](b), convert[float64](d), 0.5, 0.25, 2, 1.5, 0.75, cols, c, col, add)
+					reference.box(y64, convert[float64](a), convert[float64](b), convert[float64](d), 0.5, 0.25, 2, 1.5, 0.75, cols,
+						c, col, add)
 					t.same(y, y64)
 				}
 				g.check(t.T)
@@ -307,8 +309,10 @@ func TestMicroPeakGrad(t *testing.T) {
 					}
 				}
 				norm := behindNorm[float32]{dy: g.slice(n), a: g.slice(c), b: g.slice(c), d: g.slice(c)}
-				norm64 := behindNorm[float64]{dy: convert[float64](norm.dy), a: convert[float64](norm.a), b: convert[float64](norm.b), d: convert[float64](norm.d)}
-				dx64, x64, below64, high64, mid64 := convert[float64](dx), convert[float64](x), convert[float64](below), convert[float64](high), convert[float64](mid)
+				norm64 := behindNorm[float64]{dy: convert[float64](norm.dy), a: convert[float64](norm.a),
+					b: convert[float64](norm.b), d: convert[float64](norm.d)}
+				dx64, x64 := convert[float64](dx), convert[float64](x)
+				below64, high64, mid64 := convert[float64](below), convert[float64](high), convert[float64](mid)
 				step := func(dx, x []float32, dx64, x64 []float64, norm behindNorm[float32], norm64 behindNorm[float64], add bool) {
 					m.peakGrad(dx, x, below, high, mid, norm, cols, c, col, n, add)
 					reference.peakGrad(dx64, x64, below64, high64, mid64, norm64, cols, c, col, n, add)
@@ -384,7 +388,8 @@ func TestMicroDepth(t *testing.T) {
 				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 				y64 := convert[float64](y)
 				m.depth(y, mask, residual, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
-				reference.depth(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
+				reference.depth(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, win,
+					convert[float64](bias), floor, cols, c)
 				t.same(y, y64)
 				m.depth(y, y, y, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
 				reference.depth(y64, y64, y64, yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
@@ -412,9 +417,11 @@ func TestMicroDepthPlane(t *testing.T) {
 				span := (kernel-1)*dilation + 1
 				h, width := max(1, span-2*pad)+g.rng.IntN(4), max(1, span-2*pad)+g.rng.IntN(8+turn)
 				outH, outW := outExtent(h, kernel, stride, pad, dilation), outExtent(width, kernel, stride, pad, dilation)
-				image := gather{c: c, rows: forwardAxis(h, outH, kernel, stride, pad, dilation), cols: forwardAxis(width, outW, kernel, stride, pad, dilation)}
+				image := gather{c: c, rows: forwardAxis(h, outH, kernel, stride, pad, dilation),
+					cols: forwardAxis(width, outW, kernel, stride, pad, dilation)}
 				if stride == 1 && turn%4 == 0 {
-					image.rows, image.cols = backwardAxis(h, outH, kernel, stride, pad, dilation), backwardAxis(width, outW, kernel, stride, pad, dilation)
+					image.rows = backwardAxis(h, outH, kernel, stride, pad, dilation)
+					image.cols = backwardAxis(width, outW, kernel, stride, pad, dilation)
 					outH, outW = image.rows.dest, image.cols.dest
 				}
 				p := newPlane(image, kernel)
@@ -431,7 +438,8 @@ func TestMicroDepthPlane(t *testing.T) {
 				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
 				x64, w64, y64 := convert[float64](x), convert[float64](w), convert[float64](y)
 				m.depthPlane(y, mask, residual, x, w, bias, float32(floor), p, from, rows)
-				reference.depthPlane(y64, convert[float64](mask), convert[float64](residual), x64, w64, convert[float64](bias), floor, p, from, rows)
+				reference.depthPlane(y64, convert[float64](mask), convert[float64](residual), x64, w64, convert[float64](bias),
+					floor, p, from, rows)
 				t.same(y, y64)
 				m.depthPlane(y, y, y, x, w, bias, float32(floor), p, from, rows)
 				reference.depthPlane(y64, y64, y64, x64, w64, convert[float64](bias), floor, p, from, rows)
@@ -465,7 +473,8 @@ func TestMicroTapsGrad(t *testing.T) {
 				dy := g.slice(max(0, (rows-1)*dyRow+(cols-1)*dyCol+c))
 				dw64 := convert[float64](dw)
 				m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
+				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows,
+					cols, c)
 				t.same(dw, dw64)
 				g.check(t.T)
 			}
@@ -476,7 +485,8 @@ func TestMicroTapsGrad(t *testing.T) {
 // TestMicroTapsGradSlides: rows of taps that are one or two pixels apart, their
 // weights ascending or descending.
 func TestMicroTapsGradSlides(t *testing.T) {
-	windows := []struct{ rows, run, apart int }{{3, 3, 1}, {3, 3, 2}, {5, 5, 1}, {5, 5, 2}, {1, 3, 1}, {4, 3, 2}, {6, 5, 1}, {2, 2, 1}, {2, 4, 2}, {1, 7, 1}}
+	windows := []struct{ rows, run, apart int }{{3, 3, 1}, {3, 3, 2}, {5, 5, 1}, {5, 5, 2}, {1, 3, 1}, {4, 3, 2},
+		{6, 5, 1}, {2, 2, 1}, {2, 4, 2}, {1, 7, 1}}
 	onEach(t, func(t *comparison, m *micro[float32], odd bool) {
 		for c := 1; c <= 40; c++ {
 			for cols := 1; cols <= 20; cols++ {
@@ -506,7 +516,8 @@ func TestMicroTapsGradSlides(t *testing.T) {
 					dy := g.slice((rows-1)*dyRow + (cols-1)*dyCol + c)
 					dw64 := convert[float64](dw)
 					m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-					reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows, cols, c)
+					reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows,
+						cols, c)
 					t.same(dw, dw64)
 					g.check(t.T)
 				}

@@ -98,7 +98,8 @@ func TestFMA(t *testing.T) {
 	}
 }
 
-func convTwin(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32, floor float32) {
+func convTwin(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
+	floor float32) {
 	mask, residual = slices.Clone(mask), slices.Clone(residual) // a tile reads them before it writes
 	for i, at := range xoff {
 		tile := slices.Clone(bias[:panel])
@@ -125,7 +126,8 @@ func outerTwin(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, dyR
 	}
 }
 
-func pointTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels, depth int) {
+func pointTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels,
+	depth int) {
 	for i := range pixels {
 		w := w
 		for _, b := range blocks {
@@ -148,7 +150,8 @@ func pointTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w [
 	}
 }
 
-func pointGradTwin(dw []float32, n int, x []float32, xCol int, dy []float32, dyCol int, blocks []pointBlock, pixels int) {
+func pointGradTwin(dw []float32, n int, x []float32, xCol int, dy []float32, dyCol int, blocks []pointBlock,
+	pixels int) {
 	for _, b := range blocks {
 		for k := range n {
 			for l := range b.wide() {
@@ -162,7 +165,8 @@ func pointGradTwin(dw []float32, n int, x []float32, xCol int, dy []float32, dyC
 	}
 }
 
-func depthTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window, bias []float32, floor float32, cols, c int) {
+func depthTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
+	bias []float32, floor float32, cols, c int) {
 	for i := range cols {
 		acc := make([]float32, c)
 		copy(acc, bias)
@@ -188,7 +192,8 @@ func depthPlaneTwin(y, mask, residual, x, w, bias []float32, floor float32, p *p
 	}
 }
 
-func tapsGradTwin(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+func tapsGradTwin(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
+	cols, c int) {
 	for t, at := range xoff {
 		for ch := range c {
 			for r := range rows {
@@ -295,7 +300,8 @@ func peakGradTwin(dx, x, below, high, mid []float32, g behindNorm[float32], cols
 }
 
 // transform applies f to the taps of every plane, row and channel of a transform.
-func transform(y []float32, ys strides, yTaps int, x []float32, xs strides, xTaps, planes, rows, c int, f func(y, x []float32)) {
+func transform(y []float32, ys strides, yTaps int, x []float32, xs strides, xTaps, planes, rows, c int,
+	f func(y, x []float32)) {
 	in, out := make([]float32, xTaps), make([]float32, yTaps)
 	for p := range planes {
 		for r := range rows {
@@ -355,7 +361,8 @@ func outputPointsTwin(y []float32, ys strides, x []float32, xs strides, planes, 
 	})
 }
 
-func outputTileTwin(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual, bias []float32, taps int, floor float32) {
+func outputTileTwin(y []float32, ys strides, x []float32, xs strides, planes, rows, c int, mask, residual,
+	bias []float32, taps int, floor float32) {
 	for p := range planes {
 		for r := range rows {
 			for ch := range c {

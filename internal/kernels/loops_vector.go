@@ -40,7 +40,8 @@ func vector(name string) micro[float32] {
 // convVec is micro.conv for whole tiles of convVecRows pixels.
 //
 //go:noescape
-func convVec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, tiles int, segs *int, nsegs, seglen int, w, bias *float32, floor float32)
+func convVec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, tiles int, segs *int, nsegs, seglen int, w,
+	bias *float32, floor float32)
 
 // outerVec is micro.outer for whole tiles of outerVecRows rows; rows, cols and n are not 0.
 //
@@ -50,12 +51,14 @@ func outerVec(dw *float32, n int, x, dy *float32, rows, cols, xRow, xCol, dyRow,
 // depthVec is micro.depth for c a multiple of channelStep; cols and c are not 0.
 //
 //go:noescape
-func depthVec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, window *window, bias *float32, floor float32, cols, c int)
+func depthVec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *float32, window *window, bias *float32,
+	floor float32, cols, c int)
 
 // tapsGradVec is micro.tapsGrad for taps = 8 or 9 and c a multiple of channelStep; rows, cols and c are not 0.
 //
 //go:noescape
-func tapsGradVec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps, rows, cols, c int)
+func tapsGradVec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps, rows,
+	cols, c int)
 
 // reduceVec is micro.reduce for c a multiple of channelStep; rows and c are not 0.
 //
@@ -107,12 +110,14 @@ func pickVec(from *float32, col int, x *float32, xCol int, window *window, cols,
 //go:noescape
 func pickGradVec(dx *float32, dxCol int, dy, from *float32, col int, window *window, cols, c int, add bool)
 
-func convVector(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32, floor float32) {
+func convVector(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
+	floor float32) {
 	if len(xoff) == 0 {
 		return
 	}
 	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
-	convVec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/convVecRows, first(segs), len(segs), seglen, first(w), &bias[0], floor)
+	convVec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/convVecRows, first(segs),
+		len(segs), seglen, first(w), &bias[0], floor)
 }
 
 // convCheck panics if a slice of micro.conv is too short; there are pixels. The
@@ -156,7 +161,8 @@ func outerVector(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, d
 	outerVec(&dw[0], n, &x[0], &dy[0], rows, cols, xRow, xCol, dyRow, dyCol)
 }
 
-func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window, bias []float32, floor float32, cols, c int) {
+func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
+	bias []float32, floor float32, cols, c int) {
 	wide := c &^ (channelStep - 1)
 	if wide > 0 && cols > 0 {
 		depthCheck(y, mask, residual, yCol, bias, cols, c)
@@ -165,7 +171,8 @@ func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w
 		depthVec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, wide)
 	}
 	if wide < c && cols > 0 {
-		depthPortable(y[wide:], tail(mask, wide), tail(residual, wide), yCol, x[wide:], xCol, w[wide:], window, tail(bias, wide), floor, cols, c-wide)
+		depthPortable(y[wide:], tail(mask, wide), tail(residual, wide), yCol, x[wide:], xCol, w[wide:], window,
+			tail(bias, wide), floor, cols, c-wide)
 	}
 }
 
@@ -200,7 +207,8 @@ func (w window) checkNumbers(weights []float32, c int) {
 	}
 }
 
-func tapsGradVector(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+func tapsGradVector(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol,
+	rows, cols, c int) {
 	if len(xoff) == 0 || rows == 0 || cols == 0 || c == 0 {
 		return
 	}
@@ -241,7 +249,8 @@ func (g *tapGroup) take(xoff, woff []int) (n int) {
 }
 
 // tapsGradCheck panics if a slice of micro.tapsGrad is too short; nothing is empty.
-func tapsGradCheck(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows, cols, c int) {
+func tapsGradCheck(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol,
+	rows, cols, c int) {
 	if len(woff) < len(xoff) {
 		panic("kernels: tapsGrad: taps without weights")
 	}

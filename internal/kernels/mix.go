@@ -60,7 +60,7 @@ func (x *Mix[T]) partial(term int) []T {
 }
 
 // Run computes Y, and Mean and InvStd of the open terms with Norm.
-func (x *Mix[T]) Run(p *Pool) {
+func (x *Mix[T]) Run(p *Workers) {
 	checkRows("mix", x.M, x.C)
 	need("mix", "Y", x.Y, x.M*x.C)
 	need("mix", "Scratch", x.Scratch, x.ScratchLen(p.Threads()))
@@ -164,7 +164,7 @@ func (x *MixBackward[T]) partial(term int) []T {
 func (x *MixBackward[T]) zero() []T { return x.Scratch[len(x.Terms)*3*x.C:][:x.C] }
 
 // Run computes the DX and DP of all terms.
-func (x *MixBackward[T]) Run(p *Pool) {
+func (x *MixBackward[T]) Run(p *Workers) {
 	const kernel = "mix backward"
 	checkRows(kernel, x.M, x.C)
 	need(kernel, "DY", x.DY, x.M*x.C)

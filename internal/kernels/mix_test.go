@@ -34,7 +34,8 @@ type mixData struct {
 }
 
 func newMixData(k mixCase, m, c int) *mixData {
-	d := &mixData{mixCase: k, m: m, c: c, ps: random[float64](1, len(k.norm)), dy: random[float64](2, m*c), before: random[float64](3, m*c)}
+	d := &mixData{mixCase: k, m: m, c: c, ps: random[float64](1, len(k.norm)), dy: random[float64](2, m*c),
+		before: random[float64](3, m*c)}
 	for i := range k.norm {
 		d.xs = append(d.xs, random[float64](uint64(10+i), m*c))
 	}
@@ -176,7 +177,8 @@ func testMixBackward32(t *testing.T, d *mixData, dxs [][]float64, dps []float64)
 			run2(k, &k.Scratch)
 			for i := range ts {
 				if d.open[i] {
-					near(t, "float32 DX", ts[i].DX, dxs[i], 2e-5*max(1, 1e-2/largest(dxs[i]))) // of few rows a normalisation leaves next to nothing
+					// of few rows a normalisation leaves next to nothing
+					near(t, "float32 DX", ts[i].DX, dxs[i], 2e-5*max(1, 1e-2/largest(dxs[i])))
 				}
 				near(t, "float32 DP", []float32{*ts[i].DP}, dps[i:i+1], 2e-4)
 			}

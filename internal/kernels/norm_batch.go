@@ -26,7 +26,7 @@ type BatchNorm[T Float] struct {
 func (b *BatchNorm[T]) ScratchLen(int) int { return (3*rowChunks{b.M, b.C}.count() + 2) * b.C }
 
 // Run computes Y, Mean, InvStd and the running statistics.
-func (b *BatchNorm[T]) Run(p *Pool) {
+func (b *BatchNorm[T]) Run(p *Workers) {
 	checkRows("batch norm", b.M, b.C)
 	need("batch norm", "X", b.X, b.M*b.C)
 	need("batch norm", "Y", b.Y, b.M*b.C)
@@ -107,7 +107,7 @@ type BatchNormBackward[T Float] struct {
 func (b *BatchNormBackward[T]) ScratchLen(int) int { return (2*rowChunks{b.M, b.C}.count() + 3) * b.C }
 
 // Run computes DX, DGamma and DBeta.
-func (b *BatchNormBackward[T]) Run(p *Pool) {
+func (b *BatchNormBackward[T]) Run(p *Workers) {
 	const kernel = "batch norm backward"
 	checkRows(kernel, b.M, b.C)
 	need(kernel, "X", b.X, b.M*b.C)
@@ -181,7 +181,8 @@ type batchNormGradient[T Float] BatchNormBackward[T]
 
 func (b *batchNormGradient[T]) Do(chunk, _ int) {
 	at, rows := rowChunks{b.M, b.C}.at(chunk)
-	loops[T]().affine2(b.DX[at:], b.DY[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], b.Scratch[2*b.C:], rows, b.C, b.C, b.Add)
+	loops[T]().affine2(b.DX[at:], b.DY[at:], b.X[at:], b.Scratch, b.Scratch[b.C:], b.Scratch[2*b.C:], rows, b.C, b.C,
+		b.Add)
 }
 
 // ScaleShift is the inference form of batch norm, for one that cannot be
@@ -194,7 +195,7 @@ type ScaleShift[T Float] struct {
 }
 
 // Run computes Y.
-func (s *ScaleShift[T]) Run(p *Pool) {
+func (s *ScaleShift[T]) Run(p *Workers) {
 	checkRows("scale and shift", s.M, s.C)
 	need("scale and shift", "X", s.X, s.M*s.C)
 	need("scale and shift", "Y", s.Y, s.M*s.C)

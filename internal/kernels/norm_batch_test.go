@@ -45,7 +45,8 @@ func testBatchNorm[T Float](t *testing.T, m, c int) {
 	const epsilon, momentum = 1e-5, 0.1
 	x, gamma, beta := random[T](1, m*c), random[T](2, c), random[T](3, c)
 	want, mean, invstd := normReference(convert[float64](x), c, epsilon)
-	b := &BatchNorm[T]{M: m, C: c, Epsilon: epsilon, X: x, Y: scratch[T](m * c), Mean: scratch[T](c), InvStd: scratch[T](c)}
+	b := &BatchNorm[T]{M: m, C: c, Epsilon: epsilon, X: x, Y: scratch[T](m * c), Mean: scratch[T](c),
+		InvStd: scratch[T](c)}
 	b.Scratch = scratch[T](b.ScratchLen(1))
 	run(b)
 	near(t, "Y", b.Y, want, 2*tolerance[T]())
@@ -68,7 +69,8 @@ func testBatchNorm[T Float](t *testing.T, m, c int) {
 		wantVar[i] += momentum * (unbiased - wantVar[i])
 	}
 	promises(t, func(threads int) (*BatchNorm[T], [][]T) {
-		b := &BatchNorm[T]{M: m, C: c, Epsilon: epsilon, Momentum: momentum, X: x, Gamma: gamma, Beta: beta, Y: scratch[T](m * c),
+		b := &BatchNorm[T]{M: m, C: c, Epsilon: epsilon, Momentum: momentum, X: x, Gamma: gamma, Beta: beta,
+			Y:    scratch[T](m * c),
 			Mean: scratch[T](c), InvStd: scratch[T](c), RunningMean: clone(runningMean), RunningVar: clone(runningVar)}
 		b.Scratch = scratch[T](b.ScratchLen(threads))
 		if threads == 1 {
@@ -95,7 +97,8 @@ func TestBatchNormVariance(t *testing.T) {
 			}
 		}
 		_, mean, invstd := normReference(convert[float64](x), c, 0)
-		b := &BatchNorm[float32]{M: m, C: c, X: x, Y: scratch[float32](m * c), Mean: scratch[float32](c), InvStd: scratch[float32](c)}
+		b := &BatchNorm[float32]{M: m, C: c, X: x, Y: scratch[float32](m * c), Mean: scratch[float32](c),
+			InvStd: scratch[float32](c)}
 		b.Scratch = scratch[float32](b.ScratchLen(1))
 		run(b)
 		for i := range c {
@@ -168,7 +171,8 @@ func TestBatchNormGradients(t *testing.T) {
 			near(t, "DX by its coefficients", y, b.DX, 1e-12)
 			each(t, func(t *testing.T) {
 				promises(t, func(threads int) (*BatchNormBackward[float32], [][]float32) {
-					k := &BatchNormBackward[float32]{M: m, C: c, Normalised: true, X: convert[float32](forward()), Mean: convert[float32](mean),
+					k := &BatchNormBackward[float32]{M: m, C: c, Normalised: true, X: convert[float32](forward()),
+						Mean:   convert[float32](mean),
 						InvStd: convert[float32](invstd), DY: convert[float32](dy), DX: scratch[float32](m * c)}
 					k.Scratch = scratch[float32](k.ScratchLen(threads))
 					run(k)

@@ -2,9 +2,9 @@
 
 package kernels
 
-// behindNorm is what a backward kernel has of the gradient of its output Y:
-// DY, or, if A is not nil, what becomes of a gradient DY behind a batch norm of
-// Y: DY·A + Y·B + D, channel by channel.
+// behindNorm is the gradient of a backward kernel's output Y: DY itself, or, if A
+// is not nil, the gradient that a batch norm after Y passes on for its own
+// gradient DY: DY·A + Y·B + D, channel by channel.
 type behindNorm[T Float] struct{ dy, y, a, b, d []T }
 
 // check panics if a slice is too short for an output of n elements in c channels.
@@ -18,8 +18,9 @@ func (g behindNorm[T]) check(kernel string, n, c int) {
 	}
 }
 
-// rows is so many pixels of c channels from element at on. Where that is not DY
-// itself, or wide > c, it is made in block, which has wide channels.
+// rows returns the gradient of pixels pixels of c channels from element at on.
+// It is a part of DY where that is possible; otherwise, and if wide > c, rows
+// computes it in block, whose pixels have wide channels.
 func (g behindNorm[T]) rows(m *micro[T], block []T, wide, at, pixels, c int) []T {
 	dy, y := g.dy[at:], tail(g.y, at)
 	switch {
@@ -39,8 +40,9 @@ func (g behindNorm[T]) rows(m *micro[T], block []T, wide, at, pixels, c int) []T
 	return block[:pixels*wide]
 }
 
-// ahead prefetches what rows will read for n elements from element at on: rows
-// takes some channels of all pixels at a time, which no processor foresees.
+// ahead prefetches what rows will read for n elements from element at on. The
+// loops take some channels of all pixels at a time, an order that no processor
+// predicts.
 func (g behindNorm[T]) ahead(at, n int) {
 	prefetch(ahead(g.dy, at, n))
 	if g.a != nil {

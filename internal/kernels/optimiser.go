@@ -20,7 +20,7 @@ type SGD[T Float] struct {
 }
 
 // Run updates W and V.
-func (k *SGD[T]) Run(p *Pool) {
+func (k *SGD[T]) Run(p *Workers) {
 	need("sgd", "G", k.G, len(k.W))
 	if k.Momentum != 0 {
 		need("sgd", "V", k.V, len(k.W))

@@ -33,7 +33,7 @@ func newPlanarConv(s ConvShape, x, w, y []float32) *planarConv {
 	return c
 }
 
-func (c *planarConv) Run(*Pool) {
+func (c *planarConv) Run(*Workers) {
 	wide := c.W + 2*c.Pad
 	segs := []int{0}
 	for n := range c.N {
@@ -55,7 +55,8 @@ func (c *planarConv) Run(*Pool) {
 					}
 				}
 			}
-			micro32.conv(c.Y[n*c.Out*c.H*c.W+first:], nil, nil, c.planes, c.Weights, c.out, segs, c.In*c.Kernel*c.Kernel, c.columns, c.bias, floorOf[float32](false))
+			micro32.conv(c.Y[n*c.Out*c.H*c.W+first:], nil, nil, c.planes, c.Weights, c.out, segs, c.In*c.Kernel*c.Kernel,
+				c.columns, c.bias, floorOf[float32](false))
 		}
 	}
 }
@@ -75,7 +76,8 @@ func TestPlanarConv(t *testing.T) {
 			x, w := random[float32](1, s.xLen()), random[float32](2, s.weightsLen())
 			planar := newPlanarConv(s, x, w, make([]float32, s.yLen()))
 			planar.Run(nil)
-			c := &Conv[float32]{ConvShape: s, X: make([]float32, len(x)), Weights: make([]float32, len(w)), Y: make([]float32, s.yLen())}
+			c := &Conv[float32]{ConvShape: s, X: make([]float32, len(x)), Weights: make([]float32, len(w)),
+				Y: make([]float32, s.yLen())}
 			NCHWToNHWC(c.X, x, s.N, s.In, s.H*s.W)
 			OIHWToHWIO(c.Weights, w, s.Out, s.In, s.Kernel)
 			c.Scratch = make([]float32, c.ScratchLen(1))

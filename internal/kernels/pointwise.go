@@ -105,14 +105,14 @@ func (s *Pointwise[T]) workLen() int {
 	return p.rows*s.W*p.in + p.point.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *Pointwise[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	return panel + p.point.packedLen() + s.N*momentParts*s.Out + threads*s.workLen()
 }
 
 // Run computes Y and its statistics. The shape must stay what it was in the first run.
-func (s *Pointwise[T]) Run(pool *Pool) {
+func (s *Pointwise[T]) Run(pool *Workers) {
 	const kernel = "pointwise"
 	p := s.planned()
 	for i, c := range s.Channels {
@@ -192,7 +192,7 @@ func (s *PointwiseBackward[T]) workLen() int {
 	return block*p.in + p.grad.rows + block*p.grad.wide + block*p.in + p.back.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *PointwiseBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
@@ -200,7 +200,7 @@ func (s *PointwiseBackward[T]) ScratchLen(threads int) int {
 }
 
 // Run computes the gradients. The shape must stay what it was in the first run.
-func (s *PointwiseBackward[T]) Run(pool *Pool) {
+func (s *PointwiseBackward[T]) Run(pool *Workers) {
 	const kernel = "pointwise backward"
 	p := s.planned()
 	need(kernel, "Add", s.Add, len(s.Channels))

@@ -28,7 +28,8 @@ func pointGrad2Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol,
 //go:noescape
 func pointGrad3Vec(dw *float32, n int, x *float32, xCol int, dy *float32, dyCol, last, pixels int)
 
-func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels, depth int) {
+func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, blocks []pointBlock, pixels,
+	depth int) {
 	if pixels == 0 {
 		return
 	}
@@ -55,7 +56,8 @@ func pointAVX2(y, mask, residual []float32, yCol int, x []float32, xCol int, w [
 	}
 }
 
-func pointGradAVX2(dw []float32, n int, x []float32, xCol int, dy []float32, dyCol int, blocks []pointBlock, pixels int) {
+func pointGradAVX2(dw []float32, n int, x []float32, xCol int, dy []float32, dyCol int, blocks []pointBlock,
+	pixels int) {
 	if n == 0 || pixels == 0 {
 		return
 	}

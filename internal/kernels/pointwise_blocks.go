@@ -15,9 +15,9 @@ type pointwise struct {
 	place                  []int   // of panels: of a tile's pixels in a tile of its own
 }
 
-// pointBlock is channels that are taken together: vectors of eight from channel
-// first on, one behind the other but for the last one, which begins last
-// channels behind the first.
+// pointBlock is a group of channels that are computed together: vectors of eight
+// channels, starting at channel first. Consecutive vectors are adjacent, except
+// that the final one starts at first+last, so it may overlap its predecessor.
 type pointBlock struct{ first, vectors, last int }
 
 const (
@@ -25,9 +25,10 @@ const (
 	pointRows   = 4 // rows of weights that micro.pointGrad computes at once
 )
 
-// pointBlocks are micro.point's blocks of n channels, at least a vector: as many
-// as can be have three vectors, which need the fewest loads, and none only one.
-// The last vector ends with the channels, and may overlap the one before it.
+// pointBlocks divides n channels, at least a vector, into blocks for micro.point.
+// As many blocks as possible have three vectors, which need the fewest loads, and
+// none of several has only one. The last vector ends with the last channel, and
+// may overlap the vector before it.
 func pointBlocks(n int) (blocks []pointBlock) {
 	for first, left := 0, (n+pointVector-1)/pointVector; left > 0; {
 		b := pointBlock{first: first, vectors: 3}
@@ -41,8 +42,8 @@ func pointBlocks(n int) (blocks []pointBlock) {
 	return blocks
 }
 
-// panelBlocks are the panels of n channels (see [panelStart]). Panels may overlap,
-// and where there are fewer channels than one has, vectors are not full.
+// panelBlocks returns the panels of n channels as blocks (see [panelStart]).
+// Panels may overlap; if a panel is wider than n, its vectors are not full.
 func panelBlocks(n int) (blocks []pointBlock) {
 	for i := 0; i*panel < n; i++ {
 		blocks = append(blocks, pointBlock{panelStart(i, n), panel / pointVector, panel - pointVector})
@@ -50,7 +51,7 @@ func panelBlocks(n int) (blocks []pointBlock) {
 	return blocks
 }
 
-// channel is the first one of vector v.
+// channel returns the first channel of vector v.
 func (b pointBlock) channel(v int) int {
 	if v == b.vectors-1 {
 		return b.first + b.last
@@ -58,13 +59,14 @@ func (b pointBlock) channel(v int) int {
 	return b.first + v*pointVector
 }
 
-// wide is the channels that a block's weights have, those that overlap twice.
+// wide returns the number of channels of a block's weights, which have the
+// channels in which vectors overlap twice.
 func (b pointBlock) wide() int { return b.vectors * pointVector }
 
-// inBlocks says whether there are loops for n channels in blocks.
+// inBlocks reports whether there are loops for n channels in blocks.
 func (m *micro[T]) inBlocks(n int) bool { return m.point != nil && n >= pointVector }
 
-// newPointwise is the plan for 1…rows rows.
+// newPointwise makes the plan for 1…rows rows.
 func newPointwise[T Float](m *micro[T], in, out, rows, cols, xCol, xRow, yCol, yRow int) pointwise {
 	p := pointwise{in: in, out: out, cols: cols, xCol: xCol, xRow: xRow, yCol: yCol, yRow: yRow}
 	if m.inBlocks(out) {
@@ -99,10 +101,10 @@ func blocksWide(blocks []pointBlock) (n int) {
 	return n
 }
 
-// tileLen is the length of run's working memory.
+// tileLen returns the length of run's working memory.
 func (p *pointwise) tileLen() int { return p.tile * panel }
 
-// vector is the first channel of a block's vector v, and how many of n it has.
+// vector returns the first channel of a block's vector v, and how many of n it has.
 func (b pointBlock) vector(v, n int) (first, channels int) {
 	return b.channel(v), min(pointVector, max(0, n-b.channel(v)))
 }
@@ -123,7 +125,7 @@ func packPointwise[T Float](p *pointwise, dst, weights []T, inStride, outStride 
 	}
 }
 
-// packColumns is dst[k·row+j] = weights[k·inStride+j·outStride] for k < in and j < n.
+// packColumns sets dst[k·row+j] = weights[k·inStride+j·outStride] for k < in and j < n.
 func packColumns[T Float](dst []T, row int, weights []T, in, n, inStride, outStride int) {
 	if outStride == 1 {
 		for k := range in {
@@ -200,7 +202,8 @@ type pointwiseMap struct {
 
 // newPointwiseBack makes the plans with of, for so many channels of a map or of
 // all side by side.
-func newPointwiseBack[T Float](m *micro[T], channels []int, of func(channels int, all bool) pointwise) (p pointwiseBack) {
+func newPointwiseBack[T Float](m *micro[T], channels []int,
+	of func(channels int, all bool) pointwise) (p pointwiseBack) {
 	for _, c := range channels {
 		p.all = p.all || c%panel != 0 && !m.inBlocks(c)
 	}
@@ -244,7 +247,8 @@ func newPointwiseGrad[T Float](m *micro[T], in, out int) pointwiseGrad {
 	if m.inBlocks(out) {
 		return pointwiseGrad{in: in, out: out, blocks: pointBlocks(out), rows: roundUp(in, pointRows), wide: out}
 	}
-	return pointwiseGrad{in: in, out: out, blocks: panelBlocks(out), panels: true, rows: roundUp(in, m.outerRows), wide: max(panel, out)}
+	return pointwiseGrad{in: in, out: out, blocks: panelBlocks(out), panels: true, rows: roundUp(in, m.outerRows),
+		wide: max(panel, out)}
 }
 
 // length is that of a part's gradient.

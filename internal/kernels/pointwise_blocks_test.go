@@ -47,7 +47,8 @@ func TestMicroPoint(t *testing.T) {
 				residual := g.orNil(2, g.slice((pixels-1)*yCol+n))
 				y64, x64, w64 := convert[float64](y), convert[float64](x), convert[float64](w)
 				m.point(y, mask, residual, yCol, x, xCol, w, blocks, pixels, depth)
-				reference.point(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, blocks, pixels, depth)
+				reference.point(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, blocks, pixels,
+					depth)
 				t.same(y, y64)
 				m.point(y, y, y, yCol, x, xCol, w, blocks, pixels, depth)
 				reference.point(y64, y64, y64, yCol, x64, xCol, w64, blocks, pixels, depth)

@@ -131,7 +131,8 @@ func (p *reduction[T]) tileLen() (n int) {
 }
 
 // read lays the pixels of an image side by side that convolution i reads for rows of Y.
-func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][]T, image, i, first, rows int, relu bool) {
+func (p *reduction[T]) read(m *micro[T], s *FactorizedReduceShape, x []T, xs [][]T, image, i, first, rows int,
+	relu bool) {
 	at := 0
 	for j, c := range s.Channels {
 		for r := range rows {
@@ -152,14 +153,14 @@ func (s *FactorizedReduce[T]) planned() *reduction[T] {
 // workLen is a block of the map and a tile.
 func (s *FactorizedReduce[T]) workLen() int { return s.plan.block*s.plan.in + s.plan.tileLen() }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *FactorizedReduce[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	return panel + p.packed + s.N*momentParts*p.out + threads*s.workLen()
 }
 
 // Run computes Y and its statistics. The shape must stay what it was in the first run.
-func (s *FactorizedReduce[T]) Run(pool *Pool) {
+func (s *FactorizedReduce[T]) Run(pool *Workers) {
 	const kernel = "factorized reduce"
 	p := s.planned()
 	for i := range s.Channels {
@@ -240,7 +241,7 @@ func (s *FactorizedReduceBackward[T]) workLen() int {
 	return p.block*p.in + p.gradRows + p.block*p.wide + p.block*p.in + p.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *FactorizedReduceBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
@@ -248,7 +249,7 @@ func (s *FactorizedReduceBackward[T]) ScratchLen(threads int) int {
 }
 
 // Run computes the gradients. The shape must stay what it was in the first run.
-func (s *FactorizedReduceBackward[T]) Run(pool *Pool) {
+func (s *FactorizedReduceBackward[T]) Run(pool *Workers) {
 	const kernel = "factorized reduce backward"
 	p := s.planned()
 	need(kernel, "Add", s.Add, len(s.Channels))
@@ -330,11 +331,13 @@ func (s *reduceBackwardTask[T]) back(m *micro[T], i int, dx, dy, packed, tile, z
 		case s.DXs[j] == nil:
 		case !c.back.all:
 			k := &c.back.maps[j]
-			runPointwise(&k.pointwise, m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[k.packed:], tile, zero, rows)
+			runPointwise(&k.pointwise, m, s.DXs[j][at:], tail(mask, at), tail(before, at), dy, packed[k.packed:], tile, zero,
+				rows)
 		default:
 			for r := range rows {
 				at := at + r*s.Stride*s.W*n
-				m.depth(s.DXs[j][at:], tail(mask, at), tail(before, at), s.Stride*n, dx[r*p.outW*p.in+in:], p.in, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](false), p.outW, n)
+				m.depth(s.DXs[j][at:], tail(mask, at), tail(before, at), s.Stride*n, dx[r*p.outW*p.in+in:], p.in, p.one,
+					window{rows: 1, cols: 1}, nil, floorOf[T](false), p.outW, n)
 			}
 		}
 		in += n

@@ -117,7 +117,8 @@ func TestFactorizedReduceBackward(t *testing.T) {
 // testReduceBackward takes the gradient of Y through a batch norm if there is a ReLU.
 func testReduceBackward[T Float](t *testing.T, c reduceCase[T]) {
 	s, out := c.s, c.s.Out()
-	k := FactorizedReduceBackward[T]{FactorizedReduceShape: s, ReLUIn: c.relu, Xs: c.xs, Weights: c.weights, DY: c.dy, Add: make([]bool, len(s.Channels))}
+	k := FactorizedReduceBackward[T]{FactorizedReduceShape: s, ReLUIn: c.relu, Xs: c.xs, Weights: c.weights, DY: c.dy,
+		Add: make([]bool, len(s.Channels))}
 	dy := convert[float64](c.dy)
 	if c.relu {
 		k.A, k.B, k.D, k.Y = random[T](19, out), random[T](20, out), random[T](21, out), random[T](22, s.yLen())

@@ -42,7 +42,8 @@ func newPointwiseCase[T Float](s PointwiseShape, relu bool) pointwiseCase[T] {
 	return c
 }
 
-func eachPointwise(t *testing.T, f32 func(*testing.T, pointwiseCase[float32], bool), f64 func(*testing.T, pointwiseCase[float64], bool)) {
+func eachPointwise(t *testing.T, f32 func(*testing.T, pointwiseCase[float32], bool),
+	f64 func(*testing.T, pointwiseCase[float64], bool)) {
 	each(t, func(t *testing.T) {
 		for _, s := range pointwiseShapes {
 			for _, relu := range []bool{false, true} {
@@ -95,7 +96,8 @@ func TestPointwiseBackward(t *testing.T) {
 // gradient of Y comes through a batch norm.
 func testPointwiseBackward[T Float](t *testing.T, c pointwiseCase[T], relu bool) {
 	s, in := c.s, c.s.In()
-	k := PointwiseBackward[T]{PointwiseShape: s, ReLUIn: relu, Xs: c.xs, Weights: c.weights, DY: c.dy, Add: make([]bool, len(s.Channels))}
+	k := PointwiseBackward[T]{PointwiseShape: s, ReLUIn: relu, Xs: c.xs, Weights: c.weights, DY: c.dy,
+		Add: make([]bool, len(s.Channels))}
 	dy := convert[float64](c.dy)
 	if relu {
 		k.A, k.B, k.D, k.Y = random[T](19, s.Out), random[T](20, s.Out), random[T](21, s.Out), random[T](22, s.yLen())

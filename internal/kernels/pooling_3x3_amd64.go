@@ -71,7 +71,8 @@ func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], co
 	if g.a != nil {
 		_, _, _ = g.a[c-1], g.b[c-1], g.d[c-1]
 	}
-	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.a), first(g.b), first(g.d), cols, c, col, wide, row, add)
+	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.a), first(g.b), first(g.d), cols, c,
+		col, wide, row, add)
 }
 
 func share512(da, db, dd, ha, hb, hd, dy []float32) {

@@ -85,7 +85,7 @@ func (c *AvgPool[T]) ScratchLen(threads int) int {
 }
 
 // Run computes Y and its statistics.
-func (c *AvgPool[T]) Run(p *Pool) {
+func (c *AvgPool[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("average pool", "X", c.X, c.xLen())
 	optional("average pool", "Residual", c.Residual, c.yLen())
@@ -113,12 +113,14 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 			if c.Residual != nil {
 				copy(y, c.Residual[at:])
 			}
-			a.boxRow(y, [3][]T{rowOr(x, o-1, c.H, width, nil), x[o*width:], rowOr(x, o+1, c.H, width, nil)}, o, false, c.Residual != nil)
+			a.boxRow(y, [3][]T{rowOr(x, o-1, c.H, width, nil), x[o*width:], rowOr(x, o+1, c.H, width, nil)}, o, false,
+				c.Residual != nil)
 		} else {
 			for _, r := range a.runs {
 				w, start := c.taps(o, r)
 				inverse := a.inverse[w.rows*w.cols]
-				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse, w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
+				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse,
+					w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
 			}
 		}
 		if c.Mean != nil {
@@ -175,7 +177,7 @@ func (c *AvgPoolBackward[T]) planFor(threads int) *avgPoolBackward[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (c *AvgPoolBackward[T]) ScratchLen(threads int) int {
 	return threads * c.planFor(threads).workLen
 }
@@ -190,7 +192,7 @@ func (c *AvgPoolBackward[T]) gradient() behindNorm[T] {
 }
 
 // Run computes DX.
-func (c *AvgPoolBackward[T]) Run(p *Pool) {
+func (c *AvgPoolBackward[T]) Run(p *Workers) {
 	const kernel = "average pool backward"
 	c.planFor(p.Threads())
 	c.gradient().check(kernel, c.yLen(), c.C)
@@ -261,7 +263,8 @@ func (c *avgPoolBackwardTask[T]) load(piece int, work []T) {
 			at := row[-g.cols.lo*c.C:]
 			dy := gradient.rows(m, at, c.C, ((image+i)*c.OutH()+o)*c.OutW()*c.C, c.OutW(), c.C)
 			for _, run := range b.runs {
-				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero, floorOf[T](false), run.n, c.C, c.C, false)
+				m.affine(row[(run.output-g.cols.lo)*c.C:], dy[run.output*c.C:], b.inverse[(end-first)*run.width], b.zero,
+					floorOf[T](false), run.n, c.C, c.C, false)
 			}
 		}
 	}

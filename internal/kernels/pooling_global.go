@@ -9,7 +9,7 @@ type GlobalAvgPool[T Float] struct {
 }
 
 // Run computes Y.
-func (k *GlobalAvgPool[T]) Run(p *Pool) {
+func (k *GlobalAvgPool[T]) Run(p *Workers) {
 	checkRows("global average pool", k.N*k.HW, k.C)
 	need("global average pool", "X", k.X, k.N*k.HW*k.C)
 	need("global average pool", "Y", k.Y, k.N*k.C)
@@ -39,7 +39,7 @@ type GlobalAvgPoolBackward[T Float] struct {
 }
 
 // Run computes DX.
-func (k *GlobalAvgPoolBackward[T]) Run(p *Pool) {
+func (k *GlobalAvgPoolBackward[T]) Run(p *Workers) {
 	checkRows("global average pool backward", k.N*k.HW, k.C)
 	need("global average pool backward", "DY", k.DY, k.N*k.C)
 	need("global average pool backward", "DX", k.DX, k.N*k.HW*k.C)

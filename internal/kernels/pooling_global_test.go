@@ -25,7 +25,8 @@ func TestGlobalAvgPool(t *testing.T) {
 		run(back)
 		gradient(t, "DX", x, back.DX, dy, forward)
 		promises(t, func(int) (*GlobalAvgPoolBackward[float32], [][]float32) {
-			k := &GlobalAvgPoolBackward[float32]{N: n, HW: hw, C: c, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}
+			k := &GlobalAvgPoolBackward[float32]{N: n, HW: hw, C: c, Add: true, DY: convert[float32](dy),
+				DX: convert[float32](before)}
 			run(k)
 			near(t, "DX with Add", k.DX, plus(before, back.DX), tolerance[float32]())
 			copy(k.DX, convert[float32](before))

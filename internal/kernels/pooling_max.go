@@ -13,12 +13,12 @@ type maxPool[T Float] struct {
 	runs    []poolRun
 }
 
-// peaks reports that s has loops of its own, peak3 and those of its gradient.
+// peaks reports whether s has loops of its own: peak3 and those of its gradient.
 func peaks[T Float](s PoolShape) bool {
 	return s.Kernel == 3 && s.Stride == 1 && s.Pad == 1 && loops[T]().peak3 != nil
 }
 
-// rowOf is n elements v.
+// rowOf returns n elements v.
 func rowOf[T Float](n int, v T) []T {
 	s := make([]T, n)
 	for i := range s {
@@ -54,7 +54,7 @@ func (c *MaxPool[T]) planFor(threads int) *maxPool[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads: each
+// ScratchLen returns the length that Scratch must have for so many threads: each
 // image's moments, and a row of maxima for each thread.
 func (c *MaxPool[T]) ScratchLen(threads int) int {
 	c.planFor(threads)
@@ -62,7 +62,7 @@ func (c *MaxPool[T]) ScratchLen(threads int) int {
 }
 
 // Run computes Y and its statistics.
-func (c *MaxPool[T]) Run(p *Pool) {
+func (c *MaxPool[T]) Run(p *Workers) {
 	c.planFor(p.Threads())
 	need("max pool", "X", c.X, c.xLen())
 	optional("max pool", "Residual", c.Residual, c.yLen())
@@ -91,7 +91,8 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 		x, o := c.X[row/c.OutH()*c.H*c.W*c.C:], row%c.OutH()
 		if plan.outside != nil {
 			fetchRow(m, y, c.X, row, c.PoolShape)
-			m.peak3(best, rowOr(x, o-1, c.H, width, plan.outside), x[o*width:], rowOr(x, o+1, c.H, width, plan.outside), c.W, c.C, c.C)
+			m.peak3(best, rowOr(x, o-1, c.H, width, plan.outside), x[o*width:], rowOr(x, o+1, c.H, width, plan.outside), c.W,
+				c.C, c.C)
 		} else {
 			for _, r := range plan.runs {
 				w, start := c.taps(o, r)
@@ -107,7 +108,7 @@ func (c *maxPoolTask[T]) Do(piece, worker int) {
 	}
 }
 
-// rowOr is row r of an image of h rows, or outside.
+// rowOr returns row r of an image of h rows, or outside if there is no such row.
 func rowOr[T Float](x []T, r, h, width int, outside []T) []T {
 	if r < 0 || r >= h {
 		return outside
@@ -153,15 +154,16 @@ const bandElements = 8 << 10
 // which may not be full, their maxima and then their gradients.
 const peakGradGroup = 8
 
-// peakGradAt is where the maximum of channel ch lies in a pixel.
+// peakGradAt returns the place of channel ch's maximum in a pixel.
 func peakGradAt(ch int) int { return ch/peakGradGroup*2*peakGradGroup + ch%peakGradGroup }
 
-// peakGradPixel is the number of elements of a pixel of c channels.
+// peakGradPixel returns the number of elements of a pixel of c channels.
 func peakGradPixel(c int) int { return (c + peakGradGroup - 1) / peakGradGroup * 2 * peakGradGroup }
 
-// peakGradGap lies behind each working row: a power of two may be between
-// pixels of the same place in two rows otherwise, and processors take addresses
-// for the same whose low 12 bits are.
+// peakGradGap is padding after each working row. Without it, a pixel and the
+// pixel below it can be a power of two apart; the processor compares only the
+// low 12 bits of addresses when it matches loads with earlier stores (4K
+// aliasing), and would stall.
 const peakGradGap = 512
 
 // shareRows is the number of working rows of a gradient by peak3, share and
@@ -210,7 +212,7 @@ func (c *MaxPoolBackward[T]) planFor(threads int) *maxPoolBackward[T] {
 	return c.plan
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads: the
+// ScratchLen returns the length that Scratch must have for so many threads: the
 // coefficients of a norm in place, and each thread's working memory.
 func (c *MaxPoolBackward[T]) ScratchLen(threads int) int {
 	return 2*c.C + threads*c.planFor(threads).workLen
@@ -226,7 +228,7 @@ func (c *MaxPoolBackward[T]) gradient() behindNorm[T] {
 }
 
 // Run computes DX.
-func (c *MaxPoolBackward[T]) Run(p *Pool) {
+func (c *MaxPoolBackward[T]) Run(p *Workers) {
 	const kernel = "max pool backward"
 	c.planFor(p.Threads())
 	need(kernel, "X", c.X, c.xLen())

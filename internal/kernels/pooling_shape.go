@@ -17,7 +17,7 @@ func (s PoolShape) OutW() int { return outExtent(s.W, s.Kernel, s.Stride, s.Pad,
 func (s PoolShape) xLen() int { return s.N * s.H * s.W * s.C }
 func (s PoolShape) yLen() int { return s.N * s.OutH() * s.OutW() * s.C }
 
-// momentsLen is the number of moments of all images.
+// momentsLen returns the number of moments of all images.
 func (s PoolShape) momentsLen() int { return s.N * momentParts * s.C }
 
 func (s PoolShape) check() {
@@ -26,7 +26,7 @@ func (s PoolShape) check() {
 	}
 }
 
-// window is the part of output o's window that lies in the input: first ≤ i < end.
+// window returns the part of output o's window that lies in the input: first ≤ i < end.
 func (s PoolShape) window(o, in int) (first, end int) {
 	return max(0, o*s.Stride-s.Pad), min(in, o*s.Stride-s.Pad+s.Kernel)
 }
@@ -39,7 +39,8 @@ func (s PoolShape) runs() (runs []poolRun) {
 	for o := range s.OutW() {
 		first, end := s.window(o, s.W)
 		r := poolRun{o, 1, first, end - first}
-		if last := len(runs) - 1; last >= 0 && runs[last].width == r.width && runs[last].first+runs[last].n*s.Stride == first {
+		if last := len(runs) - 1; last >= 0 && runs[last].width == r.width &&
+			runs[last].first+runs[last].n*s.Stride == first {
 			runs[last].n++
 		} else {
 			runs = append(runs, r)
@@ -48,19 +49,20 @@ func (s PoolShape) runs() (runs []poolRun) {
 	return runs
 }
 
-// taps is the window of output row o, in a run, that starts at an element of
-// X. A tap's number is C times its place in the window that is not cut off.
+// taps returns the window of output row o in a run, and the element of X at which
+// it starts. A tap's number is C times its place in the window that is not cut off.
 func (s PoolShape) taps(o int, r poolRun) (w window, start int) {
 	first, end := s.window(o, s.H)
 	top, left := first-(o*s.Stride-s.Pad), r.first-(r.output*s.Stride-s.Pad)
-	w = window{rows: end - first, cols: r.width, row: s.W * s.C, col: s.C, number: (top*s.Kernel + left) * s.C, numberRow: s.Kernel * s.C, numberCol: s.C}
+	w = window{rows: end - first, cols: r.width, row: s.W * s.C, col: s.C, number: (top*s.Kernel + left) * s.C,
+		numberRow: s.Kernel * s.C, numberCol: s.C}
 	return w, (first*s.W + r.first) * s.C
 }
 
-// fetchRow prefetches what row row of the batch, y, and the next one need with
-// stride 1. The loops take some channels of all pixels at a time: where that
-// skips cache lines, no processor foresees it. Loops that do it themselves are
-// helped with an image's first row only.
+// fetchRow prefetches what row row of the batch, y, and the row after it need
+// with stride 1. The loops take some channels of all pixels at a time; where that
+// order skips cache lines, no processor predicts it. For loops that prefetch the
+// next row themselves, it takes an image's first row only.
 func fetchRow[T Float](m *micro[T], y, x []T, row int, s PoolShape) {
 	if s.C > panel && (!m.fetches || row%s.OutH() == 0) {
 		prefetch(y)
@@ -68,8 +70,9 @@ func fetchRow[T Float](m *micro[T], y, x []T, row int, s PoolShape) {
 	}
 }
 
-// pieceRows is the number of output rows in a piece of work: an image's, or
-// one if there are fewer images than threads and images need not be whole.
+// pieceRows returns the number of output rows in a piece of work: those of an
+// image, or one row if there are fewer images than threads and an image may be
+// divided.
 func (s PoolShape) pieceRows(threads int, whole bool) int {
 	if s.N < threads && !whole {
 		return 1
@@ -77,7 +80,7 @@ func (s PoolShape) pieceRows(threads int, whole bool) int {
 	return s.OutH()
 }
 
-// backward is the gather of X's gradient from Y's, which it copies.
+// backward returns the gather of X's gradient from Y's, which it copies.
 func (s PoolShape) backward(threads int) gather {
 	return newGather(s.N, s.C,
 		backwardAxis(s.H, s.OutH(), s.Kernel, s.Stride, s.Pad, 1),

@@ -50,16 +50,18 @@ func withScratch[K Scratcher](k K, threads int) K {
 // TestPoolsPlanned: what a pooling works in is its Scratch; a run allocates
 // nothing, not even the first, and what is in Scratch before does not matter.
 func TestPoolsPlanned(t *testing.T) {
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	for _, s := range poolShapes {
 		t.Run(shapeName(s), func(t *testing.T) {
-			x, y, dy, v := random[float32](1, s.xLen()), random[float32](2, s.yLen()), random[float32](3, s.yLen()), random[float32](4, s.C)
+			x, y := random[float32](1, s.xLen()), random[float32](2, s.yLen())
+			dy, v := random[float32](3, s.yLen()), random[float32](4, s.C)
 			for _, k := range []Scratcher{
 				&AvgPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
 				&MaxPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
 				&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: scratch[float32](len(x))},
-				&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: v, B: v, D: v, Y: y, Mean: v, InvStd: v, DX: scratch[float32](len(x))},
+				&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: v, B: v, D: v, Y: y, Mean: v, InvStd: v,
+					DX: scratch[float32](len(x))},
 			} {
 				withScratch(k, 1)
 				var before, after runtime.MemStats
@@ -149,7 +151,8 @@ func TestPoolGradients(t *testing.T) {
 
 			each(t, func(t *testing.T) {
 				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
-					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy), DX: convert[float32](before)}, threads)
+					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, Add: true, DY: convert[float32](dy),
+						DX: convert[float32](before)}, threads)
 					if threads == 1 {
 						run(k)
 						near(t, "float32 average DX with Add", k.DX, plus(before, avg.DX), tolerance[float32]())
@@ -158,7 +161,8 @@ func TestPoolGradients(t *testing.T) {
 					return k, [][]float32{k.DX}
 				})
 				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
-					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, Add: true, X: convert[float32](x), DY: convert[float32](dy), DX: convert[float32](before)}, threads)
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, Add: true, X: convert[float32](x),
+						DY: convert[float32](dy), DX: convert[float32](before)}, threads)
 					if threads == 1 {
 						run(k)
 						near(t, "float32 maximum DX with Add", k.DX, plus(before, most.DX), tolerance[float32]())
@@ -234,12 +238,15 @@ func TestPoolsBesideNorms(t *testing.T) {
 			t.Run(shapeName(s), func(t *testing.T) {
 				x, dy := random[float32](1, s.xLen()), random[float32](2, s.yLen())
 				a, b, d := random[float32](3, s.C), random[float32](4, s.C), random[float32](5, s.C)
-				avg := withScratch(&AvgPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
-				most := withScratch(&MaxPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
+				avg := withScratch(&AvgPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()),
+					Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
+				most := withScratch(&MaxPool[float32]{PoolShape: s, Epsilon: 1e-5, X: x, Y: scratch[float32](s.yLen()),
+					Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}, 1)
 				run(avg)
 				run(most)
 				moments := func(y, mean, invstd []float32) {
-					n := &BatchNorm[float32]{M: len(y) / s.C, C: s.C, Epsilon: 1e-5, X: y, Y: scratch[float32](len(y)), Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
+					n := &BatchNorm[float32]{M: len(y) / s.C, C: s.C, Epsilon: 1e-5, X: y, Y: scratch[float32](len(y)),
+						Mean: scratch[float32](s.C), InvStd: scratch[float32](s.C)}
 					n.Scratch = scratch[float32](n.ScratchLen(1))
 					run(n)
 					near(t, "mean", mean, convert[float64](n.Mean), 1e-5)
@@ -264,31 +271,37 @@ func TestPoolsBesideNorms(t *testing.T) {
 					}
 					return g
 				}
-				plainAvg := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: behind(avg.Y), DX: make([]float32, s.xLen())}, 1)
-				plainMost := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: behind(most.Y), DX: make([]float32, s.xLen())}, 1)
+				plainAvg := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: behind(avg.Y), DX: make([]float32, s.xLen())},
+					1)
+				plainMost := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: behind(most.Y),
+					DX: make([]float32, s.xLen())}, 1)
 				run(plainAvg)
 				run(plainMost)
 				promises(t, func(threads int) (*AvgPoolBackward[float32], [][]float32) {
-					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, A: a, B: b, D: d, Y: avg.Y, DX: scratch[float32](s.xLen())}, threads)
+					k := withScratch(&AvgPoolBackward[float32]{PoolShape: s, DY: dy, A: a, B: b, D: d, Y: avg.Y,
+						DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "average DX", k.DX, convert[float64](plainAvg.DX), 1e-5)
 					k.plan = nil
 					return k, [][]float32{k.DX}
 				})
 				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
-					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, DX: scratch[float32](s.xLen())}, threads)
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y,
+						DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "maximum DX", k.DX, convert[float64](plainMost.DX), 1e-5)
 					k.plan = nil
 					return k, [][]float32{k.DX}
 				})
-				norm := &BatchNorm[float32]{M: len(most.Y) / s.C, C: s.C, Given: true, X: most.Y, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd}
+				norm := &BatchNorm[float32]{M: len(most.Y) / s.C, C: s.C, Given: true, X: most.Y, Y: most.Y, Mean: most.Mean,
+					InvStd: most.InvStd}
 				norm.Scratch = scratch[float32](norm.ScratchLen(1))
 				run(norm)
 				plainMost.DY = behind(most.Y)
 				run(plainMost)
 				promises(t, func(threads int) (*MaxPoolBackward[float32], [][]float32) {
-					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y, Mean: most.Mean, InvStd: most.InvStd, DX: scratch[float32](s.xLen())}, threads)
+					k := withScratch(&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: a, B: b, D: d, Y: most.Y,
+						Mean: most.Mean, InvStd: most.InvStd, DX: scratch[float32](s.xLen())}, threads)
 					run(k)
 					near(t, "maximum DX behind a norm in place", k.DX, convert[float64](plainMost.DX), 1e-4)
 					k.plan = nil

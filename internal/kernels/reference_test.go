@@ -73,7 +73,7 @@ func near[T Float](t *testing.T, name string, got []T, want []float64, tol float
 
 // implementations are the names and tables that this CPU has, the fastest first.
 func implementations() (ims []implementation) {
-	for _, im := range append([]implementation{{portable[float32](), true}}, native()...) {
+	for _, im := range variants() {
 		if im.usable {
 			ims = append([]implementation{im}, ims...)
 		}
@@ -98,13 +98,13 @@ func each(t *testing.T, f func(t *testing.T)) {
 }
 
 // promises checks what holds for every kernel: made anew by build for each run
-// (results are the slices it changes), it gives the same bits on pools of 1, 2
+// (results are the slices it changes), it gives the same bits with 1, 2
 // and 3 threads and when it is run again, and a second run does not allocate.
 func promises[K Kernel, T Float](t *testing.T, build func(threads int) (k K, results [][]T)) {
 	t.Helper()
 	var first [][]T
 	for _, threads := range []int{1, 2, 3} {
-		p := NewPool(threads)
+		p := NewWorkers(threads)
 		k, results := build(threads)
 		k.Run(p)
 		for i, r := range results {
@@ -164,7 +164,7 @@ func gradient(t *testing.T, name string, x, got, dy []float64, forward func() []
 
 // run runs a kernel on one thread.
 func run(k Kernel) {
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	k.Run(p)
 }

@@ -17,7 +17,7 @@ func flatAt(piece, n int) (first, end int) {
 type ReLU[T Float] struct{ X, Y []T }
 
 // Run computes Y.
-func (k *ReLU[T]) Run(p *Pool) {
+func (k *ReLU[T]) Run(p *Workers) {
 	need("relu", "X", k.X, len(k.Y))
 	p.For(flatPieces(len(k.Y)), (*reluTask[T])(k))
 }
@@ -36,7 +36,7 @@ type ReLUBackward[T Float] struct {
 }
 
 // Run computes DX.
-func (k *ReLUBackward[T]) Run(p *Pool) {
+func (k *ReLUBackward[T]) Run(p *Workers) {
 	need("relu backward", "X", k.X, len(k.DX))
 	need("relu backward", "DY", k.DY, len(k.DX))
 	p.For(flatPieces(len(k.DX)), (*reluBackwardTask[T])(k))

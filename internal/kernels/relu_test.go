@@ -21,7 +21,8 @@ func TestReLU(t *testing.T) {
 			run(back)
 			gradient(t, "DX", x, back.DX, dy, func() []float64 { return relu64(x) })
 			promises(t, func(int) (*ReLUBackward[float32], [][]float32) {
-				k := &ReLUBackward[float32]{Add: true, X: convert[float32](x), DY: convert[float32](dy), DX: convert[float32](before)}
+				k := &ReLUBackward[float32]{Add: true, X: convert[float32](x), DY: convert[float32](dy),
+					DX: convert[float32](before)}
 				run(k)
 				near(t, "DX with Add", k.DX, plus(before, back.DX), 1e-6)
 				copy(k.DX, convert[float32](before))

@@ -73,7 +73,8 @@ func planSeparable[T Float](s SeparableShape, backward bool) *separable {
 		return p
 	}
 	g := whole(one.backward(1))
-	if left, top := -p.depth.g.cols.lo, -p.depth.g.rows.lo; left < 0 || top < 0 || left+s.W > p.depth.g.width || top+s.H > p.depth.g.rows.span(s.OutH()) ||
+	left, top := -p.depth.g.cols.lo, -p.depth.g.rows.lo
+	if left < 0 || top < 0 || left+s.W > p.depth.g.width || top+s.H > p.depth.g.rows.span(s.OutH()) ||
 		-g.cols.lo+s.OutW() > g.width || -g.rows.lo+s.OutH() > g.rows.span(g.rows.units) {
 		panic(fmt.Sprintf("kernels: separable: %+v does not read all of its input", s))
 	}
@@ -114,7 +115,8 @@ func depthRows[T Float](p *separable, m *micro[T], z, x, weights []T, first, row
 		return
 	}
 	for r := range rows {
-		depthRow(p.depth, m, 0, z[r*p.OutW()*c:], nil, nil, x[(first+r)*g.rows.step*g.width*c:], weights, nil, floorOf[T](false))
+		depthRow(p.depth, m, 0, z[r*p.OutW()*c:], nil, nil, x[(first+r)*g.rows.step*g.width*c:], weights, nil,
+			floorOf[T](false))
 	}
 }
 
@@ -134,14 +136,14 @@ func (s *Separable[T]) workLen() int {
 	return p.copyLen() + p.rows*p.OutW()*p.C + p.point.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *Separable[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	return panel + p.point.packedLen() + p.N*momentParts*p.Out + threads*s.workLen()
 }
 
 // Run computes Y and its statistics.
-func (s *Separable[T]) Run(pool *Pool) {
+func (s *Separable[T]) Run(pool *Workers) {
 	const kernel = "separable"
 	p := s.planned()
 	need(kernel, "X", s.X, s.xLen())
@@ -234,7 +236,7 @@ func (s *SeparableBackward[T]) workLen() int {
 	return p.copyLen() + p.back.g.imageLen() + block*p.C + p.grad.rows + block*p.grad.wide + p.dpoint.tileLen()
 }
 
-// ScratchLen is the length of Scratch for a pool of so many threads.
+// ScratchLen returns the length that Scratch must have for so many threads.
 func (s *SeparableBackward[T]) ScratchLen(threads int) int {
 	p := s.planned()
 	_, n := parts(s.N)
@@ -242,7 +244,7 @@ func (s *SeparableBackward[T]) ScratchLen(threads int) int {
 }
 
 // Run computes the gradients.
-func (s *SeparableBackward[T]) Run(pool *Pool) {
+func (s *SeparableBackward[T]) Run(pool *Workers) {
 	const kernel = "separable backward"
 	p := s.planned()
 	need(kernel, "X", s.X, s.xLen())
@@ -370,7 +372,8 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 			m.tapsGrad(ddepth, o.w, dz, g.width*p.C, p.C, o.x, x, p.W*p.C, p.C, p.H, p.W, p.C)
 		default:
 			o := &p.depth.taps[0][0]
-			m.tapsGrad(ddepth, o.w, x, f.rows.step*f.width*p.C, f.cols.step*p.C, o.x, inside, g.width*p.C, p.C, p.OutH(), p.OutW(), p.C)
+			m.tapsGrad(ddepth, o.w, x, f.rows.step*f.width*p.C, f.cols.step*p.C, o.x, inside, g.width*p.C, p.C, p.OutH(),
+				p.OutW(), p.C)
 		}
 		if s.DX == nil {
 			continue
@@ -385,7 +388,8 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		} else {
 			g.eachRow(0, func(r, phase, source int) {
 				at := r * p.W * p.C
-				depthRow(p.back, m, phase, dx[at:][:p.W*p.C], x[((r-f.rows.lo)*f.width-f.cols.lo)*p.C:], tail(before, at), dz[source:], s.Depth, nil, floorOf[T](false))
+				depthRow(p.back, m, phase, dx[at:][:p.W*p.C], x[((r-f.rows.lo)*f.width-f.cols.lo)*p.C:], tail(before, at),
+					dz[source:], s.Depth, nil, floorOf[T](false))
 			})
 		}
 		if s.Scale != nil {

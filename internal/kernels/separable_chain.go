@@ -17,7 +17,7 @@ type SeparableChain[T Float] struct {
 type ChainNorm[T Float] struct{ Gamma, Beta, DGamma, DBeta []T }
 
 // Run computes the stages in order.
-func (s *SeparableChain[T]) Run(p *Pool) {
+func (s *SeparableChain[T]) Run(p *Workers) {
 	for i := range s.Stages {
 		if k := &s.Stages[i]; i > 0 {
 			normMap(k.Scale[:k.C], k.Shift, s.Norms[i-1].Gamma, s.Norms[i-1].Beta, s.Stages[i-1].Mean, s.Stages[i-1].InvStd)
@@ -39,7 +39,7 @@ type SeparableChainBackward[T Float] struct {
 }
 
 // Run computes the gradients, last stage first.
-func (s *SeparableChainBackward[T]) Run(p *Pool) {
+func (s *SeparableChainBackward[T]) Run(p *Workers) {
 	for i := len(s.Stages) - 1; i >= 0; i-- {
 		k := &s.Stages[i]
 		if i > 0 {

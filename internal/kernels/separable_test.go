@@ -105,7 +105,8 @@ func TestSeparableBackward(t *testing.T) {
 
 // testSeparableBackward compares with the gradients of the parts.
 func testSeparableBackward[T Float](t *testing.T, s SeparableShape, norm bool) {
-	x, depth, point, dy := random[T](1, s.xLen()), random[T](2, s.weightsLen()), random[T](3, s.C*s.Out), random[T](4, s.yLen())
+	x, depth := random[T](1, s.xLen()), random[T](2, s.weightsLen())
+	point, dy := random[T](3, s.C*s.Out), random[T](4, s.yLen())
 	old := random[T](5, s.xLen())
 	k := SeparableBackward[T]{SeparableShape: s, X: x, Depth: depth, Point: point, DY: dy}
 	in, gradient := relu64(convert[float64](x)), convert[float64](dy)
@@ -125,12 +126,14 @@ func testSeparableBackward[T Float](t *testing.T, s SeparableShape, norm bool) {
 			dz[i/s.Out*s.C+c] += float64(point[c*s.Out+i%s.Out]) * g
 		}
 	}
-	one := NewPool(1)
+	one := NewWorkers(1)
 	defer one.Close()
-	weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s.DepthwiseShape, X: in, DY: dz, DW: make([]float64, s.weightsLen())}
+	weights := &DepthwiseBackwardWeights[float64]{DepthwiseShape: s.DepthwiseShape, X: in, DY: dz,
+		DW: make([]float64, s.weightsLen())}
 	weights.Scratch = make([]float64, weights.ScratchLen(1))
 	weights.Run(one)
-	data := &DepthwiseBackwardData[float64]{DepthwiseShape: s.DepthwiseShape, Weights: convert[float64](depth), DY: dz, DX: make([]float64, s.xLen())}
+	data := &DepthwiseBackwardData[float64]{DepthwiseShape: s.DepthwiseShape, Weights: convert[float64](depth), DY: dz,
+		DX: make([]float64, s.xLen())}
 	data.Scratch = make([]float64, data.ScratchLen(1))
 	data.Run(one)
 	sum, dot := make([]float64, s.C), make([]float64, s.C)

@@ -15,9 +15,9 @@ type Task interface {
 	Do(piece, worker int)
 }
 
-// Pool is a fixed set of threads that kernels run on. Its goroutines live
-// until Close. One Run or For at a time: a Pool is not for concurrent use.
-type Pool struct {
+// Workers is a fixed set of threads that kernels run on. Its goroutines live
+// until Close. One Run or For at a time: Workers are not for concurrent use.
+type Workers struct {
 	helpers []*helper // the threads but the caller's
 	task    Task
 	pieces  int64
@@ -42,13 +42,13 @@ type helper struct {
 // it sleeps: about as long as it takes to wake it.
 const spins = 2000
 
-// NewPool starts a pool. threads ≤ 0 takes one thread for each CPU; with 1
+// NewWorkers starts workers. threads ≤ 0 takes one thread for each CPU; with 1
 // everything runs on the caller's goroutine.
-func NewPool(threads int) *Pool {
+func NewWorkers(threads int) *Workers {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
-	p := &Pool{done: make(chan struct{}, 1)}
+	p := &Workers{done: make(chan struct{}, 1)}
 	for i := 1; i < threads; i++ {
 		h := &helper{wake: make(chan struct{}, 1)}
 		p.helpers = append(p.helpers, h)
@@ -58,10 +58,10 @@ func NewPool(threads int) *Pool {
 }
 
 // Threads is the number of threads, the caller's included.
-func (p *Pool) Threads() int { return len(p.helpers) + 1 }
+func (p *Workers) Threads() int { return len(p.helpers) + 1 }
 
-// Close ends the pool's goroutines. The pool must be idle, and is not usable afterwards.
-func (p *Pool) Close() {
+// Close ends the goroutines. The workers must be idle, and are not usable afterwards.
+func (p *Workers) Close() {
 	p.closed = true
 	for _, h := range p.helpers {
 		h.start()
@@ -71,7 +71,7 @@ func (p *Pool) Close() {
 
 // For runs t.Do(0…pieces−1) and returns when all are done. Threads take
 // pieces as they become free. It does not allocate.
-func (p *Pool) For(pieces int, t Task) {
+func (p *Workers) For(pieces int, t Task) {
 	n := min(len(p.helpers), pieces-1)
 	if n <= 0 {
 		for i := range pieces {
@@ -90,7 +90,10 @@ func (p *Pool) For(pieces int, t Task) {
 	}
 	p.work(0)
 	for !p.spin(func() bool { return p.busy.Load() == 0 }) { // a helper may be late to say that the last work is done
-		p.waiting.Swap(true) // as below
+		// Announce that the caller sleeps, then look again: a helper that ends in
+		// between either sees the announcement and sends on done, or is seen here.
+		// Who takes the announcement back with CompareAndSwap decides which.
+		p.waiting.Swap(true)
 		if p.busy.Load() > 0 || !p.waiting.CompareAndSwap(true, false) {
 			<-p.done
 		}
@@ -106,8 +109,8 @@ func (h *helper) start() {
 	}
 }
 
-// spin waits awake for something to come, and says whether it has.
-func (p *Pool) spin(here func() bool) bool {
+// spin polls here for a while, and reports whether it has become true.
+func (p *Workers) spin(here func() bool) bool {
 	for range spins {
 		if here() {
 			return true
@@ -122,7 +125,7 @@ func (p *Pool) spin(here func() bool) bool {
 
 // await returns when h has a turn that it has not had. A caller that was held
 // up while it gave a turn wakes h once more after it, for nothing.
-func (p *Pool) await(h *helper, had uint32) {
+func (p *Workers) await(h *helper, had uint32) {
 	for !p.spin(func() bool { return h.turn.Load() != had }) {
 		h.asleep.Store(true)
 		if h.turn.Load() == had || !h.asleep.CompareAndSwap(true, false) {
@@ -131,7 +134,7 @@ func (p *Pool) await(h *helper, had uint32) {
 	}
 }
 
-func (p *Pool) serve(h *helper, worker int) {
+func (p *Workers) serve(h *helper, worker int) {
 	for turn := uint32(0); ; {
 		p.await(h, turn)
 		turn++
@@ -147,7 +150,7 @@ func (p *Pool) serve(h *helper, worker int) {
 
 // work takes pieces from one end, odd threads from the back: what a thread did
 // in one kernel it mostly does in the next, and finds it in its own cache.
-func (p *Pool) work(worker int) {
+func (p *Workers) work(worker int) {
 	for p.taken.Add(1) <= p.pieces {
 		i := p.ends[worker%2].Add(1) - 1
 		if worker%2 == 1 {

@@ -12,9 +12,9 @@ func (c *tally) Do(piece, worker int) {
 	c.worker[piece] = worker
 }
 
-func TestPool(t *testing.T) {
+func TestWorkers(t *testing.T) {
 	for _, threads := range []int{1, 2, 5} {
-		p := NewPool(threads)
+		p := NewWorkers(threads)
 		if p.Threads() != threads {
 			t.Errorf("%d threads, want %d", p.Threads(), threads)
 		}
@@ -32,7 +32,7 @@ func TestPool(t *testing.T) {
 		}
 		p.Close()
 	}
-	if p := NewPool(0); p.Threads() < 1 {
+	if p := NewWorkers(0); p.Threads() < 1 {
 		t.Error("no threads")
 	} else {
 		p.Close()

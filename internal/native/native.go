@@ -18,7 +18,7 @@ import (
 )
 
 // Runtime runs networks on the threads of a pool. It is not for concurrent use.
-type Runtime struct{ Pool *kernels.Pool }
+type Runtime struct{ Pool *kernels.Workers }
 
 // Info is what profiles say of the runtime with so many inference threads.
 func Info(threads int) profiles.Runtime {

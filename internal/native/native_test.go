@@ -40,7 +40,7 @@ func network(t *testing.T) (*ops.Graph, ops.Weights) {
 
 func runtime(t *testing.T, threads int) Runtime {
 	t.Helper()
-	pool := kernels.NewPool(threads)
+	pool := kernels.NewWorkers(threads)
 	t.Cleanup(pool.Close)
 	return Runtime{pool}
 }

@@ -27,10 +27,10 @@ type Regression struct {
 }
 
 const (
-	huber         = 1.345  // residual, in standard deviations, from which a weight falls: 95 % efficient with normal noise
-	toDeviation   = 1.4826 // standard deviation of a normal distribution by its median absolute deviation
-	rounds   = 50
-	standsAt = 1e-4 // relative change of the noise at which the weights stand
+	huber       = 1.345  // residual, in standard deviations, from which a weight falls: 95 % efficient with normal noise
+	toDeviation = 1.4826 // standard deviation of a normal distribution by its median absolute deviation
+	rounds      = 50
+	standsAt    = 1e-4 // relative change of the noise at which the weights stand
 )
 
 // Fit regresses y on the rows of x. A coefficient has the prior standard

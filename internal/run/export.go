@@ -46,7 +46,7 @@ const checkImages = 100
 
 // ExportChecked exports and compares the file, read back by onnx-go, with the
 // trained network as it was trained: nothing folded, nothing fused.
-func ExportChecked(ar arch.Architecture, w ops.Weights, set *dataset.Set, meta export.Meta, pool *kernels.Pool) (
+func ExportChecked(ar arch.Architecture, w ops.Weights, set *dataset.Set, meta export.Meta, pool *kernels.Workers) (
 	file []byte, diff float64, err error) {
 	if file, err = Export(ar, w, meta); err != nil {
 		return nil, 0, err

@@ -21,7 +21,7 @@ import (
 // checkMemory says how much memory a search will take, and refuses one that
 // does not fit, with the batch that would. Training what it finds comes after
 // it, and may take more: about as much as that of a large network.
-func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool *kernels.Pool) (
+func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool *kernels.Workers) (
 	note string, err error) {
 	relaxation, err := search.NewRelaxation(c.Method)
 	if err != nil {
@@ -71,7 +71,7 @@ func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool 
 }
 
 // trainingUse is what training a network takes, whose graph has its batch.
-func trainingUse(g *ops.Graph, pool *kernels.Pool) (memory.Use, error) {
+func trainingUse(g *ops.Graph, pool *kernels.Workers) (memory.Use, error) {
 	m, err := toBeTrained(g, autodiff.Options{Pool: pool})
 	if err != nil {
 		return memory.Use{}, err

@@ -24,7 +24,7 @@ func TestCheckMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	defer pool.Close()
 	config := search.DefaultConfig()
 	config.Batch = 1

@@ -96,7 +96,7 @@ func TrainEpochs(c train.Config, a arch.Architecture, images int) (float64, erro
 }
 
 // Accuracy is the share of test images that the native runtime gets right.
-func Accuracy(ctx context.Context, a arch.Architecture, w ops.Weights, set *dataset.Set, pool *kernels.Pool) (
+func Accuracy(ctx context.Context, a arch.Architecture, w ops.Weights, set *dataset.Set, pool *kernels.Workers) (
 	float64, error) {
 	const batch = 50
 	g, err := a.Network(batch)

@@ -32,7 +32,7 @@ import (
 // Host is what the program gives to a run. No part of it changes a result.
 type Host struct {
 	target.Host
-	Pool            *kernels.Pool    // this machine's worker threads
+	Pool            *kernels.Workers // this machine's worker threads
 	Inventories     *inventory.Cache // of the spaces so far
 	CheckpointEvery time.Duration    // the most work that a crash can lose
 }

@@ -113,7 +113,7 @@ func request(t *testing.T, host Host, budget float64) Request {
 
 func host(t *testing.T) Host {
 	t.Helper()
-	pool := kernels.NewPool(2)
+	pool := kernels.NewWorkers(2)
 	t.Cleanup(pool.Close)
 	return Host{Pool: pool, Inventories: &inventory.Cache{}, CheckpointEvery: time.Hour}
 }

@@ -52,7 +52,7 @@ func Here(o Options, measure func(native.Runtime) error) error {
 		return fault.New(fault.Usage, err)
 	}
 	defer release()
-	pool := kernels.NewPool(o.InferThreads)
+	pool := kernels.NewWorkers(o.InferThreads)
 	defer pool.Close()
 	return measure(native.Runtime{Pool: pool})
 }
