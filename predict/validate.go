@@ -31,7 +31,7 @@ type Validation struct {
 	MAPE     float64  `json:"mape"`         // mean absolute error
 	Within5  float64  `json:"within_5pct"`  // share of errors within ±5 %
 	Within10 float64  `json:"within_10pct"` // share of errors within ±10 %
-	Covered  *float64 `json:"covered"`      // share of measurements inside the 95 % intervals; nil where no interval is known
+	Covered  *float64 `json:"covered"`      // share of measurements in their 95 % intervals; nil where none is known
 	Spearman *float64 `json:"spearman"`     // rank correlation; nil where all predictions or all measurements are equal
 	Worst    []Case   `json:"worst"`        // at most 5, the worst first
 }

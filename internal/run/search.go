@@ -104,8 +104,8 @@ func (j *job) newSearch() (*search.Search, error) {
 		return source{dataset.NewLoader(j.set, &j.set.Train, images, varied, rand.NewPCG(r.Seed, stream))}
 	}
 	first, second := dataset.Split(&j.set.Train, 0.5, rand.New(rand.NewPCG(r.Seed, 3)))
-	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs, Threads: j.Pool.Threads(),
-		Weights: half(first, 4), Alpha: half(second, 5)})
+	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs,
+		Threads: j.Pool.Threads(), Weights: half(first, 4), Alpha: half(second, 5)})
 	return s, j.infeasible(err)
 }
 
