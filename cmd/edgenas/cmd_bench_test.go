@@ -98,7 +98,8 @@ func TestBenchList(t *testing.T) {
 	}
 	var variants []struct{ Loops []struct{ Name string } }
 	o = runBench(t, "--list", true)
-	if err := json.Unmarshal([]byte(o.stdout), &variants); err != nil || len(variants) == 0 || len(variants[0].Loops) == 0 {
+	if err := json.Unmarshal([]byte(o.stdout), &variants); err != nil || len(variants) == 0 ||
+		len(variants[0].Loops) == 0 {
 		t.Errorf("%+v: %v", o, err)
 	}
 }

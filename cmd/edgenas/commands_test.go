@@ -180,8 +180,11 @@ func TestJSON(t *testing.T) {
 	}{
 		{"profile --only-missing -o " + here + tiny, "entries"},
 		{"search --resume @run", "within_budget"},
-		{"train --arch @run/architecture.json --data idx:@tiny --epochs 1 --out " + filepath.Join(dir, "train"), "test_accuracy"},
-		{"export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny --check -o " + filepath.Join(dir, "model.onnx"), "max_difference"},
+		{"train --arch @run/architecture.json --data idx:@tiny --epochs 1 --out " + filepath.Join(dir, "train"),
+			"test_accuracy"},
+		{"export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny --check -o " +
+			filepath.Join(dir, "model.onnx"),
+			"max_difference"},
 		{"verify @run/model.onnx --latency-budget 1s", "median_s"},
 		{"predict @run/model.onnx --profile @board.json", "latency_predicted_s"},
 		{"lut show @board.json", "entries"},
@@ -236,7 +239,9 @@ func TestQuiet(t *testing.T) {
 
 // A run leaves every file that it promises.
 func TestRunFiles(t *testing.T) {
-	for _, name := range []string{runfile.RequestName, runfile.ProfileName, runfile.HistoryName, runfile.ArchitectureName, runfile.WeightsName, runfile.ModelName, runfile.ResultName, runfile.ReportName, runfile.SearchCheckpoint, runfile.TrainCheckpoint} {
+	for _, name := range []string{runfile.RequestName, runfile.ProfileName, runfile.HistoryName, runfile.ArchitectureName,
+		runfile.WeightsName, runfile.ModelName, runfile.ResultName, runfile.ReportName, runfile.SearchCheckpoint,
+		runfile.TrainCheckpoint} {
 		if info, err := os.Stat(filepath.Join(baseline(t), filepath.FromSlash(name))); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -245,7 +250,8 @@ func TestRunFiles(t *testing.T) {
 	if err := json.Unmarshal(read(t, filepath.Join(baseline(t), runfile.ResultName)), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Device != "Test Board 1" || r.LatencyMeasuredS != nil || !r.WithinBudget || r.LatencyPredictedHiS > 65e-6 || r.TestAccuracy < 0.9 || r.ONNXMaxDifference > 1e-4 {
+	if r.Device != "Test Board 1" || r.LatencyMeasuredS != nil || !r.WithinBudget || r.LatencyPredictedHiS > 65e-6 ||
+		r.TestAccuracy < 0.9 || r.ONNXMaxDifference > 1e-4 {
 		t.Errorf("result %+v", r)
 	}
 }

@@ -38,13 +38,16 @@ var hostile = []struct {
 		return strings.ReplaceAll(line, key, key[:rng.IntN(len(key))]+string(rune('a'+rng.IntN(26)))+key[rng.IntN(len(key)):])
 	}, ""},
 	{"path trick", func(rng *rand.Rand, line, key string) string {
-		return strings.ReplaceAll(line, key, one(rng, "../../../etc/passwd", "/etc/passwd", `..\\..\\x`, "~/.ssh/id_ed25519", "pi.json", "$(touch hacked)", "; touch hacked", "-o hacked"))
+		return strings.ReplaceAll(line, key, one(rng, "../../../etc/passwd", "/etc/passwd", `..\\..\\x`, "~/.ssh/id_ed25519",
+			"pi.json", "$(touch hacked)", "; touch hacked", "-o hacked"))
 	}, "not asked for"},
 	{"control characters", func(rng *rand.Rand, line, key string) string {
-		return strings.ReplaceAll(line, key, key+one(rng, `\u001b[2J`, `\u0000`, `\r`, `\u0007`, `\u009b`, `\u202e`, "\x1b]0;x\x07", "\x00", "\xff"))
+		return strings.ReplaceAll(line, key,
+			key+one(rng, `\u001b[2J`, `\u0000`, `\r`, `\u0007`, `\u009b`, `\u202e`, "\x1b]0;x\x07", "\x00", "\xff"))
 	}, ""},
 	{"a label that takes the terminal over", func(rng *rand.Rand, line, _ string) string {
-		return `{"progress":{"label":"` + one(rng, `\u001b[2J`, `\u001b]52;c;eA==\u0007`, `a\u0000b`, `\u009b31m`) + `","done":1,"total":2}}` + "\n" + line
+		return `{"progress":{"label":"` + one(rng, `\u001b[2J`, `\u001b]52;c;eA==\u0007`, `a\u0000b`, `\u009b31m`) +
+			`","done":1,"total":2}}` + "\n" + line
 	}, "cannot be printed"},
 	{"deep", func(rng *rand.Rand, line, _ string) string {
 		return strings.Repeat(one(rng, "[", `{"round":`, `{"a":[`), 200_000) + "\n"
@@ -85,7 +88,8 @@ func number(values ...string) func(*rand.Rand, string, string) string {
 func TestDeviceUntrusted(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
-	report, err := json.Marshal(wire.Report{Format: wire.Format, Version: "1", Device: latency.ThisDevice(), Runtimes: []profiles.Runtime{native.Info(1)}})
+	report, err := json.Marshal(wire.Report{Format: wire.Format, Version: "1",
+		Device: latency.ThisDevice(), Runtimes: []profiles.Runtime{native.Info(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +97,8 @@ func TestDeviceUntrusted(t *testing.T) {
 	b.script(`if [ "$1" = info ]; then echo '` + string(report) + `'; else cat '` + answer + `'; fi`)
 	var good, keys []string
 	for _, e := range load(t, fixture(t, "here.json")).Entries[:12] {
-		e := profiles.Entry{Key: e.Key, Timing: profiles.Timing{Status: profiles.OK, N: 1, MedianS: 0.001, LoS: 0.001, HiS: 0.001, SamplesS: [][]float64{{0.001}}, SentinelS: []float64{0.001}}}
+		e := profiles.Entry{Key: e.Key, Timing: profiles.Timing{Status: profiles.OK, N: 1,
+			MedianS: 0.001, LoS: 0.001, HiS: 0.001, SamplesS: [][]float64{{0.001}}, SentinelS: []float64{0.001}}}
 		var line bytes.Buffer
 		if err := wire.Send(&line, wire.Message{Round: &wire.Round{Entries: []profiles.Entry{e}}}); err != nil {
 			t.Fatal(err)
@@ -132,7 +137,8 @@ func TestDeviceUntrusted(t *testing.T) {
 				write(t, answer, []byte(text))
 				o := b.edgenas(t, args...)
 				refused(t, o, fault.Device, tt.want)
-				if i := strings.IndexFunc(strings.TrimSuffix(o.stderr, "\n"), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 || len(o.stderr) > 8<<10 {
+				hidden := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+				if i := strings.IndexFunc(strings.TrimSuffix(o.stderr, "\n"), hidden); i >= 0 || len(o.stderr) > 8<<10 {
 					t.Errorf("%d bytes of stderr, what cannot be printed at %d: %.300q", len(o.stderr), i, o.stderr)
 				}
 				if !bytes.Equal(read(t, path), incomplete) {

@@ -60,7 +60,8 @@ func newRealBoard(t *testing.T, h devicestest.Hardware, behind func(*testing.T, 
 		}
 		t.Setenv(name, strings.TrimSpace(string(out)))
 	}
-	b := &realBoard{board: &board{patience: time.Minute}, machine: devicestest.NewMachine(t, h), serve: func() {}, connect: func() {}}
+	b := &realBoard{board: &board{patience: time.Minute}, machine: devicestest.NewMachine(t, h),
+		serve: func() {}, connect: func() {}}
 	behind(t, b)
 	b.before = b.machine.State()
 	return b
@@ -172,8 +173,9 @@ func openSSH(t *testing.T, b *realBoard) {
 	sshd := installed(t, "sshd", "openssh-server")
 	b.machine.Write("home/pi/.ssh/authorized_keys", string(ssh.MarshalAuthorizedKey(newUser(t))))
 	key, port := filepath.Join(b.machine.Root, "etc/ssh/host_key"), freePort(t)
-	b.machine.Write("etc/ssh/sshd_config", "Port "+port+"\nListenAddress 127.0.0.1\nHostKey /etc/ssh/host_key\nStrictModes no\nUsePAM no\nPidFile none\n"+
-		"PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n")
+	b.machine.Write("etc/ssh/sshd_config",
+		"Port "+port+"\nListenAddress 127.0.0.1\nHostKey /etc/ssh/host_key\nStrictModes no\nUsePAM no\nPidFile none\n"+
+			"PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n")
 	must(t, exec.Command(installed(t, "ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", key))
 	must(t, exec.Command("chmod", "600", key))
 	must(t, devicestest.AsRoot("chown", "root", key))
@@ -186,7 +188,8 @@ func dropbear(t *testing.T, b *realBoard) {
 	b.machine.Write("home/pi/.ssh/authorized_keys", string(ssh.MarshalAuthorizedKey(newUser(t))))
 	key, port := filepath.Join(b.machine.Root, "etc/host_key"), freePort(t)
 	must(t, exec.Command(installed(t, "dropbearkey", "dropbear-bin"), "-t", "ed25519", "-f", key))
-	_, shown, _ := bytes.Cut(must(t, exec.Command(installed(t, "dropbearkey", "dropbear-bin"), "-y", "-f", key)), []byte("\n"))
+	_, shown, _ := bytes.Cut(must(t, exec.Command(installed(t, "dropbearkey", "dropbear-bin"), "-y", "-f", key)),
+		[]byte("\n"))
 	b.server(t, port, shown, server, "-F", "-E", "-m", "-s", "-r", "/etc/host_key", "-p", "127.0.0.1:"+port, "-P", "")
 }
 
@@ -227,7 +230,8 @@ func TestDeviceReal(t *testing.T) {
 				t.Errorf("%s: want the governor", o.stdout)
 			}
 			var r wire.Report
-			if err := json.Unmarshal([]byte(b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done).stdout), &r); err != nil {
+			o := b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done)
+			if err := json.Unmarshal([]byte(o.stdout), &r); err != nil {
 				t.Fatal(err)
 			}
 			var clusters []string
@@ -238,13 +242,15 @@ func TestDeviceReal(t *testing.T) {
 				t.Errorf("clusters %q: want %q", clusters, want)
 			}
 
-			args := append([]string{"profile", "--device", b.address, "--space", space, "--rounds", "1", "-o", path}, tinyFlags...)
+			args := append([]string{"profile", "--device", b.address, "--space", space, "--rounds", "1", "-o", path},
+				tinyFlags...)
 			if o := b.edgenas(t, args...).want(t, fault.Done); !strings.Contains(o.stdout, "NOT valid") {
 				t.Errorf("%s: want it to say that the times are not valid", o.stdout)
 			}
 			p := load(t, path)
 			d := p.Device
-			if d.Model != model || d.Kernel != system || d.Arch != arch || d.CPU != "Cortex-A55 + Cortex-A76" || d.Cores != 4 || d.Governor != "schedutil" || d.Emulation != "qemu" {
+			if d.Model != model || d.Kernel != system || d.Arch != arch || d.CPU != "Cortex-A55 + Cortex-A76" || d.Cores != 4 ||
+				d.Governor != "schedutil" || d.Emulation != "qemu" {
 				t.Errorf("device %+v", d)
 			}
 			for _, s := range []*float64{d.Before.TemperatureCelsius, d.After.TemperatureCelsius} {
@@ -252,12 +258,14 @@ func TestDeviceReal(t *testing.T) {
 					t.Errorf("temperatures %+v and %+v: want 48.2", d.Before, d.After)
 				}
 			}
-			if len(p.Entries) == 0 || len(p.Networks) == 0 || !p.Emulated() || !strings.Contains(strings.Join(p.Warnings, "\n"), "times are not valid") {
+			if len(p.Entries) == 0 || len(p.Networks) == 0 || !p.Emulated() ||
+				!strings.Contains(strings.Join(p.Warnings, "\n"), "times are not valid") {
 				t.Errorf("%d entries, %d networks, warnings %q", len(p.Entries), len(p.Networks), p.Warnings)
 			}
 			b.clean(t)
 
-			search := []string{"search", "--quiet", "--space", space, "--latency-budget", "1s", "--profile", path, "--data", "idx:" + fixture(t, "tiny"), "--cells", "1", "--channels", "4",
+			search := []string{"search", "--quiet", "--space", space, "--latency-budget", "1s", "--profile", path,
+				"--data", "idx:" + fixture(t, "tiny"), "--cells", "1", "--channels", "4",
 				"--search-epochs", "1", "--epochs", "1", "--out", filepath.Join(t.TempDir(), "run")}
 			refused(t, b.edgenas(t, search...), fault.Profile, "emulation", "--allow-emulated")
 			b.edgenas(t, append(search, "--allow-emulated")...).want(t, fault.Done)
@@ -357,7 +365,8 @@ func TestDeviceFaults(t *testing.T) {
 					var stderr strings.Builder
 					cmd := command(t, other...)
 					cmd.Stderr = &stderr
-					if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Device || !strings.Contains(stderr.String(), "in use by") {
+					if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Device ||
+						!strings.Contains(stderr.String(), "in use by") {
 						t.Errorf("the second: %v: %s", err, &stderr)
 					}
 				}, "")
@@ -414,13 +423,15 @@ func TestDeviceClockStepped(t *testing.T) {
 		t.Fatalf("%s reads the clock in another way than this test knows", standard)
 	}
 	dir := t.TempDir()
-	stepped := write(t, filepath.Join(dir, "time.go"), []byte(strings.Replace(source, reading, reading+"\tif mono>>24&1 == 1 {\n\t\tsec -= 400 * 24 * 3600\n\t}\n", 1)))
+	stepped := write(t, filepath.Join(dir, "time.go"),
+		[]byte(strings.Replace(source, reading, reading+"\tif mono>>24&1 == 1 {\n\t\tsec -= 400 * 24 * 3600\n\t}\n", 1)))
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{standard: stepped}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "agent")
-	cmd := bounded(t, "go", "build", "-overlay", write(t, filepath.Join(dir, "overlay.json"), overlay), "-ldflags=-s -w", "-o", out, "../edgenas-agent")
+	cmd := bounded(t, "go", "build", "-overlay", write(t, filepath.Join(dir, "overlay.json"), overlay),
+		"-ldflags=-s -w", "-o", out, "../edgenas-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)

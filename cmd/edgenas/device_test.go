@@ -65,9 +65,11 @@ func newBoard(t *testing.T) *board {
 	}
 	b := &board{home: t.TempDir(), program: program, patience: 10 * time.Second}
 	if emulated() { // the board is, too
-		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + " \"$@\"\n" + strings.Repeat("# as large as a program\n", 1<<11))
+		b.script("exec " + strings.Join(self()[:1], "") + " " + b.file(t) + " \"$@\"\n" +
+			strings.Repeat("# as large as a program\n", 1<<11))
 	}
-	s := devicestest.ServeSSH(t, devicestest.SSHOptions{Keys: []ssh.PublicKey{newUser(t)}, Env: []string{"HOME=" + b.home}})
+	s := devicestest.ServeSSH(t,
+		devicestest.SSHOptions{Keys: []ssh.PublicKey{newUser(t)}, Env: []string{"HOME=" + b.home}})
 	b.cable, b.faults = devicestest.NewCable(t, s.Addr), &s.Faults
 	b.address = "ssh://pi@" + b.cable.Addr
 	know(t, b.cable.Addr, s.HostKey)
@@ -109,7 +111,8 @@ func know(t *testing.T, addr string, key ssh.PublicKey) {
 // phone makes the board a phone, whose cable is that to the adb server.
 func (b *board) phone(t *testing.T) {
 	t.Helper()
-	s := devicestest.ServeADB(t, nil, devicestest.ADBPhone{Serial: "A1B2", State: "device", Model: "Pixel_6"}, devicestest.ADBPhone{Serial: "C3", State: "unauthorized"})
+	s := devicestest.ServeADB(t, nil, devicestest.ADBPhone{Serial: "A1B2", State: "device", Model: "Pixel_6"},
+		devicestest.ADBPhone{Serial: "C3", State: "unauthorized"})
 	b.cable, b.faults = devicestest.NewCable(t, s.Addr), &s.Faults
 	t.Setenv("ADB_SERVER_SOCKET", "tcp:"+b.cable.Addr)
 	b.address, b.dir = "adb", t.TempDir()
@@ -172,7 +175,8 @@ func (b *board) clean(t *testing.T) {
 
 // profileArgs measure the fixtures' space on the board, as fast as can be.
 func (b *board) profileArgs(out string, more ...string) []string {
-	return append(append([]string{"profile", "--device", b.address, "--device-dir", b.dir, "--rounds", "1", "-o", out}, tinyFlags...), more...)
+	return append(append([]string{"profile", "--device", b.address, "--device-dir", b.dir, "--rounds", "1", "-o", out},
+		tinyFlags...), more...)
 }
 
 // lacking are a profile of the board that lacks few operations, and the
@@ -220,7 +224,8 @@ func TestDeviceProfile(t *testing.T) {
 	o := b.edgenas(t, b.profileArgs(path)...).want(t, fault.Done)
 	p := whole(t, path)
 	here := latency.ThisDevice()
-	if p.Device.Name() != here.Name() || p.Device.Emulation != here.Emulation || p.Device.After == nil || p.Protocol.Rounds != 1 || len(p.Runtime.Affinity) != 1 {
+	if p.Device.Name() != here.Name() || p.Device.Emulation != here.Emulation || p.Device.After == nil ||
+		p.Protocol.Rounds != 1 || len(p.Runtime.Affinity) != 1 {
 		t.Errorf("device %+v, protocol %+v, runtime %+v", p.Device, p.Protocol, p.Runtime)
 	}
 	if !strings.Contains(o.stderr, "measure ") {
@@ -240,13 +245,15 @@ func TestDeviceProfile(t *testing.T) {
 	if emulated() {
 		allow = append(allow, "--allow-emulated")
 	}
-	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", b.address, "--json").want(t, fault.Done)
+	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName),
+		"--device", b.address, "--json").want(t, fault.Done)
 	var v latency.Verification
 	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.MedianS <= 0 || v.Device.Name() != here.Name() {
 		t.Errorf("%+v, %v", v, err)
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	args := append([]string{"search", "--latency-budget", "1s", "--profile", path, "--device", b.address, "--data", "idx:" + fixture(t, "tiny"),
+	args := append([]string{"search", "--latency-budget", "1s", "--profile", path, "--device", b.address,
+		"--data", "idx:" + fixture(t, "tiny"),
 		"--cells", "1", "--channels", "4", "--search-epochs", "1", "--epochs", "1", "--out", dir}, allow...)
 	o = b.edgenas(t, args...).want(t, fault.Done)
 	var r runfile.Result
@@ -281,7 +288,10 @@ func TestDeviceCut(t *testing.T) {
 	if inCI() {
 		times = 20
 	}
-	for name, change := range map[string]func(*board, *testing.T){"ssh": func(*board, *testing.T) {}, "adb": (*board).phone} {
+	for name, change := range map[string]func(*board, *testing.T){
+		"ssh": func(*board, *testing.T) {},
+		"adb": (*board).phone,
+	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBoard(t)
 			change(b, t)
@@ -307,7 +317,10 @@ func TestDeviceCut(t *testing.T) {
 // never ends, or where there is no room, the same command goes on later.
 func TestDeviceDamaged(t *testing.T) {
 	fixture(t, "")
-	for name, change := range map[string]func(*board, *testing.T){"ssh": func(*board, *testing.T) {}, "adb": (*board).phone} {
+	for name, change := range map[string]func(*board, *testing.T){
+		"ssh": func(*board, *testing.T) {},
+		"adb": (*board).phone,
+	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBoard(t)
 			change(b, t)
@@ -337,7 +350,8 @@ func TestDeviceKilled(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	real := b.file(t)
-	b.script(`if [ "$1" = stream ] && [ ! -e killed ]; then >killed; ` + real + ` "$@" | head -n 20; kill -9 $$; fi; exec ` + real + ` "$@"`)
+	b.script(`if [ "$1" = stream ] && [ ! -e killed ]; then >killed; ` + real +
+		` "$@" | head -n 20; kill -9 $$; fi; exec ` + real + ` "$@"`)
 	path, args := b.lacking(t)
 	o := b.edgenas(t, args...).want(t, fault.Done)
 	if !strings.Contains(o.stderr, "going on with what is missing") {
@@ -375,7 +389,8 @@ func TestDeviceBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", b.address, "--keep", "--device-dir", dir).want(t, fault.Done)
+	b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", b.address,
+		"--keep", "--device-dir", dir).want(t, fault.Done)
 	kept, err := filepath.Glob(filepath.Join(dir, "edgenas-device", "edgenas-agent-*"))
 	if err != nil || len(kept) != 1 {
 		t.Errorf("%q is left, %v: want the agent", kept, err)
@@ -387,10 +402,12 @@ func TestDeviceCluster(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	path := filepath.Join(t.TempDir(), "pi.json")
-	refused(t, b.edgenas(t, b.profileArgs(path, "--quiet", "--cluster", "0x"+strings.Repeat("8", 64))...), fault.Usage, "processor")
+	refused(t, b.edgenas(t, b.profileArgs(path, "--quiet", "--cluster", "0x"+strings.Repeat("8", 64))...),
+		fault.Usage, "processor")
 	p := load(t, fixture(t, "here.json"))
 	save(t, p, path)
-	refused(t, b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...), fault.Profile, "runtime.cluster")
+	refused(t, b.edgenas(t, b.profileArgs(path, "--cluster", "big", "--only-missing")...),
+		fault.Profile, "runtime.cluster")
 	p.Runtime.Cluster, p.Entries = "big", p.Entries[1:]
 	p.Runtime.Build = ""
 	save(t, p, path)
@@ -411,7 +428,8 @@ func TestDevicePhone(t *testing.T) {
 		}
 	}
 	var v latency.Verification
-	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName), "--device", "adb", "--device-dir", b.dir, "--json").want(t, fault.Done)
+	o = b.edgenas(t, "verify", filepath.Join(baseline(t), runfile.ModelName),
+		"--device", "adb", "--device-dir", b.dir, "--json").want(t, fault.Done)
 	if err := json.Unmarshal([]byte(o.stdout), &v); err != nil || v.MedianS <= 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -421,13 +439,16 @@ func TestDevicePhone(t *testing.T) {
 func TestDeviceReport(t *testing.T) {
 	b := newBoard(t)
 	var r wire.Report
-	if o := b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done); json.Unmarshal([]byte(o.stdout), &r) != nil || r.Facts.Host.Cores < 1 || len(r.Runtimes) != 1 {
+	o := b.edgenas(t, "devices", "info", b.address, "--json").want(t, fault.Done)
+	if json.Unmarshal([]byte(o.stdout), &r) != nil || r.Facts.Host.Cores < 1 || len(r.Runtimes) != 1 {
 		t.Errorf("%s", o.stdout)
 	}
-	if o := b.edgenas(t, "devices", "info", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "cores  ") || !strings.Contains(o.stdout, "runtime      native") {
+	if o := b.edgenas(t, "devices", "info", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "cores  ") ||
+		!strings.Contains(o.stdout, "runtime      native") {
 		t.Errorf("%s", o.stdout)
 	}
-	if o := b.edgenas(t, "devices", "doctor", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "free space") || !strings.Contains(o.stdout, "governor") {
+	if o := b.edgenas(t, "devices", "doctor", b.address).want(t, fault.Done); !strings.Contains(o.stdout, "free space") ||
+		!strings.Contains(o.stdout, "governor") {
 		t.Errorf("%s", o.stdout)
 	}
 	b.clean(t)
@@ -437,7 +458,8 @@ func TestDeviceReport(t *testing.T) {
 func TestDeviceHostile(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
-	agentReport, err := json.Marshal(wire.Report{Format: wire.Format, Version: "1", Device: latency.ThisDevice(), Runtimes: []profiles.Runtime{native.Info(1)}})
+	agentReport, err := json.Marshal(wire.Report{Format: wire.Format, Version: "1",
+		Device: latency.ThisDevice(), Runtimes: []profiles.Runtime{native.Info(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,11 +475,16 @@ func TestDeviceHostile(t *testing.T) {
 		{"no report", "echo hello", fault.Device, "refused"},
 		{"endless report", "yes", fault.Device, "more than allowed"},
 		{"older agent", `echo '{"format":"edgenas-agent/0"}'`, fault.Device, "another version"},
-		{"escapes in the report", `printf '{"format":"edgenas-agent/1","version":"\\u001b[2J","runtimes":[{"name":"native"}]}'`, fault.Device, "cannot be printed"},
+		{"escapes in the report",
+			`printf '{"format":"edgenas-agent/1","version":"\\u001b[2J","runtimes":[{"name":"native"}]}'`,
+			fault.Device, "cannot be printed"},
 		{"nothing measured", info + "exit 0", fault.Device, "ended early"},
 		{"session alone", info + `echo '{"session":{"protocol":{}}}'`, fault.Device, "left out"},
 		{"endless line", info + "yes | tr -d '\\n'", fault.Device, "a line of more than"},
-		{"unknown key", info + `echo '{"round":{"entries":[{"key":"conv","status":"ok","n":1,"median_s":1,"lo_s":1,"hi_s":1,"samples_s":[[1]]}]}}'`, fault.Device, "not asked for"},
+		{"unknown key",
+			info + `echo '{"round":{"entries":[{"key":"conv","status":"ok","n":1,` +
+				`"median_s":1,"lo_s":1,"hi_s":1,"samples_s":[[1]]}]}}'`,
+			fault.Device, "not asked for"},
 		{"bad request", info + "echo no >&2; exit 2", fault.Usage, "no"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -43,7 +43,8 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestFullDevice(t *testing.T) {
-	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o /dev/full")...),
+	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors "+
+		"--data idx:@tiny -o /dev/full")...),
 		fault.Unexpected, "/dev/full: no space left on device")
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -62,6 +63,7 @@ func TestFullDevice(t *testing.T) {
 // Nobody, not even root, may make files in this folder.
 func TestReadOnlyFolder(t *testing.T) {
 	refused(t, edgenas(t, searchArgs(t, "/proc/edgenas")...), fault.Unexpected, "--out /proc/edgenas")
-	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o /proc/model.onnx")...),
+	refused(t, edgenas(t, at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors "+
+		"--data idx:@tiny -o /proc/model.onnx")...),
 		fault.Unexpected, "/proc/model.onnx")
 }

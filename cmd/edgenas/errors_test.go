@@ -66,7 +66,8 @@ func TestUsage(t *testing.T) {
 		{"no time", "search --latency-budget 0ms", []string{"want a positive time"}},
 		{"negative budget", "search --latency-budget -2ms", []string{"want a positive time"}},
 		{"unknown kind of images", "search --latency-budget 2ms --data mnist", []string{"--data", `"mnist"`, "idx:DIR"}},
-		{"unknown device", "search --latency-budget 2ms --device usb", []string{`--device "usb"`, "known are local, ssh://[user@]host[:port], adb and adb:SERIAL"}},
+		{"unknown device", "search --latency-budget 2ms --device usb",
+			[]string{`--device "usb"`, "known are local, ssh://[user@]host[:port], adb and adb:SERIAL"}},
 		{"unknown cores", "profile --cluster fast", []string{`--cluster "fast"`, "want big, little or a mask"}},
 		{"unknown runtime", "search --latency-budget 2ms --runtime tflite", []string{`--runtime "tflite"`, "native"}},
 		{"unknown method", "search --latency-budget 2ms --method enas", []string{`--method`, `"enas"`, "gdas"}},
@@ -83,23 +84,29 @@ func TestUsage(t *testing.T) {
 		{"rounds", "profile --rounds -1", []string{"--rounds -1: want 0 to 10000"}},
 		{"search epochs", "search --latency-budget 2ms --search-epochs 0", []string{"--search-epochs 0: want 1"}},
 		{"search cells", "search --latency-budget 2ms --search-cells 0", []string{"--search-cells 0: want at least 1"}},
-		{"search channels", "search --latency-budget 2ms --search-channels 0", []string{"--search-channels 0: want at least 1"}},
+		{"search channels", "search --latency-budget 2ms --search-channels 0",
+			[]string{"--search-channels 0: want at least 1"}},
 		{"epochs", "search --latency-budget 2ms --epochs -1", []string{"--epochs -1: want 0"}},
 		{"smoothing", "train --label-smoothing 1", []string{"--label-smoothing 1: want 0 to below 1"}},
 		{"rate", "search --latency-budget 2ms --lr 0", []string{"--lr 0: want more than 0"}},
-		{"search rate", "search --latency-budget 2ms --search-lr 11", []string{"--search-lr 11: want more than 0, at most 10"}},
+		{"search rate", "search --latency-budget 2ms --search-lr 11",
+			[]string{"--search-lr 11: want more than 0, at most 10"}},
 		{"alpha rate", "search --latency-budget 2ms --alpha-lr 0", []string{"--alpha-lr 0: want more than 0"}},
 		{"beta", "search --latency-budget 2ms --beta-decay NaN", []string{"--beta-decay NaN"}},
-		{"tolerance without unit", "verify @run/model.onnx --tolerance 5", []string{`--tolerance: "5": want a percentage such as 5%`}},
+		{"tolerance without unit", "verify @run/model.onnx --tolerance 5",
+			[]string{`--tolerance: "5": want a percentage such as 5%`}},
 		{"number of networks", "lut validate --n 1", []string{"--n 1: want 2 to 1000"}},
 		{"resume of no folder", "search --resume missing", []string{"--resume missing: holds no run (no request.json)"}},
 		{"resume of another folder", "search --resume @tiny", []string{"holds no run"}},
 		{"resume with a flag", "search --resume @run --latency-budget 2ms", []string{"--resume takes no other flag"}},
 		{"resume with a seed", "search --resume @run --seed 2", []string{"--resume takes no other flag"}},
-		{"folder that holds a run", "search --latency-budget 65us --profile @board.json --data idx:@tiny --cells 1 --channels 4 --out @run",
+		{"folder that holds a run",
+			"search --latency-budget 65us --profile @board.json --data idx:@tiny --cells 1 --channels 4 --out @run",
 			[]string{"holds a run already: go on with --resume", "or choose another folder"}},
-		{"training into a folder that holds a run", "train --arch @run/architecture.json --data idx:@tiny --out @run", []string{"holds another run already", "choose another folder"}},
-		{"profile that is there", "profile -o @board.json", []string{"board.json: is there already: --only-missing adds to it, or choose another file"}},
+		{"training into a folder that holds a run", "train --arch @run/architecture.json --data idx:@tiny --out @run",
+			[]string{"holds another run already", "choose another folder"}},
+		{"profile that is there", "profile -o @board.json",
+			[]string{"board.json: is there already: --only-missing adds to it, or choose another file"}},
 		{"report of no run", "report @tiny", []string{"tiny", "holds none of"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,7 +162,8 @@ func TestBadData(t *testing.T) {
 	small := func(count, side int) func(map[string][]byte) {
 		return func(f map[string][]byte) {
 			for _, part := range []string{"train", "t10k"} {
-				f[part+"-images-idx3-ubyte"] = append(idxHeader(count, side, side), bytes.Repeat([]byte{1, 2, 3}, count*side*side)[:count*side*side]...)
+				f[part+"-images-idx3-ubyte"] = append(idxHeader(count, side, side),
+					bytes.Repeat([]byte{1, 2, 3}, count*side*side)[:count*side*side]...)
 				f[part+"-labels-idx1-ubyte"] = append(idxHeader(count), bytes.Repeat([]byte{0, 1, 2}, count)[:count]...)
 			}
 		}
@@ -171,27 +179,36 @@ func TestBadData(t *testing.T) {
 		want []string
 	}{
 		{"missing folder", search + dir + "/a --data idx:missing", []string{"missing: no such file or directory"}},
-		{"missing folder of images", search + dir + "/a --data images:missing", []string{"missing: no such file or directory"}},
-		{"truncated", search + dir + "/a --data " + images("short", func(f map[string][]byte) { f[trainImages] = f[trainImages][:1000] }),
+		{"missing folder of images", search + dir + "/a --data images:missing",
+			[]string{"missing: no such file or directory"}},
+		{"truncated",
+			search + dir + "/a --data " + images("short", func(f map[string][]byte) { f[trainImages] = f[trainImages][:1000] }),
 			[]string{trainImages, "truncated: 1000 bytes, should be 16400"}},
 		{"test images of another size", search + dir + "/a --data " + images("mixed", func(f map[string][]byte) {
 			f["t10k-images-idx3-ubyte"] = append(idxHeader(64, 4, 16), make([]byte, 64*64)...)
 		}), []string{"t10k-images-idx3-ubyte", "images are 16×4, those of the training part 8×8"}},
-		{"size that the space does not take", search + dir + "/a --data " + images("odd", small(300, 10)), []string{"odd", "image 10: want a multiple of 4"}},
-		{"too few images", search + dir + "/a --data " + images("few", small(20, 8)), []string{"few", "20 training images: want at least"}},
-		{"images that do not suit the architecture", "train --arch @run/architecture.json --data embedded --out " + dir + "/a",
+		{"size that the space does not take", search + dir + "/a --data " + images("odd", small(300, 10)),
+			[]string{"odd", "image 10: want a multiple of 4"}},
+		{"too few images", search + dir + "/a --data " + images("few", small(20, 8)),
+			[]string{"few", "20 training images: want at least"}},
+		{"images that do not suit the architecture",
+			"train --arch @run/architecture.json --data embedded --out " + dir + "/a",
 			[]string{"embedded has 28×28 images of 1 channel(s) and 10 classes: the architecture takes 8×8, 1 and 3"}},
 		{"data check", "data check " + images("odd", small(300, 10)), []string{"image 10: want a multiple of 4"}},
 		{"missing architecture", "train --arch missing.json", []string{"missing.json"}},
 		{"corrupt architecture", "train --arch " + cut(runfile.ArchitectureName), []string{"cut-architecture.json"}},
 		{"architecture of another format", "train --arch @board.json", []string{"board.json"}},
-		{"corrupt weights", "export --arch @run/architecture.json --data idx:@tiny --weights " + cut(runfile.WeightsName), []string{"cut-weights.safetensors"}},
-		{"weights of another network", "export --arch @run/architecture.json --data idx:@tiny --weights " + other, []string{"other.safetensors", "is missing"}},
+		{"corrupt weights", "export --arch @run/architecture.json --data idx:@tiny --weights " + cut(runfile.WeightsName),
+			[]string{"cut-weights.safetensors"}},
+		{"weights of another network", "export --arch @run/architecture.json --data idx:@tiny --weights " + other,
+			[]string{"other.safetensors", "is missing"}},
 		{"missing model", "verify missing.onnx", []string{"missing.onnx"}},
 		{"corrupt model", "verify " + cut(runfile.ModelName), []string{"cut-model.onnx"}},
 		{"text for a model", "verify " + text("text.onnx", "no model"), []string{"text.onnx"}},
-		{"prediction of a corrupt model", "predict --profile @board.json " + cut(runfile.ModelName), []string{"cut-model.onnx"}},
-		{"prediction of a corrupt architecture", "predict --profile @board.json " + cut(runfile.ArchitectureName), []string{"cut-architecture.json"}},
+		{"prediction of a corrupt model", "predict --profile @board.json " + cut(runfile.ModelName),
+			[]string{"cut-model.onnx"}},
+		{"prediction of a corrupt architecture", "predict --profile @board.json " + cut(runfile.ArchitectureName),
+			[]string{"cut-architecture.json"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tree(t, fixture(t, ""))
@@ -218,7 +235,8 @@ func TestBadProfile(t *testing.T) {
 	}
 	failed := variant("failed.json", func(p *profiles.Profile) {
 		i := firstConv(p)
-		p.Entries[i] = profiles.Entry{Key: p.Entries[i].Key, Timing: profiles.Timing{Status: profiles.Failed, Reason: "illegal instruction"}}
+		p.Entries[i] = profiles.Entry{Key: p.Entries[i].Key,
+			Timing: profiles.Timing{Status: profiles.Failed, Reason: "illegal instruction"}}
 	})
 	incomplete := variant("incomplete.json", func(p *profiles.Profile) {
 		i := firstConv(p)
@@ -240,23 +258,35 @@ func TestBadProfile(t *testing.T) {
 		{"text", "search --profile @tiny/train-labels-idx1-ubyte" + rest, []string{"train-labels-idx1-ubyte"}},
 		{"another device than asked for", "search --device local --profile @board.json @allow" + rest,
 			[]string{"board.json", `device.cores is "3", want "`, "or leave --device out"}},
-		{"another thread count", "search --infer-threads 2 --profile @board.json" + rest, []string{"board.json", `runtime.threads is "1", want "2"`}},
-		{"another runtime", "search --profile " + variant("ort.json", func(p *profiles.Profile) { p.Runtime.Name = "onnxruntime" }) + rest,
+		{"another thread count", "search --infer-threads 2 --profile @board.json" + rest,
+			[]string{"board.json", `runtime.threads is "1", want "2"`}},
+		{"another runtime",
+			"search --profile " + variant("ort.json", func(p *profiles.Profile) { p.Runtime.Name = "onnxruntime" }) + rest,
 			[]string{`runtime.name is "onnxruntime", want "native"`}},
-		{"failed entry", "search --profile " + failed + rest, []string{"failed.json", "conv/k=3", "its measurement failed: illegal instruction", again + failed}},
-		{"missing entry", "search --profile " + incomplete + rest, []string{"incomplete.json", "not measured: conv/k=3", again + incomplete}},
-		{"space of another size", "search --profile @board.json --latency-budget 65us --data idx:@tiny --cells 1 --channels 8", []string{"not measured", "more", "--channels 8"}},
-		{"emulated", "search --profile " + variant("qemu.json", func(p *profiles.Profile) { p.Device.Emulation = "qemu" }) + rest,
+		{"failed entry", "search --profile " + failed + rest,
+			[]string{"failed.json", "conv/k=3", "its measurement failed: illegal instruction", again + failed}},
+		{"missing entry", "search --profile " + incomplete + rest,
+			[]string{"incomplete.json", "not measured: conv/k=3", again + incomplete}},
+		{"space of another size",
+			"search --profile @board.json --latency-budget 65us --data idx:@tiny --cells 1 --channels 8",
+			[]string{"not measured", "more", "--channels 8"}},
+		{"emulated",
+			"search --profile " + variant("qemu.json", func(p *profiles.Profile) { p.Device.Emulation = "qemu" }) + rest,
 			[]string{"qemu.json", "measured under emulation and are not valid", "--allow-emulated"}},
-		{"emulated for a prediction", "predict @run/model.onnx --profile " + variant("qemu.json", func(p *profiles.Profile) { p.Device.Emulation = "qemu" }),
+		{"emulated for a prediction",
+			"predict @run/model.onnx --profile " +
+				variant("qemu.json", func(p *profiles.Profile) { p.Device.Emulation = "qemu" }),
 			[]string{"measured under emulation"}},
-		{"failed entry for a prediction", "predict @run/model.onnx --profile " + variant("all.json", func(p *profiles.Profile) {
-			for i, e := range p.Entries {
-				p.Entries[i] = profiles.Entry{Key: e.Key, Timing: profiles.Timing{Status: profiles.Failed, Reason: "no"}}
-			}
-		}), []string{"its measurement failed: no"}},
+		{"failed entry for a prediction",
+			"predict @run/model.onnx --profile " + variant("all.json", func(p *profiles.Profile) {
+				for i, e := range p.Entries {
+					p.Entries[i] = profiles.Entry{Key: e.Key, Timing: profiles.Timing{Status: profiles.Failed, Reason: "no"}}
+				}
+			}),
+			[]string{"its measurement failed: no"}},
 		{"check of another device's", "lut check @board.json", []string{"board.json", "device.cores"}},
-		{"check of a failed entry", "lut check " + failedHere, []string{"failed-here.json", "illegal instruction", "--only-missing"}},
+		{"check of a failed entry", "lut check " + failedHere,
+			[]string{"failed-here.json", "illegal instruction", "--only-missing"}},
 		{"more of another device", "profile --only-missing -o @board.json", []string{"board.json", "device.cores"}},
 		{"more of a half-written one", "profile --only-missing -o " + half, []string{"half.json"}},
 		{"validation of a half-written one", "lut validate --n 2 @allow --profile " + half, []string{"half.json"}},
@@ -276,7 +306,8 @@ func TestBadProfile(t *testing.T) {
 	}
 	t.Run("emulated and allowed", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "run")
-		o := interrupted(t, "search", 1, append(at(t, "search --allow-emulated --profile "+filepath.Join(dir, "qemu.json")+rest), "--out", out)...)
+		o := interrupted(t, "search", 1,
+			append(at(t, "search --allow-emulated --profile "+filepath.Join(dir, "qemu.json")+rest), "--out", out)...)
 		o.want(t, fault.Interrupted)
 	})
 }
@@ -287,7 +318,8 @@ func TestInfeasible(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := searchArgs(t, out, "--latency-budget", "1us")
 	for range 2 {
-		refused(t, edgenas(t, args...), fault.Infeasible, "no network keeps 1.00 µs: the fastest possible is predicted at 45.3 µs", "needs a budget of 48")
+		refused(t, edgenas(t, args...), fault.Infeasible,
+			"no network keeps 1.00 µs: the fastest possible is predicted at 45.3 µs", "needs a budget of 48")
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the folder of a run that could not begin is there")
@@ -303,9 +335,11 @@ func TestDiverges(t *testing.T) {
 		rate    string // its text in the request
 		want    []string
 	}{
-		{"search", []string{runfile.ResultName, runfile.ArchitectureName, runfile.WeightsName, runfile.SearchCheckpoint, runfile.TrainCheckpoint, runfile.HistoryName},
+		{"search", []string{runfile.ResultName, runfile.ArchitectureName, runfile.WeightsName,
+			runfile.SearchCheckpoint, runfile.TrainCheckpoint, runfile.HistoryName},
 			`"lr_min"`, []string{"search: step", "--search-lr below 1e+30"}},
-		{"train", []string{runfile.ResultName, runfile.WeightsName, runfile.TrainCheckpoint}, `"warmup"`, []string{"train: step", "--lr below 1e+30"}},
+		{"train", []string{runfile.ResultName, runfile.WeightsName, runfile.TrainCheckpoint}, `"warmup"`,
+			[]string{"train: step", "--lr below 1e+30"}},
 	} {
 		dir := copyRun(t, tt.without...)
 		path := filepath.Join(dir, runfile.RequestName)
@@ -328,14 +362,30 @@ func TestResumeRefuses(t *testing.T) {
 		spoil   func([]byte) []byte
 		want    string
 	}{
-		{"search checkpoint cut", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint, func(b []byte) []byte { return b[:len(b)-5] }, "delete it and resume"},
-		{"search checkpoint changed", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint, func(b []byte) []byte { b[len(b)-5] ^= 1; return b }, "digest"},
-		{"training checkpoint empty", []string{runfile.ResultName, runfile.WeightsName}, runfile.TrainCheckpoint, func([]byte) []byte { return nil }, "delete it and resume"},
-		{"architecture", []string{runfile.ResultName}, runfile.ArchitectureName, func(b []byte) []byte { return b[:20] }, "delete it and resume"},
-		{"architecture of another size", []string{runfile.ResultName}, runfile.ArchitectureName, func(b []byte) []byte { return bytes.Replace(b, []byte(`"channels": 4`), []byte(`"channels": 8`), 1) }, "delete it and resume"},
-		{"weights", []string{runfile.ResultName}, runfile.WeightsName, func(b []byte) []byte { return b[:len(b)/2] }, "delete it and resume"},
-		{"request", []string{runfile.ResultName}, runfile.RequestName, func(b []byte) []byte { return b[:len(b)/2] }, runfile.RequestName},
-		{"request of an impossible space", []string{runfile.ResultName}, runfile.RequestName, func(b []byte) []byte { return bytes.Replace(b, []byte(`"cells": 1`), []byte(`"cells": 0`), 1) }, "cells 0"},
+		{"search checkpoint cut", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint,
+			func(b []byte) []byte { return b[:len(b)-5] },
+			"delete it and resume"},
+		{"search checkpoint changed", []string{runfile.ResultName, runfile.ArchitectureName}, runfile.SearchCheckpoint,
+			func(b []byte) []byte { b[len(b)-5] ^= 1; return b },
+			"digest"},
+		{"training checkpoint empty", []string{runfile.ResultName, runfile.WeightsName}, runfile.TrainCheckpoint,
+			func([]byte) []byte { return nil },
+			"delete it and resume"},
+		{"architecture", []string{runfile.ResultName}, runfile.ArchitectureName,
+			func(b []byte) []byte { return b[:20] },
+			"delete it and resume"},
+		{"architecture of another size", []string{runfile.ResultName}, runfile.ArchitectureName,
+			func(b []byte) []byte { return bytes.Replace(b, []byte(`"channels": 4`), []byte(`"channels": 8`), 1) },
+			"delete it and resume"},
+		{"weights", []string{runfile.ResultName}, runfile.WeightsName,
+			func(b []byte) []byte { return b[:len(b)/2] },
+			"delete it and resume"},
+		{"request", []string{runfile.ResultName}, runfile.RequestName,
+			func(b []byte) []byte { return b[:len(b)/2] },
+			runfile.RequestName},
+		{"request of an impossible space", []string{runfile.ResultName}, runfile.RequestName,
+			func(b []byte) []byte { return bytes.Replace(b, []byte(`"cells": 1`), []byte(`"cells": 0`), 1) },
+			"cells 0"},
 		{"result", nil, runfile.ResultName, func(b []byte) []byte { return b[:len(b)/2] }, runfile.ResultName},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -377,7 +427,8 @@ func TestUnwritable(t *testing.T) {
 	}{
 		{"search", searchArgs(t, below)},
 		{"train", at(t, "train --arch @run/architecture.json --data idx:@tiny --epochs 1 --out "+below)},
-		{"export", at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o "+below)},
+		{"export",
+			at(t, "export --arch @run/architecture.json --weights @run/weights.safetensors --data idx:@tiny -o "+below)},
 		{"profile", append(append([]string{"profile"}, tinyFlags...), "-o", below)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

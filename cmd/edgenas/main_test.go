@@ -267,8 +267,11 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 	timing := func(s float64) profiles.Timing {
 		return profiles.Timing{Status: profiles.OK, N: 15, MedianS: s, LoS: 0.999 * s, HiS: 1.001 * s}
 	}
-	p := &profiles.Profile{Device: profiles.Device{Model: "Test Board 1", SoC: "soc,1", Cores: 3, MemoryBytes: 1 << 32, Emulation: "none"}, Runtime: native.Info(1),
-		Protocol: profiles.Protocol{Date: "2026-01-01T00:00:00Z", Rounds: 15}}
+	p := &profiles.Profile{
+		Device:   profiles.Device{Model: "Test Board 1", SoC: "soc,1", Cores: 3, MemoryBytes: 1 << 32, Emulation: "none"},
+		Runtime:  native.Info(1),
+		Protocol: profiles.Protocol{Date: "2026-01-01T00:00:00Z", Rounds: 15},
+	}
 	times := map[string]float64{}
 	for _, k := range n.Keys() {
 		g, err := k.Chain(1)
@@ -291,7 +294,8 @@ func tinyProfile(t *testing.T, space string, size arch.Size) *profiles.Profile {
 		for _, k := range slices.Sorted(maps.Keys(counts)) {
 			sum += float64(counts[k]) * times[k]
 		}
-		p.Networks = append(p.Networks, profiles.Network{Arch: w.Arch, Counts: counts, Timing: timing(sum * (1 + 0.01*rng.Float64()))})
+		p.Networks = append(p.Networks,
+			profiles.Network{Arch: w.Arch, Counts: counts, Timing: timing(sum * (1 + 0.01*rng.Float64()))})
 	}
 	return p
 }
@@ -305,7 +309,8 @@ func searchArgs(t *testing.T, out string, more ...string) []string {
 // searchIn is that search with the fixtures in a folder, for the device of one
 // of its profiles.
 func searchIn(folder, profile, out string, more ...string) []string {
-	return append([]string{"search", "--latency-budget", "65us", "--profile", filepath.Join(folder, profile), "--data", "idx:" + filepath.Join(folder, "tiny"),
+	return append([]string{"search", "--latency-budget", "65us", "--profile", filepath.Join(folder, profile),
+		"--data", "idx:" + filepath.Join(folder, "tiny"),
 		"--cells", "1", "--channels", "4", "--search-epochs", "4", "--epochs", "3", "--out", out}, more...)
 }
 
@@ -320,8 +325,10 @@ func baseline(t *testing.T) string {
 // same fails the test unless the run in dir ended as the baseline did.
 func same(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{runfile.ArchitectureName, runfile.WeightsName, runfile.HistoryName, runfile.ProfileName} {
-		if got, want := read(t, filepath.Join(dir, name)), read(t, filepath.Join(baseline(t), name)); !bytes.Equal(got, want) {
+	for _, name := range []string{runfile.ArchitectureName, runfile.WeightsName, runfile.HistoryName,
+		runfile.ProfileName} {
+		got, want := read(t, filepath.Join(dir, name)), read(t, filepath.Join(baseline(t), name))
+		if !bytes.Equal(got, want) {
 			t.Errorf("%s is not that of the uninterrupted run:\n%.2000s\nwant\n%.2000s", name, got, want)
 		}
 	}

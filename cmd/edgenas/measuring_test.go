@@ -96,8 +96,10 @@ func TestThrottledForEver(t *testing.T) {
 			o := b.edgenas(t, profileInto(path, append(tt.args, "--rounds", "1")...)...).want(t, fault.Done)
 			p := load(t, path)
 			for _, key := range keys {
-				if e := entry(t, p, key); !e.Throttled() || len(e.SamplesS) != 3 || len(e.FrequencyHz) != 3 || e.FrequencyHz[0] != 1e9 || len(e.TemperatureCelsius) != 3 || e.TemperatureCelsius[1] != 84 {
-					t.Errorf("%s: %d rounds, clock %v, temperature %v, warnings %q", e.Key, len(e.SamplesS), e.FrequencyHz, e.TemperatureCelsius, e.Warnings)
+				if e := entry(t, p, key); !e.Throttled() || len(e.SamplesS) != 3 || len(e.FrequencyHz) != 3 ||
+					e.FrequencyHz[0] != 1e9 || len(e.TemperatureCelsius) != 3 || e.TemperatureCelsius[1] != 84 {
+					t.Errorf("%s: %d rounds, clock %v, temperature %v, warnings %q", e.Key,
+						len(e.SamplesS), e.FrequencyHz, e.TemperatureCelsius, e.Warnings)
 				}
 			}
 			all := len(p.Entries) + len(p.Networks)
@@ -122,7 +124,8 @@ func TestThrottledForAWhile(t *testing.T) {
 	word := hotBoard(t)
 	path, keys := lacking(t, "")
 	b := &board{}
-	o := b.interrupted(t, "measure", len(keys)*3/2, func(func()) { // half-way through the first round, after all compilations
+	// half-way through the first round, after all compilations
+	o := b.interrupted(t, "measure", len(keys)*3/2, func(func()) {
 		if err := os.WriteFile(word, []byte("0\n"), 0o666); err != nil {
 			t.Error(err)
 		}
@@ -190,15 +193,25 @@ func TestModes(t *testing.T) {
 		code int
 		want string
 	}{
-		{"another mode", profileInto(path, append(device, "--mode", "burst")...), fault.Profile, `protocol.mode is "paced=2ms", want "burst"`},
-		{"another period", profileInto(path, append(device, "--mode", "paced=3ms")...), fault.Profile, `protocol.mode is "paced=2ms", want "paced=3ms"`},
-		{"a file that names none", profileInto(burst, "--mode", "sustained"), fault.Profile, `protocol.mode is "burst", want "sustained"`},
-		{"merged", []string{"lut", "merge", burst, other, "-o", filepath.Join(t.TempDir(), "both.json")}, fault.Profile, `protocol.mode is "sustained", want "burst"`},
-		{"validated", append([]string{"lut", "validate", "--profile", burst, "--allow-emulated", "--mode", "paced=33ms"}, tinyFlags...), fault.Profile, `protocol.mode is "burst", want "paced=33ms"`},
-		{"searched", []string{"search", "--latency-budget", "1s", "--profile", burst, "--allow-emulated", "--device", "local", "--mode", "sustained", "--out", filepath.Join(t.TempDir(), "run")}, fault.Profile, `protocol.mode is "burst", want "sustained"`},
-		{"unknown", []string{"profile", "--mode", "turbo"}, fault.Usage, `--mode: latency: mode "turbo": want burst, sustained or paced=33ms`},
+		{"another mode", profileInto(path, append(device, "--mode", "burst")...), fault.Profile,
+			`protocol.mode is "paced=2ms", want "burst"`},
+		{"another period", profileInto(path, append(device, "--mode", "paced=3ms")...), fault.Profile,
+			`protocol.mode is "paced=2ms", want "paced=3ms"`},
+		{"a file that names none", profileInto(burst, "--mode", "sustained"), fault.Profile,
+			`protocol.mode is "burst", want "sustained"`},
+		{"merged", []string{"lut", "merge", burst, other, "-o", filepath.Join(t.TempDir(), "both.json")}, fault.Profile,
+			`protocol.mode is "sustained", want "burst"`},
+		{"validated", append([]string{"lut", "validate", "--profile", burst, "--allow-emulated", "--mode", "paced=33ms"},
+			tinyFlags...), fault.Profile,
+			`protocol.mode is "burst", want "paced=33ms"`},
+		{"searched", []string{"search", "--latency-budget", "1s", "--profile", burst, "--allow-emulated",
+			"--device", "local", "--mode", "sustained", "--out", filepath.Join(t.TempDir(), "run")}, fault.Profile,
+			`protocol.mode is "burst", want "sustained"`},
+		{"unknown", []string{"profile", "--mode", "turbo"}, fault.Usage,
+			`--mode: latency: mode "turbo": want burst, sustained or paced=33ms`},
 		{"no period", []string{"profile", "--mode", "paced=33"}, fault.Usage, `want a period from 1ms to 1s`},
-		{"contradiction", []string{"profile", "--mode", "sustained", "--max-temp", "60"}, fault.Usage, "--mode sustained does not wait for --max-temp 60"},
+		{"contradiction", []string{"profile", "--mode", "sustained", "--max-temp", "60"}, fault.Usage,
+			"--mode sustained does not wait for --max-temp 60"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if o := b.edgenas(t, tt.args...).want(t, tt.code); !strings.Contains(o.stderr, tt.want) {
@@ -238,13 +251,15 @@ func TestDiffWithinBounds(t *testing.T) {
 func TestDiffPlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "diff.svg")
 	o := edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", path).want(t, fault.Done)
-	if svg := string(read(t, path)); !strings.HasPrefix(svg, "<svg ") || !strings.Contains(svg, "A: Test Board 1, native runtime") || !strings.Contains(svg, "time in A (µs)") {
+	if svg := string(read(t, path)); !strings.HasPrefix(svg, "<svg ") ||
+		!strings.Contains(svg, "A: Test Board 1, native runtime") || !strings.Contains(svg, "time in A (µs)") {
 		t.Errorf("%.500s", svg)
 	}
 	if !strings.Contains(o.stdout, "Spearman 1.000") || !strings.Contains(o.stderr, "drawn in "+path) {
 		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
 	}
-	o = edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"), "--plot", filepath.Join(t.TempDir(), "missing", "diff.svg")).want(t, fault.Unexpected)
+	o = edgenas(t, "lut", "diff", fixture(t, "board.json"), fixture(t, "here.json"),
+		"--plot", filepath.Join(t.TempDir(), "missing", "diff.svg")).want(t, fault.Unexpected)
 	if !strings.Contains(o.stderr, "missing") {
 		t.Errorf("stderr %s", o.stderr)
 	}

@@ -36,8 +36,10 @@ func TestMemoryUsed(t *testing.T) {
 		for _, method := range search.Relaxations {
 			t.Run(tt.space+"/"+method.Name(), func(t *testing.T) {
 				var stderr bytes.Buffer
-				cmd := command(t, "search", "--space", tt.space, "--method", method.Name(), "--latency-budget", "1s", "--profile", board, "--data", "idx:"+images,
-					"--cells", strconv.Itoa(tt.cells), "--channels", "4", "--search-channels", strconv.Itoa(tt.channels), "--search-batch", "128",
+				cmd := command(t, "search", "--space", tt.space, "--method", method.Name(), "--latency-budget", "1s",
+					"--profile", board, "--data", "idx:"+images,
+					"--cells", strconv.Itoa(tt.cells), "--channels", "4", "--search-channels", strconv.Itoa(tt.channels),
+					"--search-batch", "128",
 					"--search-epochs", "2", "--epochs", "0.1", "--out", filepath.Join(t.TempDir(), "run"))
 				cmd.Env, cmd.Stderr = append(os.Environ(), statusEnv+"=1"), &stderr
 				if err := cmd.Run(); err != nil {

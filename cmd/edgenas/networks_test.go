@@ -23,14 +23,16 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	dir := t.TempDir()
 	board := save(t, tinyProfile(t, "darts", size), filepath.Join(dir, "board.json"))
 	out := filepath.Join(dir, "out")
-	edgenas(t, "search", "--space", "darts", "--channels", "2", "--search-channels", "1", "--latency-budget", "200us", "--profile", board, "--data", images,
+	edgenas(t, "search", "--space", "darts", "--channels", "2", "--search-channels", "1", "--latency-budget", "200us",
+		"--profile", board, "--data", images,
 		"--search-epochs", "2", "--epochs", "1", "--out", out).want(t, fault.Done)
 	r, err := runfile.Dir(out).ReadRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Size != size || r.SearchCells != 8 || r.SearchChannels != 1 {
-		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 8 and 1", r.Size, r.SearchCells, r.SearchChannels, size)
+		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 8 and 1",
+			r.Size, r.SearchCells, r.SearchChannels, size)
 	}
 	found, err := arch.ReadFile(filepath.Join(out, runfile.ArchitectureName))
 	if err != nil {
@@ -44,7 +46,8 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if count := g.Count(); !res.WithinBudget || res.Params != count.Params || res.MACs != count.MACs || res.Architecture != found.Space.Notation(found.Choice) {
+	if count := g.Count(); !res.WithinBudget || res.Params != count.Params || res.MACs != count.MACs ||
+		res.Architecture != found.Space.Notation(found.Choice) {
 		t.Errorf("%+v: want a network within the budget of %d parameters and %d MACs", res, count.Params, count.MACs)
 	}
 	f, err := safetensors.ReadFile(filepath.Join(out, runfile.WeightsName))
@@ -54,7 +57,8 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	if err := run.Fits(f.Weights, found); err != nil {
 		t.Error(err)
 	}
-	again := edgenas(t, "search", "--space", "darts", "--latency-budget", "200us", "--cells", "2", "--profile", board, "--data", images, "--out", filepath.Join(dir, "none"))
+	again := edgenas(t, "search", "--space", "darts", "--latency-budget", "200us", "--cells", "2",
+		"--profile", board, "--data", images, "--out", filepath.Join(dir, "none"))
 	if again.code != fault.Usage || !strings.Contains(again.stderr, "cells 2") {
 		t.Errorf("two cells: exit %d, %s", again.code, again.stderr)
 	}
@@ -69,9 +73,11 @@ func TestSearchOfChain(t *testing.T) {
 	dir := t.TempDir()
 	board := save(t, tinyProfile(t, "mbconv", size), filepath.Join(dir, "board.json"))
 	out := filepath.Join(dir, "out")
-	flags := []string{"search", "--space", "mbconv", "--cells", "4", "--channels", "2", "--latency-budget", "450us", "--profile", board, "--data", images,
+	flags := []string{"search", "--space", "mbconv", "--cells", "4", "--channels", "2", "--latency-budget", "450us",
+		"--profile", board, "--data", images,
 		"--search-epochs", "1", "--epochs", "1", "--out", out}
-	if got := edgenas(t, append(flags, "--search-cells", "1")...); got.code != fault.Usage || !strings.Contains(got.stderr, "--search-cells 1: the cells of mbconv are decided one by one: want 4") {
+	if got := edgenas(t, append(flags, "--search-cells", "1")...); got.code != fault.Usage ||
+		!strings.Contains(got.stderr, "--search-cells 1: the cells of mbconv are decided one by one: want 4") {
 		t.Errorf("a supernet of other blocks: exit %d, %s", got.code, got.stderr)
 	}
 	edgenas(t, append(flags, "--search-channels", "1")...).want(t, fault.Done)
@@ -80,7 +86,8 @@ func TestSearchOfChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Size != size || r.SearchCells != 4 || r.SearchChannels != 1 {
-		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 4 and 1", r.Size, r.SearchCells, r.SearchChannels, size)
+		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 4 and 1",
+			r.Size, r.SearchCells, r.SearchChannels, size)
 	}
 	found, err := arch.ReadFile(filepath.Join(out, runfile.ArchitectureName))
 	if err != nil {
@@ -94,7 +101,8 @@ func TestSearchOfChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if count := g.Count(); !res.WithinBudget || res.Params != count.Params || res.MACs != count.MACs || res.Architecture != found.Space.Notation(found.Choice) {
+	if count := g.Count(); !res.WithinBudget || res.Params != count.Params || res.MACs != count.MACs ||
+		res.Architecture != found.Space.Notation(found.Choice) {
 		t.Errorf("%+v: want a network within the budget of %d parameters and %d MACs", res, count.Params, count.MACs)
 	}
 	if res.ONNXMaxDifference > 1e-4 {

@@ -113,7 +113,8 @@ esac
 `, phone, here))
 	writeFlowers(t, filepath.Join(work, "flowers"))
 
-	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(string(read(t, filepath.Join(root, "README.md"))), -1)
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(
+		string(read(t, filepath.Join(root, "README.md"))), -1)
 	commands := 0
 	for _, b := range blocks {
 		for line := range strings.Lines(b[1]) {
@@ -138,7 +139,8 @@ esac
 	}
 
 	var r runfile.Result
-	if err := json.Unmarshal(read(t, filepath.Join(work, "edgenas-out", runfile.ResultName)), &r); err != nil || !r.WithinBudget || r.LatencyMeasuredS == nil {
+	if err := json.Unmarshal(read(t, filepath.Join(work, "edgenas-out", runfile.ResultName)), &r); err != nil ||
+		!r.WithinBudget || r.LatencyMeasuredS == nil {
 		t.Errorf("the main job: %+v, %v", r, err)
 	}
 	checkStatic(t, filepath.Join(work, "edgenas-arm64"))
@@ -147,7 +149,8 @@ esac
 		if !p.Emulated() || !strings.Contains(strings.Join(p.Warnings, "\n"), "times are not valid") {
 			t.Errorf("the profile from the emulated board: emulation %q, warnings %q", p.Device.Emulation, p.Warnings)
 		}
-		args := []string{"search", "--latency-budget", "20ms", "--profile", filepath.Join(work, "pi.json"), "--data", "idx:" + fixture(t, "tiny"),
+		args := []string{"search", "--latency-budget", "20ms", "--profile", filepath.Join(work, "pi.json"),
+			"--data", "idx:" + fixture(t, "tiny"),
 			"--cells", "1", "--channels", "4", "--out", filepath.Join(home, "refused")}
 		refused(t, edgenas(t, args...), fault.Profile, "pi.json", "measured under emulation and are not valid")
 	}
@@ -201,7 +204,8 @@ func writeFlowers(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := png.Encode(f, &image.Gray{Pix: pixels[i*side*side : (i+1)*side*side], Stride: side, Rect: image.Rect(0, 0, side, side)}); err != nil {
+		grey := &image.Gray{Pix: pixels[i*side*side : (i+1)*side*side], Stride: side, Rect: image.Rect(0, 0, side, side)}
+		if err := png.Encode(f, grey); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.Close(); err != nil {

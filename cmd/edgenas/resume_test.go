@@ -40,7 +40,8 @@ func TestInterruptAndResume(t *testing.T) {
 		{"train", 2}, // the end
 	} {
 		o := interrupted(t, stop.line, stop.n, args...).want(t, fault.Interrupted)
-		if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) || o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
+		if want := "go on with: edgenas search --resume " + dir; !strings.Contains(o.stderr, want) ||
+			o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
 			t.Errorf("stderr %s: want %q", o.stderr, want)
 		}
 		args = []string{"search", "--resume", dir, "--threads", "1"}
@@ -56,7 +57,8 @@ func kill(t *testing.T, at string, args ...string) {
 	cmd := command(t, args...)
 	cmd.Env = append(os.Environ(), killEnv+"="+at)
 	out, err := cmd.CombinedOutput()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() ||
+		status.Signal() != syscall.SIGKILL {
 		t.Fatalf("%q at %s: %v, %s: want it killed", args, at, err, out)
 	}
 }
@@ -102,7 +104,8 @@ func TestSignal(t *testing.T) {
 			var stderr strings.Builder
 			cmd := command(t, searchArgs(t, dir, "--search-epochs", "1000")...)
 			cmd.Stderr = &watcher{w: &stderr, prefix: "search", n: 2, then: func() { cmd.Process.Signal(signal) }}
-			if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Interrupted || !strings.Contains(stderr.String(), "--resume "+dir) {
+			if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Interrupted ||
+				!strings.Contains(stderr.String(), "--resume "+dir) {
 				t.Errorf("%v, stderr %s: want exit %d and how to resume", err, stderr.String(), fault.Interrupted)
 			}
 		})
@@ -151,7 +154,8 @@ func TestResumeElsewhere(t *testing.T) {
 func TestTrainResumes(t *testing.T) {
 	dir := t.TempDir()
 	args := func(out string) []string {
-		return []string{"train", "--arch", filepath.Join(baseline(t), runfile.ArchitectureName), "--data", "idx:" + fixture(t, "tiny"), "--epochs", "3", "--out", out}
+		return []string{"train", "--arch", filepath.Join(baseline(t), runfile.ArchitectureName),
+			"--data", "idx:" + fixture(t, "tiny"), "--epochs", "3", "--out", out}
 	}
 	whole, torn := filepath.Join(dir, "whole"), filepath.Join(dir, "torn")
 	edgenas(t, args(whole)...).want(t, fault.Done)
@@ -201,13 +205,15 @@ var tinyFlags = []string{"--cells", "1", "--channels", "4", "--image", "8", "--c
 // A search that is interrupted while it measures goes on measuring.
 func TestMeasuringResumes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	args := append(at(t, "search --latency-budget 1s --rounds 1 --data idx:@tiny --cells 1 --channels 4 @allow"), "--out", dir)
+	args := append(at(t, "search --latency-budget 1s --rounds 1 --data idx:@tiny --cells 1 --channels 4 @allow"),
+		"--out", dir)
 	interrupted(t, "measure", 60, args...).want(t, fault.Interrupted)
 	o := interrupted(t, "search", 1, "search", "--resume", dir).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "continuing the measurement in "+filepath.Join(dir, runfile.ProfileName)+".partial") {
 		t.Errorf("stderr %s", o.stderr)
 	}
-	if p := load(t, filepath.Join(dir, runfile.ProfileName)); p.Protocol.Rounds != 1 || len(p.Networks) != target.CalibrationNetworks {
+	if p := load(t, filepath.Join(dir, runfile.ProfileName)); p.Protocol.Rounds != 1 ||
+		len(p.Networks) != target.CalibrationNetworks {
 		t.Errorf("%d rounds, %d networks: want 1 and %d", p.Protocol.Rounds, len(p.Networks), target.CalibrationNetworks)
 	}
 }
