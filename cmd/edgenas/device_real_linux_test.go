@@ -278,7 +278,7 @@ func TestDeviceReal(t *testing.T) {
 // adb server or edgenas itself, the same command goes on, and in the end each
 // entry is there once and nothing is left.
 func TestDeviceFaults(t *testing.T) {
-	if !inCI() {
+	if !everything() {
 		return
 	}
 	fixture(t, "")

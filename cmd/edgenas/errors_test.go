@@ -319,7 +319,7 @@ func TestInfeasible(t *testing.T) {
 	args := searchArgs(t, out, "--latency-budget", "1us")
 	for range 2 {
 		refused(t, edgenas(t, args...), fault.Infeasible,
-			"no network keeps 1.00 µs: the fastest possible is predicted at 45.3 µs", "needs a budget of 48")
+			"no network keeps 1.00 µs: the fastest possible is predicted at 45.3 µs", "needs a budget of 47.5 µs")
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the folder of a run that could not begin is there")

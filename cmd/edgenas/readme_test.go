@@ -164,7 +164,7 @@ func findQemu(t *testing.T) string {
 			return path
 		}
 	}
-	if os.Getenv("EDGENAS_CI") == "1" {
+	if os.Getenv("EDGENAS_CI") != "" {
 		t.Fatal("qemu-aarch64-static is missing: install qemu-user-static")
 	}
 	return ""
