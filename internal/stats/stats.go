@@ -66,19 +66,6 @@ func ConformalUpper(x []float64, confidence float64) float64 {
 	return s[max(k, 1)-1]
 }
 
-// NormalUpper returns a bound that the next draw of the normal distribution that
-// x was drawn from stays under with this confidence: mean + t·s·√(1+1/n) with
-// Student's t. It returns +Inf for a single sample.
-func NormalUpper(x []float64, confidence float64) float64 {
-	n := float64(len(x))
-	if n < 2 {
-		return math.Inf(1)
-	}
-	mean, dev := stat.MeanStdDev(x, nil)
-	t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(confidence)
-	return mean + t*dev*math.Sqrt(1+1/n)
-}
-
 // Z returns the confidence-quantile of the standard normal distribution.
 func Z(confidence float64) float64 { return distuv.UnitNormal.Quantile(confidence) }
 
