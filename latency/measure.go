@@ -37,7 +37,8 @@ const (
 	batchTime        = 10 * time.Millisecond
 	warmUp           = 200 * time.Millisecond
 	calibrationTime  = 20 * time.Millisecond
-	pacedSamples     = 3 // in a batch of a paced loop, each a single run
+	pacedSamples     = 3    // in a batch of a paced loop, each a single run
+	company          = 0.25 // share of the networks that makes the others go on as well
 )
 
 // sentinel is the operation that is measured at both ends of each round: a
@@ -238,13 +239,21 @@ func (s *session) measureBlock(ctx context.Context, block []*item) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("latency: interrupted: %w", err)
 		}
-		todo := slices.DeleteFunc(slices.Clone(block), func(it *item) bool { return !s.wants(it) })
+		todo := s.unfinished(block)
+		var networks []float64 // the rounds that they are expected to need
 		for _, it := range block {
 			it.finished, it.again = !slices.Contains(todo, it), 0
 			if !it.finished && len(it.rounds) >= s.options.Rounds {
 				it.again = len(it.rounds) + 1
 			}
-			it.expected = s.expect(it)
+			if it.expected = s.expect(it); it.counts != nil && it.expected > 0 {
+				networks = append(networks, it.expected)
+			}
+		}
+		for _, it := range block {
+			if it.counts != nil && !it.finished && it.expected > 0 {
+				it.expected = max(it.expected, stats.Quantile(networks, 1-company))
+			}
 		}
 		if len(todo) == 0 {
 			return nil
@@ -326,9 +335,33 @@ func (s *session) round(ctx context.Context, todo []*item) error {
 	return nil
 }
 
+// unfinished lists the items of a block that need another round. Networks are
+// compared with one another, so they share their rounds: a machine whose speed
+// changes is then as fast for one as for another. All go on while many must.
+func (s *session) unfinished(block []*item) []*item {
+	networks, want := 0, 0
+	for _, it := range block {
+		if it.counts != nil && it.failure == "" {
+			networks++
+			if s.wants(it) {
+				want++
+			}
+		}
+	}
+	together := float64(want) > company*float64(networks)
+	return slices.DeleteFunc(slices.Clone(block), func(it *item) bool {
+		return !(s.wants(it) || together && it.counts != nil && s.may(it))
+	})
+}
+
+// may says whether an item can have another round.
+func (s *session) may(it *item) bool {
+	return it.failure == "" && len(it.rounds) < moreRounds*s.options.Rounds
+}
+
 // wants says whether an item needs another round.
 func (s *session) wants(it *item) bool {
-	if it.failure != "" || len(it.rounds) >= moreRounds*s.options.Rounds {
+	if !s.may(it) {
 		return false
 	}
 	good := s.good(it.rounds)

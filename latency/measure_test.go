@@ -140,6 +140,34 @@ func TestUnsteadyGetsMoreRounds(t *testing.T) {
 	}
 }
 
+// While many networks are unsteady, the others go on with them.
+func TestNetworksShareRounds(t *testing.T) {
+	f := newFake(23)
+	f.noise, f.unsteady = 0.005, map[string]float64{"network": 0.05}
+	networks := someNetworks(20)
+	p := &profiles.Profile{}
+	if err := f.session(Work{Keys: networkKeys(networks), Networks: networks}, p, Options{}).measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var rounds []int
+	for _, n := range p.Networks {
+		rounds = append(rounds, len(n.SamplesS))
+	}
+	fewest := slices.Min(rounds)
+	if fewest <= DefaultRounds || fewest == moreRounds*DefaultRounds {
+		t.Fatalf("rounds %d: want networks that become steady after more than %d", rounds, DefaultRounds)
+	}
+	longer := 0
+	for _, n := range rounds {
+		if n > fewest {
+			longer++
+		}
+	}
+	if float64(longer) > company*float64(len(rounds)) {
+		t.Errorf("rounds %d: %d networks went on when others ended", rounds, longer)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	f, keys := newFake(4), someKeys()
 	f.compile = map[string]error{keys[1].String(): errBroken}

@@ -199,7 +199,7 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 	if err != nil {
 		return err
 	}
-	res := validated{v, table.Guard(confidence).Relative, table.Calibration()}
+	res := validated{v, table.Guard(confidence).Relative, table.Calibration(), cases}
 	return a.result(res, func(w io.Writer) { writeValidation(w, res) })
 }
 
@@ -229,6 +229,7 @@ type validated struct {
 	predict.Validation
 	GuardBand   float64             `json:"guard_band"` // at 95 %, relative
 	Calibration predict.Calibration `json:"calibration"`
+	Cases       []predict.Case      `json:"cases"` // every network
 }
 
 func writeValidation(w io.Writer, v validated) {
