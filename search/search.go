@@ -258,7 +258,11 @@ func (s *Search) alphaStep() (loss, accuracy float64, err error) {
 		return 0, 0, err
 	}
 	if s.config.BudgetS > 0 {
-		s.multiplier.Update(s.derivedS, s.config.BudgetS)
+		expectedS := s.expected.Value(s.p, nil, 0)
+		if s.dead {
+			expectedS = 0
+		}
+		s.multiplier.Update(expectedS, s.config.BudgetS)
 	}
 	return loss, float64(correct) / float64(s.config.Batch), nil
 }
