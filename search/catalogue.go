@@ -77,7 +77,9 @@ func (c *Catalogue) different(g arch.Group) []arch.Choice {
 	for o := range g.Options {
 		choice := c.start.Clone()
 		g.Set(choice, o)
-		choice = c.space.Canonical(choice)
+		if !c.space.Canonical(choice).Equal(choice) {
+			continue // without its dead edges it is an option, too
+		}
 		form := c.forms.of(choice)
 		i, known := at[form]
 		if !known {

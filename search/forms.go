@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/edgenas/edgenas/arch"
@@ -38,8 +39,8 @@ func (f forms) of(c arch.Choice) string {
 	return strings.Join(parts, "\n")
 }
 
-// work returns how many operations the cells of a choice do, dead edges too,
-// and beside them how many edges pass something on.
+// work returns how many operations a choice does, and how many edges pass
+// something on: both count edges that do not reach the output, too.
 func (f forms) work(c arch.Choice) (operations, edges int) {
 	for i, cell := range f {
 		for _, col := range c[i] {
@@ -111,18 +112,24 @@ func (f *cellForm) of(columns []int) string {
 		return fmt.Sprint(columns)
 	}
 	numbers := make([]int, len(columns))
-	_, terms := f.write(columns, numbers)
-	alike := map[string][]int{} // term → rows
+	text, terms := f.write(columns, numbers)
+	var several [][]int // rows whose terms are written alike
 	for row, term := range terms {
-		if term != "" && f.learns[columns[row]] {
-			alike[term] = append(alike[term], row)
+		if term == "" || !f.learns[columns[row]] || slices.Index(terms, term) < row {
+			continue
 		}
-	}
-	var several [][]int
-	for _, rows := range alike {
+		rows := []int{row}
+		for other := row + 1; other < len(terms); other++ {
+			if terms[other] == term {
+				rows = append(rows, other)
+			}
+		}
 		if len(rows) > 1 {
 			several = append(several, rows)
 		}
+	}
+	if len(several) == 0 {
+		return text
 	}
 	return f.least(columns, numbers, several)
 }
@@ -153,7 +160,7 @@ func (f *cellForm) write(columns, numbers []int) (text string, terms []string) {
 	terms = make([]string, len(columns))
 	for i, node := range f.nodes {
 		if len(f.incoming[i]) == 0 {
-			sums[node] = []string{fmt.Sprint(node)}
+			sums[node] = []string{strconv.Itoa(node)}
 		}
 		for _, row := range f.incoming[i] {
 			col, source := columns[row], sums[f.edges[row].From]
@@ -162,7 +169,7 @@ func (f *cellForm) write(columns, numbers []int) (text string, terms []string) {
 			case col == f.skip:
 				sums[node] = append(sums[node], source...)
 			default:
-				terms[row] = fmt.Sprintf("%d.%d(%s)", col, numbers[row], strings.Join(source, "+"))
+				terms[row] = strconv.Itoa(col) + "." + strconv.Itoa(numbers[row]) + "(" + strings.Join(source, "+") + ")"
 				sums[node] = append(sums[node], terms[row])
 			}
 		}
