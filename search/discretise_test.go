@@ -153,7 +153,8 @@ func TestCatalogueOfNB201(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(c.groups) != 1 || len(c.groups[0].Options) != 5259 {
-		t.Errorf("%d groups, %d networks: want 1, and 5259, the different live cells", len(c.groups), len(c.groups[0].Options))
+		t.Errorf("%d groups, %d networks: want 1, and 5259, the different live cells",
+			len(c.groups), len(c.groups[0].Options))
 	}
 }
 

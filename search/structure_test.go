@@ -44,10 +44,12 @@ func TestStructureOfNB201(t *testing.T) {
 	}{
 		{"one convolution", "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|", 9, 1, 1, 1},
 		{"residual", "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|", 18, 2, 2, 0},
-		{"all but the skip", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
-			45, 5, 3, 0},
-		{"all", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|", 54, 6, 3, 1},
-		{"pools pass on", "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|avg_pool_3x3~2|", 10, 2, 1, 0},
+		{"all", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|" +
+			"+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|", 54, 6, 3, 1},
+		{"all but a skip", "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|" +
+			"+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|", 45, 5, 3, 0},
+		{"pools pass on", "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|avg_pool_3x3~2|",
+			10, 2, 1, 0},
 		{"one path", "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_1x1~2|", 11, 3, 3, 3},
 		{"two paths", "|skip_connect~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|skip_connect~2|", 10, 2, 1, 0},
 		{"without parameters", "|none~0|+|avg_pool_3x3~0|none~1|+|none~0|none~1|avg_pool_3x3~2|", 0, 0, 0, 0},
