@@ -410,15 +410,20 @@ func TestDeadCellResetsLambda(t *testing.T) {
 
 // λ follows the expected latency. The derived network's says nothing while α is
 // undecided: it may be far over a budget that the expectation keeps, or under
-// one that it does not.
+// one that it does not. A dead cell takes no time, whatever is expected.
 func TestLambdaFollowsTheExpectedLatency(t *testing.T) {
-	const slow, skip = 3, 1 // columns: nor_conv_3x3, skip_connect
+	const none, skip, slow = 0, 1, 3 // columns; nor_conv_3x3
 	for _, tc := range []struct {
 		name   string
 		lead   int     // column that is ahead by a hair
 		budget float64 // as a multiple of the expected latency
+		over   bool    // the derived network is over it
 		grows  bool
-	}{{"derived over, expected under", slow, 1.05, false}, {"derived under, expected over", skip, 0.9, true}} {
+	}{
+		{"derived over, expected under", slow, 1.05, true, false},
+		{"derived under, expected over", skip, 0.9, false, true},
+		{"derived dead, expected over", none, 0.9, false, false},
+	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, _, _ := small(t, "darts", 1, 1)
 			for i := range s.alpha[0].W {
@@ -432,7 +437,7 @@ func TestLambdaFollowsTheExpectedLatency(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.config.BudgetS = tc.budget * s.expected.Value(s.p, nil, 0)
-			if over := s.derivedS > s.config.BudgetS; over == tc.grows {
+			if over := s.derivedS > s.config.BudgetS; over != tc.over || s.dead != (tc.lead == none) {
 				t.Fatalf("the derived network takes %g s of %g: not what this tests", s.derivedS, s.config.BudgetS)
 			}
 			s.step, s.multiplier.Lambda = s.warmup(), 0.01
