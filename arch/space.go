@@ -185,10 +185,11 @@ var Spaces = []struct {
 	Name    string
 	Default Size // of the main job: embedded images
 	New     func(Size) (Space, error)
+	sizes   sizes
 }{
-	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201},
-	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS},
-	{"mbconv", Size{Cells: 3, Channels: 12, Image: 28, Colours: 1, Classes: 10}, newMBConv},
+	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201, nb201Sizes},
+	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS, dartsSizes},
+	{"mbconv", Size{Cells: 3, Channels: 12, Image: 28, Colours: 1, Classes: 10}, newMBConv, mbconvSizes},
 }
 
 // NewSpace makes the space with this name.
