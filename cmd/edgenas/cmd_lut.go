@@ -179,7 +179,7 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	table, err := a.targets().Table(ctx, p, nets, on, filepath.Join(tmp, runfile.ProfileName))
+	table, err := a.targets().Table(ctx, p, inventory.Sizes{nets}, on, filepath.Join(tmp, runfile.ProfileName))
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 		return err
 	}
 	measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
-	if err := a.targets().Validate(ctx, s, drawn, measured, on); err != nil {
+	if err := a.targets().Validate(ctx, drawn, measured, on); err != nil {
 		return err
 	}
 	cases, err := validationCases(table, drawn, measured.Networks)

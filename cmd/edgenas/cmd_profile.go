@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -88,7 +89,7 @@ func (a *app) runProfile(ctx context.Context, o profileOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.targets().Complete(ctx, p, n, o.target.Options, o.out); err != nil {
+	if err := a.targets().Complete(ctx, p, inventory.Sizes{n}, o.target.Options, o.out); err != nil {
 		if _, missing := os.Stat(o.out + ".partial"); missing == nil {
 			a.note("what was measured is in %s.partial: the same command goes on from there", o.out)
 		}

@@ -152,7 +152,7 @@ func (j *job) begin(ctx context.Context) (none runfile.Result, err error) {
 		if err != nil {
 			return none, err
 		}
-		if err := target.Lacks(p, n, r.Target); err != nil {
+		if err := target.Lacks(p, inventory.Sizes{n}, r.Target); err != nil {
 			return none, err
 		}
 	}
@@ -262,7 +262,7 @@ func (j *job) measure(ctx context.Context) error {
 	if j.profile, err = j.targets.Profile(ctx, j.options); err != nil {
 		return err
 	}
-	table, err := j.targets.Table(ctx, j.profile, n, j.options, j.dir.Path(runfile.ProfileName))
+	table, err := j.targets.Table(ctx, j.profile, inventory.Sizes{n}, j.options, j.dir.Path(runfile.ProfileName))
 	if err != nil {
 		return err
 	}

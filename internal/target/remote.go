@@ -172,8 +172,7 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	return report, nil
 }
 
-func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, record Record,
-	progress Progress) error {
+func (r *remote) Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error {
 	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads, Rounds: r.options.Rounds,
 		MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster, Mode: p.Protocol.Mode,
 		Keys: []string{}, Networks: []arch.Architecture{}}
@@ -181,11 +180,11 @@ func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 		q.Keys = append(q.Keys, k.String())
 	}
 	for _, n := range w.Networks {
-		c, err := s.Parse(n.Arch)
+		c, err := n.Space.Parse(n.Arch)
 		if err != nil {
 			return err
 		}
-		q.Networks = append(q.Networks, arch.Architecture{Space: s, Choice: c})
+		q.Networks = append(q.Networks, arch.Architecture{Space: n.Space, Choice: c})
 	}
 	digest, err := q.Digest()
 	if err != nil {
@@ -215,7 +214,7 @@ func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 	}
 	command := func() (devices.Command, error) {
 		gained, q.Measured = false, measured(p, w)
-		reader = wire.NewReader(w, q.Rounds, q.Mode, handle)
+		reader = wire.NewReader(w.latency(), q.Rounds, q.Mode, handle)
 		text, err := json.Marshal(q)
 		return devices.Command{Args: []string{"stream", "profile-" + digest}, Stdin: bytes.NewReader(text), Stdout: reader,
 			MaxOutput: maxStreamed}, err
@@ -234,7 +233,7 @@ func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 }
 
 // measured is what the profile has of the work.
-func measured(p *profiles.Profile, w latency.Work) wire.Round {
+func measured(p *profiles.Profile, w Work) wire.Round {
 	asked := map[string]bool{}
 	for _, k := range w.Keys {
 		asked[k.String()] = true
