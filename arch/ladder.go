@@ -85,9 +85,9 @@ const (
 )
 
 // Ladder returns sizes of a space from tiny to huge, in the order of their
-// [ReferenceMACs]; image, colours and classes are those of base. A step is
-// about a quarter more at most, except where there are few sizes: below 8
-// channels, and to the last.
+// [ReferenceMACs]. Image, colours and classes are those of base, and so are its
+// channels and cells if they are not 0. A step is about a quarter more at most,
+// except where there are few sizes: below 8 channels, and to the last.
 //
 // Networks get deeper as they get wider, by the square root, and have widths
 // that kernels like, as far as the steps allow it: of all ladders with such
@@ -134,22 +134,26 @@ func stretch(step float64) float64 {
 // allRungs lists the sizes that a ladder may have, the smallest first.
 func allRungs(space string, base Size) ([]rung, error) {
 	var rungs []rung
-	for base.Channels = 1; ; base.Channels += widthStep(base.Channels) {
-		narrow, err := rungsOf(space, base)
+	fixed := base.Channels > 0
+	for base.Channels = max(1, base.Channels); ; base.Channels += widthStep(base.Channels) {
+		wide, err := rungsOf(space, base)
 		if err != nil {
 			return nil, err
 		}
-		rungs = append(rungs, narrow...)
-		if narrow[len(narrow)-1].macs >= ladderTop {
+		rungs = append(rungs, wide...)
+		if fixed || wide[len(wide)-1].macs >= ladderTop || base.Channels+widthStep(base.Channels) > maxChannels {
 			break
 		}
 	}
 	slices.SortStableFunc(rungs, func(a, b rung) int { return cmp.Compare(a.macs, b.macs) })
 	end := slices.IndexFunc(rungs, func(r rung) bool { return r.macs >= ladderTop })
+	if end < 0 {
+		end = len(rungs) - 1
+	}
 	return rungs[:end+1], nil
 }
 
-// rungsOf lists the sizes with the channels of base, the shallowest first.
+// rungsOf lists those with the channels of base, the shallowest first.
 func rungsOf(space string, base Size) (rungs []rung, err error) {
 	var sz sizes
 	for _, sp := range Spaces {
@@ -159,7 +163,8 @@ func rungsOf(space string, base Size) (rungs []rung, err error) {
 	}
 	usual := float64(sz.usual) * math.Sqrt(float64(base.Channels)/16)
 	usual = min(max(usual, float64(sz.least)), float64(sz.most))
-	for base.Cells = sz.least; ; {
+	fixed := base.Cells > 0
+	for base.Cells = cmp.Or(base.Cells, sz.least); ; {
 		s, err := NewSpace(space, base)
 		if err != nil {
 			return nil, err
@@ -169,7 +174,7 @@ func rungsOf(space string, base Size) (rungs []rung, err error) {
 			return nil, err
 		}
 		rungs = append(rungs, rung{base, macs, depart(float64(base.Cells)/usual) + rough(base.Channels)})
-		if base.Cells += max(1, base.Cells/4); base.Cells > sz.most {
+		if base.Cells += max(1, base.Cells/4); fixed || base.Cells > sz.most {
 			return rungs, nil
 		}
 	}

@@ -75,6 +75,33 @@ func TestLadderGrowsEvenly(t *testing.T) {
 	}
 }
 
+// Channels and cells that are given stay.
+func TestLadderKeeps(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		base Size
+		want int // sizes
+	}{
+		{"channels", Size{Channels: 22, Image: 28, Colours: 1, Classes: 10}, 5},
+		{"both", Size{Channels: 22, Cells: 9, Image: 28, Colours: 1, Classes: 10}, 1},
+		{"cells", Size{Cells: 2, Image: 28, Colours: 1, Classes: 10}, 0},
+		{"cells of which no size is huge", Size{Cells: 1, Image: 8, Colours: 1, Classes: 10}, 0},
+	} {
+		ladder, err := Ladder("nb201", tt.base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range ladder {
+			if tt.base.Channels > 0 && size.Channels != tt.base.Channels || tt.base.Cells > 0 && size.Cells != tt.base.Cells {
+				t.Errorf("%s: %+v", tt.name, size)
+			}
+		}
+		if tt.want > 0 && len(ladder) != tt.want || len(ladder) == 0 {
+			t.Errorf("%s: %d sizes: want %d", tt.name, len(ladder), tt.want)
+		}
+	}
+}
+
 func TestLadderRefuses(t *testing.T) {
 	for name, base := range map[string]Size{"nb202": {Image: 28, Colours: 1, Classes: 10},
 		"nb201": {Image: 27, Colours: 1, Classes: 10}} {

@@ -4,6 +4,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,8 +38,8 @@ func (l *local) Report(context.Context) (wire.Report, error) {
 
 func (l *local) Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error {
 	return Here(l.options, func(rt native.Runtime) error {
-		return latency.Measure(ctx, rt, w.latency(), p, latency.Options{Seed: l.targets.seed, Rounds: l.options.Rounds,
-			MaxCelsius: l.options.MaxTemp, Record: record, Progress: progress})
+		return latency.Measure(ctx, rt, w.latency(), p, latency.Options{Seed: l.targets.seed,
+			Rounds: cmp.Or(w.Rounds, l.options.Rounds), MaxCelsius: l.options.MaxTemp, Record: record, Progress: progress})
 	})
 }
 

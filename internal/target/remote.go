@@ -4,6 +4,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,8 +174,9 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 }
 
 func (r *remote) Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error {
-	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads, Rounds: r.options.Rounds,
-		MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster, Mode: p.Protocol.Mode,
+	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads,
+		Rounds: cmp.Or(w.Rounds, r.options.Rounds), MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster,
+		Mode: p.Protocol.Mode,
 		Keys: []string{}, Networks: []arch.Architecture{}}
 	for _, k := range w.Keys {
 		q.Keys = append(q.Keys, k.String())

@@ -111,6 +111,7 @@ type Target interface {
 type Work struct {
 	Keys     []ops.Key
 	Networks []inventory.Network
+	Rounds   int // fewest for an entry; 0: those of the options
 }
 
 // latency is the work without the spaces of the networks.
