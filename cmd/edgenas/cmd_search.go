@@ -82,10 +82,10 @@ func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
 	o.target.addMode(f)
 	o.target.addProfile(f)
 	dataFlag(f, &o.data)
-	f.IntVar(&o.cells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+
-		eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
+	f.IntVar(&o.cells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's;"+
+		" default"+eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
 	f.IntVar(&o.channels, "search-channels", 0,
-		"channels of the supernet's first stage; the derived network has --channels"+
+		"channels of the supernet's first stage; the derived network has --channels; default"+
 			eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
 	f.IntVar(&o.search.Epochs, "search-epochs", o.search.Epochs, "epochs of the search")
 	f.IntVar(&o.search.Batch, "search-batch", o.search.Batch, "images of a step of the search")

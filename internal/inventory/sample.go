@@ -55,7 +55,11 @@ const tenth = 10
 // of their operations: of ten times as many networks, drawn uniformly, the
 // cheapest tenth. A space with fewer networks gives fewer.
 func (n *Inventory) SampleSmallest(count int, cost Cost, rng *rand.Rand) ([]Network, error) {
-	drawn := drawing{inventory: n, seen: map[string]bool{}}
+	return n.sampleSmallest(count, cost, map[string]bool{}, rng)
+}
+
+func (n *Inventory) sampleSmallest(count int, cost Cost, seen map[string]bool, rng *rand.Rand) ([]Network, error) {
+	drawn := drawing{inventory: n, seen: seen}
 	if err := drawn.fill(tenth*count, rng); err != nil {
 		return nil, err
 	}

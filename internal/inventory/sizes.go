@@ -15,10 +15,14 @@ import (
 // profile.
 type Sizes []*Inventory
 
-// Sizes returns the inventories of spaces, each built once.
-func (c *Cache) Sizes(spaces []arch.Space, threads int) (Sizes, error) {
+// Sizes returns the inventories of a space in some sizes, each built once.
+func (c *Cache) Sizes(space string, sizes []arch.Size, threads int) (Sizes, error) {
 	var all Sizes
-	for _, s := range spaces {
+	for _, size := range sizes {
+		s, err := arch.NewSpace(space, size)
+		if err != nil {
+			return nil, err
+		}
 		n, err := c.Of(s, threads)
 		if err != nil {
 			return nil, err
@@ -52,10 +56,23 @@ func (s Sizes) Keys() []ops.Key {
 // each size. No two have the same notation, whatever their sizes, since that is
 // what profiles call them.
 func (s Sizes) Sample(count int, rng *rand.Rand) ([]Network, error) {
+	return s.each(count, func(n *Inventory, count int, seen map[string]bool) ([]Network, error) {
+		return n.sample(count, seen, rng)
+	})
+}
+
+// SampleSmallest does what [Inventory.SampleSmallest] does, as Sample.
+func (s Sizes) SampleSmallest(count int, cost Cost, rng *rand.Rand) ([]Network, error) {
+	return s.each(count, func(n *Inventory, count int, seen map[string]bool) ([]Network, error) {
+		return n.sampleSmallest(count, cost, seen, rng)
+	})
+}
+
+func (s Sizes) each(count int, sample func(*Inventory, int, map[string]bool) ([]Network, error)) ([]Network, error) {
 	var drawn []Network
 	seen := map[string]bool{}
 	for i, n := range s {
-		of, err := n.sample((count-len(drawn))/(len(s)-i), seen, rng)
+		of, err := sample(n, (count-len(drawn))/(len(s)-i), seen)
 		if err != nil {
 			return nil, err
 		}

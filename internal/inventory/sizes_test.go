@@ -15,15 +15,11 @@ import (
 // sized are the inventories of a space in some widths.
 func sized(t *testing.T, space string, widths ...int) Sizes {
 	t.Helper()
-	var spaces []arch.Space
+	var sizes []arch.Size
 	for _, channels := range widths {
-		s, err := arch.NewSpace(space, arch.Size{Cells: 3, Channels: channels, Image: 8, Colours: 1, Classes: 3})
-		if err != nil {
-			t.Fatal(err)
-		}
-		spaces = append(spaces, s)
+		sizes = append(sizes, arch.Size{Cells: 3, Channels: channels, Image: 8, Colours: 1, Classes: 3})
 	}
-	all, err := new(Cache).Sizes(spaces, 2)
+	all, err := new(Cache).Sizes(space, sizes, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

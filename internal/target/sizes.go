@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -41,6 +42,15 @@ type ReferenceTime struct {
 	Size     arch.Size `json:"size"`
 	Seconds  float64   `json:"seconds"`
 	Measured bool      `json:"measured"` // otherwise it was predicted
+}
+
+// String names the sizes for people.
+func (s Sizes) String() string {
+	var texts []string
+	for _, size := range s.Sizes {
+		texts = append(texts, fmt.Sprintf("channels %d and cells %d", size.Channels, size.Cells))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // A size is taken by the share of the limit that its reference network takes:
@@ -125,6 +135,37 @@ func usual(space string, size arch.Size) arch.Size {
 		}
 	}
 	return size
+}
+
+// SizesOf are the sizes of the request of which the profile has all operations:
+// the default one or, if it lacks that, for up to three numbers of channels the
+// one with the fewest cells. The budget is of no concern.
+func SizesOf(p *profiles.Profile, q SizeRequest) ([]arch.Size, error) {
+	ladder, err := newLadder(q)
+	if err != nil {
+		return nil, err
+	}
+	var sizes []arch.Size
+	for _, r := range ladder.predicted(predict.NewTable(p)).rungs {
+		size := r.space.Size()
+		byDefault := usual(q.Space, q.Base) == size
+		if !byDefault && slices.ContainsFunc(sizes, func(s arch.Size) bool { return s.Channels == size.Channels }) {
+			continue
+		}
+		n, err := q.Inventories.Of(r.space, q.Threads)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case lacks(p, n.KeyTexts()) != nil:
+		case byDefault:
+			return []arch.Size{size}, nil
+		default:
+			sizes = append(sizes, size)
+		}
+	}
+	slices.Reverse(sizes)
+	return sizes[:min(3, len(sizes))], nil
 }
 
 // flags are those of the profile command that measures what a search with the

@@ -196,15 +196,7 @@ func TestChooseSizes(t *testing.T) {
 			t.Errorf("reference %d: %+v", i, r)
 		}
 	}
-	var spaces []arch.Space
-	for _, size := range measured.Sizes {
-		s, err := arch.NewSpace("mbconv", size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		spaces = append(spaces, s)
-	}
-	sizes, err := q.Inventories.Sizes(spaces, 2)
+	sizes, err := q.Inventories.Sizes("mbconv", measured.Sizes, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
