@@ -111,7 +111,7 @@ func (a *app) runProfile(ctx context.Context, o profileOptions) error {
 
 // usualBudget is that of a profile for which none is given: a table for it takes
 // a few minutes.
-const usualBudget = 5 * time.Millisecond
+const usualBudget = 10 * time.Millisecond
 
 // sizesToProfile are the sizes of the options, or those that suit the budget.
 func (a *app) sizesToProfile(ctx context.Context, p *profiles.Profile, o profileOptions) (inventory.Sizes, error) {

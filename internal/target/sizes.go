@@ -70,11 +70,15 @@ const (
 // ChooseSizes chooses up to three sizes in which networks use the budget, less
 // the guard band for predictions. Where the profile has the operations of such
 // sizes, its predictions decide. Otherwise, on a live target, reference networks
-// of a few sizes are measured whole, in bursts.
+// of a few sizes are measured whole, on a device that is not soaked first.
 //
 // Where even the largest size is faster than the budget it is taken, and a note
-// says how to get more; where even the smallest is slower, that.
+// says how to get more; where even the smallest is slower, that is. A size of
+// which nothing is open is taken as it is.
 func (t *Targets) ChooseSizes(ctx context.Context, p *profiles.Profile, q SizeRequest, o Options) (Sizes, error) {
+	if q.Base.Channels > 0 && q.Base.Cells > 0 {
+		return Sizes{Sizes: []arch.Size{q.Base}}, nil
+	}
 	ladder, err := newLadder(q)
 	if err != nil {
 		return Sizes{}, err

@@ -263,6 +263,18 @@ func TestChooseSizesTooFast(t *testing.T) {
 	}
 }
 
+// A size that is given is not looked at.
+func TestChooseSizesGiven(t *testing.T) {
+	b := &board{law: law{1e-9, 1e18}}
+	targets, told := onBoard(b, Default())
+	q := tinyRequest(1e-9)
+	q.Base.Channels, q.Base.Cells = 8, 2
+	got, err := targets.ChooseSizes(t.Context(), &profiles.Profile{}, q, Default())
+	if err != nil || !slices.Equal(got.Sizes, []arch.Size{q.Base}) || len(b.work)+len(*told) > 0 {
+		t.Errorf("%+v, %v after %d measurements", got, err, len(b.work))
+	}
+}
+
 func TestChooseSizesFails(t *testing.T) {
 	o, broken := Default(), errors.New("broken")
 	targets, _ := onBoard(&board{fail: broken}, o)
