@@ -36,6 +36,8 @@ type Point struct {
 	Step             int           `json:"step"`
 	Steps            int           `json:"steps"` // of the whole search
 	LossTrain        float64       `json:"loss_train"`
+	GradNorm         *float64      `json:"grad_norm,omitempty"`    // of the weights, before it is clipped
+	Path             string        `json:"path,omitempty"`         // that the weights learned with, where it is one network
 	LossVal          *float64      `json:"loss_val,omitempty"`     // of α's step; nil during the warm-up
 	AccuracyVal      *float64      `json:"accuracy_val,omitempty"` // likewise, 0…1
 	Alpha            [][][]float64 `json:"alpha"`                  // softmax, α, row, column
@@ -126,7 +128,7 @@ func New(c Config, pr Problem) (*Search, error) {
 	if s.expected, err = NewExpected(pr.Target, matrix); err != nil {
 		return nil, err
 	}
-	if err := s.makeSupernet(relaxation.Paths()); err != nil {
+	if s.model, err = newSupernet(pr.Proxy, c.Batch, pr.Threads, relaxation.Paths(), s.rng); err != nil {
 		return nil, err
 	}
 	s.sgd = &autodiff.SGD[float32]{LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true}
@@ -138,23 +140,24 @@ func New(c Config, pr Problem) (*Search, error) {
 	return s, s.derive()
 }
 
-// makeSupernet compiles the supernet for the threads that Run will have, and
-// draws its weights.
-func (s *Search) makeSupernet(paths bool) error {
-	graph, err := s.problem.Proxy.Supernet(s.config.Batch)
+// newSupernet compiles a supernet for the threads that Run will have, and draws
+// its weights. With paths, one operation of each row is open at a time.
+func newSupernet(space arch.Space, batch, threads int, paths bool, rng *rand.Rand) (*autodiff.Model[float32], error) {
+	graph, err := space.Supernet(batch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pool := kernels.NewWorkers(s.problem.Threads)
+	pool := kernels.NewWorkers(threads)
 	defer pool.Close()
 	options := autodiff.Options{Pool: pool, Paths: paths}
-	for _, a := range s.alphas {
+	for _, a := range space.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(a.Rows), len(a.Ops)})
 	}
-	if s.model, err = autodiff.Compile[float32](graph, options); err != nil {
-		return err
+	model, err := autodiff.Compile[float32](graph, options)
+	if err != nil {
+		return nil, err
 	}
-	return s.model.Load(ops.InitWeights(graph, s.rng))
+	return model, model.Load(ops.InitWeights(graph, rng))
 }
 
 func (s *Search) perEpoch() int {
@@ -202,10 +205,11 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, er
 // one of its own.
 func (s *Search) oneStep() (Point, error) {
 	pt := Point{Phase: "search", Step: s.step + 1, Steps: s.Steps(), Epoch: s.step / s.perEpoch()}
-	var err error
-	if pt.LossTrain, err = s.weightStep(); err != nil {
+	loss, norm, err := s.weightStep()
+	if err != nil {
 		return pt, err
 	}
+	pt.LossTrain, pt.GradNorm = loss, &norm
 	if s.step >= s.warmup() {
 		loss, accuracy, err := s.alphaStep()
 		if err != nil {
@@ -218,23 +222,24 @@ func (s *Search) oneStep() (Point, error) {
 	return pt, nil
 }
 
-// weightStep moves the weights and returns the loss before.
-func (s *Search) weightStep() (loss float64, err error) {
+// weightStep moves the weights. It returns the loss before, and the norm of the
+// gradient before it is clipped.
+func (s *Search) weightStep() (loss, norm float64, err error) {
 	s.sample()
 	s.problem.Weights.Next(s.model.Input(), s.model.Labels())
 	loss, _ = s.model.Step(autodiff.Weights)
 	if err := s.diverged("the training loss", loss); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	norm, err := autodiff.ClipGradNorm[float32](s.model.Learnables(), s.config.Clip)
+	norm, err = autodiff.ClipGradNorm[float32](s.model.Learnables(), s.config.Clip)
 	if errors.Is(err, autodiff.ErrNotFinite) {
-		return 0, s.diverged("the norm of the weights' gradient", norm)
+		return 0, 0, s.diverged("the norm of the weights' gradient", norm)
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.sgd.LR = autodiff.CosineLR(s.config.LR, s.config.LRMin, s.step, s.Steps())
-	return loss, s.sgd.Step(s.model.Learnables())
+	return loss, norm, s.sgd.Step(s.model.Learnables())
 }
 
 // alphaStep moves α and λ, and returns what the supernet made of the batch
@@ -278,17 +283,20 @@ func (s *Search) describe(pt *Point) {
 		pt.DerivedLatencyS = &seconds
 	}
 	pt.Derived = s.problem.Target.Notation(s.derived)
-	if pt.SkipShare >= collapsed && pt.AlphaEntropy < decided {
-		pt.Warning = fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing",
-			100*pt.SkipShare)
-	}
-	for i, a := range s.alphas {
+	pt.Warning = collapse(pt.SkipShare, pt.AlphaEntropy)
+	pt.Alpha = byRow(s.p, s.alphas)
+}
+
+// byRow copies the mixture weights of each α row by row.
+func byRow(p [][]float64, alphas []arch.Alpha) (all [][][]float64) {
+	for i, a := range alphas {
 		rows := make([][]float64, len(a.Rows))
 		for r := range rows {
-			rows[r] = slices.Clone(s.p[i][r*len(a.Ops) : (r+1)*len(a.Ops)])
+			rows[r] = slices.Clone(p[i][r*len(a.Ops) : (r+1)*len(a.Ops)])
 		}
-		pt.Alpha = append(pt.Alpha, rows)
+		all = append(all, rows)
 	}
+	return all
 }
 
 // relax sets p = softmax(α).

@@ -142,7 +142,7 @@ func TestOpenOnly(t *testing.T) {
 	s, _, second := smallOf(t, space, newEdgeCosts(space, rand.New(rand.NewPCG(9, 0))), "gdas", 1, 1)
 	second.Next(s.model.Input(), s.model.Labels())
 	c := space.Derive(s.p)
-	s.openOnly(c)
+	openOnly(s.model, c)
 	first, _ := s.model.Forward()
 	for i, a := range s.alphas {
 		for row := range a.Rows {
