@@ -171,18 +171,6 @@ func midRanks(v []float64) []float64 {
 	return ranks
 }
 
-// maskedSoftmax writes softmax(x) of each row over the entries that are there;
-// the others get 0.
-func maskedSoftmax(dst, x []float64, there []bool, cols int) {
-	for i := range dst {
-		dst[i] = math.Inf(-1)
-		if there[i] {
-			dst[i] = x[i]
-		}
-	}
-	softmax(dst, dst, cols, 1)
-}
-
 // maskedEntropy is the entropy of the rows of p over the entries that are there,
 // as a share of the greatest possible: 1 is undecided, 0 decided.
 func maskedEntropy(p [][]float64, there [][]bool, columns []int) float64 {

@@ -273,10 +273,7 @@ func (s *Search) describe(pt *Point) {
 	pt.AlphaEntropy = entropy(s.p, s.alphas)
 	pt.SkipShare = skipShare(s.derived, s.alphas, s.problem.Target.Cells())
 	pt.Lambda = s.multiplier.Lambda
-	if r, ok := s.relaxations[0].(interface{ Temperature() float64 }); ok {
-		t := r.Temperature()
-		pt.Temperature = &t
-	}
+	pt.Temperature = temperature(s.relaxations[0])
 	pt.ExpectedLatencyS = s.expected.Value(s.p, nil, 0)
 	if !s.dead {
 		seconds := s.derivedS
@@ -310,27 +307,34 @@ func (s *Search) relax() {
 func (s *Search) sample() {
 	progress := float64(max(0, s.step-s.warmup())) / float64(max(1, s.Steps()-s.warmup()))
 	for i, a := range s.alpha {
-		m := s.model.Alpha(i)
-		p := make([]float64, len(a.W))
-		s.relaxations[i].Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
-		for j, v := range p {
-			m.P[j] = float32(v)
-		}
+		openRelaxed(s.model.Alpha(i), s.relaxations[i], a.W, progress, s.rng)
+	}
+}
+
+// openRelaxed sets mixture weights and gates by a relaxation of α.
+func openRelaxed(m autodiff.Mixture[float32], r Relaxation, alpha []float64, progress float64, rng *rand.Rand) {
+	p := make([]float64, len(alpha))
+	r.Forward(alpha, p, m.Open, m.Cols, progress, rng)
+	for j, v := range p {
+		m.P[j] = float32(v)
 	}
 }
 
 // mixtureGradient returns the gradient of the images' loss by the mixture
 // weights, after a supernet step.
-func (s *Search) mixtureGradient() [][]float64 {
-	dp := make([][]float64, len(s.alpha))
-	for i := range dp {
-		m := s.model.Alpha(i)
-		dp[i] = make([]float64, len(m.DP))
-		for j, v := range m.DP {
-			dp[i][j] = float64(v)
-		}
+func (s *Search) mixtureGradient() (dp [][]float64) {
+	for i := range s.alpha {
+		dp = append(dp, float64s(s.model.Alpha(i).DP))
 	}
 	return dp
+}
+
+func float64s(v []float32) []float64 {
+	wide := make([]float64, len(v))
+	for i, x := range v {
+		wide[i] = float64(x)
+	}
+	return wide
 }
 
 // alphaGradient sets the gradient of α's whole loss, given that of the images'

@@ -19,9 +19,10 @@ import (
 // StageConfig is how a Stage learns. Zero fields are not filled in: start from
 // DefaultStageConfig.
 type StageConfig struct {
-	Seed  uint64 `json:"seed"`
-	Steps int    `json:"steps"` // of the weights; α learns beside them after the first quarter
-	Batch int    `json:"batch"`
+	Method string `json:"method"` // one of Methods
+	Seed   uint64 `json:"seed"`
+	Steps  int    `json:"steps"` // of the weights; α learns beside them after the first quarter
+	Batch  int    `json:"batch"`
 	// Judged is how many networks, the first by α, are judged with the
 	// supernet's weights at the end.
 	Judged int `json:"judged"`
@@ -37,7 +38,7 @@ type StageConfig struct {
 // DefaultStageConfig returns the configuration of a stage of this many steps.
 func DefaultStageConfig(steps int) StageConfig {
 	return StageConfig{
-		Steps: steps, Batch: 64, Judged: 64,
+		Method: Reinforce, Steps: steps, Batch: 64, Judged: 64,
 		LR: 0.05, LRMin: 0.001, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5, AlphaLR: 0.01,
 	}
 }
@@ -112,6 +113,10 @@ func (pr *StageProblem) check() error {
 // is near π₀·exp(−L_val/κ): as long as the supernet does not tell networks
 // apart, α stays with the prior.
 //
+// That is the method [Reinforce]. With a [Relaxation] in its place, the first
+// term is the loss of the relaxed supernet, and its gradient the relaxation's;
+// one that mixes all operations trains them all in each step.
+//
 // Source: Williams, Simple statistical gradient-following algorithms, 1992
 // (REINFORCE); the baseline of each network is the mean of the others' losses:
 // Kool, van Hoof and Welling, Buy 4 REINFORCE samples, get a baseline for free,
@@ -126,13 +131,15 @@ type Stage struct {
 	pcg     *rand.PCG
 	rng     *rand.Rand
 	policy  *policy
-	occurs  [][]bool // entries of α that networks of the list have
+	occurs  [][]bool     // entries of α that networks of the list have
+	relaxed []Relaxation // of each α; nil for Reinforce
+	paths   bool         // whether the weights learn one network at a time
 
 	alpha      []*autodiff.Param[float64] // α and its gradient
 	learn      []autodiff.Learnable       // the same, for the solver
 	w, g       [][]float64                // the same, by α
 	w0         [][]float64                // α at first
-	p          [][]float64                // softmax(α) of the operations that occur
+	p          [][]float64                // softmax(α)
 	multiplier Multiplier
 	step       int
 
@@ -160,7 +167,7 @@ func NewStage(c StageConfig, pr StageProblem) (*Stage, error) {
 	if err := errors.Join(c.check(), pr.check()); err != nil {
 		return nil, err
 	}
-	s := &Stage{config: c, problem: pr, alphas: pr.Proxy.Alphas(), cycle: -1}
+	s := &Stage{config: c, problem: pr, alphas: pr.Proxy.Alphas(), cycle: -1, paths: true}
 	for i, n := range pr.Networks {
 		if err := fits(s.alphas, n); err != nil {
 			return nil, fmt.Errorf("search: network %d: %w", i, err)
@@ -177,8 +184,17 @@ func NewStage(c StageConfig, pr StageProblem) (*Stage, error) {
 		s.w, s.g, s.p = append(s.w, p.W), append(s.g, p.G), append(s.p, make([]float64, len(start)))
 	}
 	s.relax()
+	if c.Method != Reinforce {
+		for range s.alphas {
+			r, err := NewRelaxation(c.Method)
+			if err != nil {
+				return nil, err
+			}
+			s.relaxed, s.paths = append(s.relaxed, r), r.Paths()
+		}
+	}
 	var err error
-	if s.model, err = newSupernet(pr.Proxy, c.Batch, pr.Threads, true, s.rng); err != nil {
+	if s.model, err = newSupernet(pr.Proxy, c.Batch, pr.Threads, s.paths, s.rng); err != nil {
 		return nil, err
 	}
 	s.sgd = &autodiff.SGD[float32]{LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true}
@@ -202,7 +218,8 @@ func fits(alphas []arch.Alpha, c arch.Choice) error {
 }
 
 // start is α at first: the prior's log-odds, made so sharp that the entropy of
-// α is that of a decided one and no less.
+// α is that of a decided one and no less. Operations that no network has on an
+// edge have no weight there.
 func (s *Stage) start() [][]float64 {
 	odds := s.policy.logOdds(s.problem.Prior)
 	scaled := make([][]float64, len(odds))
@@ -214,8 +231,11 @@ func (s *Stage) start() [][]float64 {
 		for i := range odds {
 			for j, v := range odds[i] {
 				scaled[i][j] = scale * v
+				if !s.occurs[i][j] {
+					scaled[i][j] = absent
+				}
 			}
-			maskedSoftmax(p[i], scaled[i], s.occurs[i], len(s.alphas[i].Ops))
+			softmax(p[i], scaled[i], s.policy.columns[i], 1)
 		}
 		return maskedEntropy(p, s.occurs, s.policy.columns)
 	}
@@ -234,6 +254,9 @@ func (s *Stage) start() [][]float64 {
 // sharpest bounds the factor on the prior's log-odds: a prior that hardly
 // tells operations apart leaves α near uniform.
 const sharpest = 10.0
+
+// absent is the α of an operation that no network has: exp(absent) is 0.
+const absent = -1e3
 
 // alphaStart is the number of steps in which α stays as it is.
 func (s *Stage) alphaStart() int { return int(alphaFrom * float64(s.config.Steps)) }
@@ -274,9 +297,14 @@ func (s *Stage) Run(ctx context.Context, progress func(Point)) (Scores, error) {
 func (s *Stage) oneStep() (Point, error) {
 	perEpoch := max(1, s.problem.Weights.Len()/s.config.Batch)
 	pt := Point{Phase: "search", Step: s.step + 1, Steps: s.config.Steps, Epoch: s.step / perEpoch}
-	n := s.path(s.step)
-	pt.Path = s.problem.Proxy.Notation(s.problem.Networks[n])
-	loss, norm, err := s.weightStep(n)
+	if s.paths {
+		n := s.problem.Networks[s.path(s.step)]
+		pt.Path = s.problem.Proxy.Notation(n)
+		openOnly(s.model, n)
+	} else {
+		s.open()
+	}
+	loss, norm, err := s.weightStep()
 	if err != nil {
 		return pt, err
 	}
@@ -303,11 +331,19 @@ func (s *Stage) path(step int) int {
 	return s.order[step%n]
 }
 
-// weightStep moves the weights of the path of network n. It returns the loss
-// before and the norm of the gradient before it is clipped.
-func (s *Stage) weightStep(n int) (loss, norm float64, err error) {
+// open sets the supernet's mixture weights and gates by the relaxation.
+func (s *Stage) open() {
+	from := s.alphaStart()
+	progress := float64(max(0, s.step-from)) / float64(max(1, s.config.Steps-from))
+	for i, w := range s.w {
+		openRelaxed(s.model.Alpha(i), s.relaxed[i], w, progress, s.rng)
+	}
+}
+
+// weightStep moves the weights of what is open. It returns the loss before and
+// the norm of the gradient before it is clipped.
+func (s *Stage) weightStep() (loss, norm float64, err error) {
 	c := s.config
-	openOnly(s.model, s.problem.Networks[n])
 	s.problem.Weights.Next(s.model.Input(), s.model.Labels())
 	loss, _ = s.model.Step(autodiff.Weights)
 	if err := s.finite("the training loss", loss); err != nil {
@@ -325,29 +361,53 @@ func (s *Stage) weightStep(n int) (loss, norm float64, err error) {
 	return loss, norm, s.sgd.Step(s.model.Learnables())
 }
 
-// alphaStep moves α and λ, and returns what the supernet made of the batch, the
-// mean over the networks that were compared.
+// alphaStep moves α and λ, and returns what the supernet made of the batch; of
+// several networks, the mean.
 func (s *Stage) alphaStep() (loss, accuracy float64, err error) {
 	s.problem.Alpha.Next(s.model.Input(), s.model.Labels())
-	drawn, losses := make([]int, alphaPaths), make([]float64, alphaPaths)
+	for _, g := range s.g {
+		clear(g)
+	}
+	correct := 0.0
+	if s.relaxed == nil {
+		loss, correct = s.compare()
+	} else {
+		loss, correct = s.differentiate()
+	}
+	if err := s.finite("the validation loss", loss); err != nil {
+		return 0, 0, err
+	}
+	return loss, correct / float64(s.config.Batch), s.moveAlpha()
+}
+
+// compare adds the score function's gradient of the batch's loss to that of α.
+func (s *Stage) compare() (loss, correct float64) {
+	var drawn [alphaPaths]int
+	var losses [alphaPaths]float64
 	for k := range drawn {
 		drawn[k] = s.policy.draw(s.rng)
 		openOnly(s.model, s.problem.Networks[drawn[k]])
-		l, correct := s.model.Forward()
-		if err := s.finite("the validation loss", l); err != nil {
-			return 0, 0, err
-		}
+		l, right := s.model.Forward()
 		losses[k] = l
-		loss += l / alphaPaths
-		accuracy += float64(correct) / float64(s.config.Batch) / alphaPaths
+		loss, correct = loss+l/alphaPaths, correct+float64(right)/alphaPaths
 	}
-	return loss, accuracy, s.moveAlpha(drawn, losses)
+	scoreGradient(s.policy, s.g, drawn[:], losses[:])
+	return loss, correct
 }
 
-// moveAlpha moves α and λ, given the losses on one batch of networks that were
-// drawn by the policy.
-func (s *Stage) moveAlpha(drawn []int, losses []float64) error {
-	s.alphaGradient(drawn, losses)
+// differentiate adds the relaxation's gradient of the batch's loss to that of α.
+func (s *Stage) differentiate() (loss, correct float64) {
+	s.open()
+	loss, right := s.model.Step(autodiff.Alpha)
+	for i, r := range s.relaxed {
+		r.Backward(float64s(s.model.Alpha(i).DP), s.g[i], s.policy.columns[i])
+	}
+	return loss, float64(right)
+}
+
+// moveAlpha moves α and λ, given the gradient of the images' loss.
+func (s *Stage) moveAlpha() error {
+	s.knownGradient()
 	if err := s.adam.Step(s.learn); err != nil {
 		return err
 	}
@@ -365,13 +425,10 @@ func (s *Stage) moveAlpha(drawn []int, losses []float64) error {
 	return nil
 }
 
-// alphaGradient sets the gradient of α's whole loss.
-func (s *Stage) alphaGradient(drawn []int, losses []float64) {
-	for _, g := range s.g {
-		clear(g)
-	}
-	scoreGradient(s.policy, s.g, drawn, losses)
-	known := make([]float64, len(s.problem.Networks)) // what needs no images
+// knownGradient adds the gradient of what needs no images to that of α: the
+// expected latency, and the distance from the prior.
+func (s *Stage) knownGradient() {
+	known := make([]float64, len(s.problem.Networks))
 	for n, t := range s.problem.LatencyS {
 		known[n] = s.multiplier.Lambda*t/s.problem.LimitS + kappa*(s.policy.score(s.w, n)-s.policy.score(s.w0, n))
 	}
@@ -394,7 +451,7 @@ func scoreGradient(p *policy, grad [][]float64, drawn []int, losses []float64) {
 // relax makes p and the policy those of α.
 func (s *Stage) relax() {
 	for i, w := range s.w {
-		maskedSoftmax(s.p[i], w, s.occurs[i], len(s.alphas[i].Ops))
+		softmax(s.p[i], w, s.policy.columns[i], 1)
 	}
 	s.policy.set(s.w)
 }
@@ -416,6 +473,9 @@ func (s *Stage) preferred() arch.Choice {
 func (s *Stage) describe(pt *Point) {
 	pt.AlphaEntropy = maskedEntropy(s.p, s.occurs, s.policy.columns)
 	pt.Lambda = s.multiplier.Lambda
+	if s.relaxed != nil && pt.LossVal != nil {
+		pt.Temperature = temperature(s.relaxed[0])
+	}
 	pt.ExpectedLatencyS = s.policy.expect(s.problem.LatencyS)
 	best := slices.Index(s.policy.pi, slices.Max(s.policy.pi))
 	derived := s.problem.Networks[best]
