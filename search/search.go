@@ -37,7 +37,7 @@ type Point struct {
 	Steps            int           `json:"steps"` // of the whole search
 	LossTrain        float64       `json:"loss_train"`
 	GradNorm         *float64      `json:"grad_norm,omitempty"`    // of the weights, before it is clipped
-	Path             string        `json:"path,omitempty"`         // that the weights learned with, where it is one network
+	Path             string        `json:"path,omitempty"`         // network that the weights learned with, if it is one
 	LossVal          *float64      `json:"loss_val,omitempty"`     // of α's step; nil during the warm-up
 	AccuracyVal      *float64      `json:"accuracy_val,omitempty"` // likewise, 0…1
 	Alpha            [][][]float64 `json:"alpha"`                  // softmax, α, row, column

@@ -238,7 +238,7 @@ func plantedStage(t *testing.T, prior func(arch.Choice) float64, limitS float64,
 	rng := rand.New(rand.NewPCG(22, 0))
 	c := DefaultStageConfig(1)
 	c.Judged = 0
-	pr := StageProblem{Proxy: space, Networks: someNetworks(t, space, 200, rng), LimitS: limitS,
+	pr := StageProblem{Proxy: space, Networks: someNetworks(t, space, 60, rng), LimitS: limitS,
 		Weights: &blobs{n: 40, size: 8, classes: 3}, Alpha: &blobs{n: 40, size: 8, classes: 3}, Threads: 1}
 	for _, n := range pr.Networks {
 		seconds := 1e-3
@@ -280,7 +280,7 @@ func plantedStage(t *testing.T, prior func(arch.Choice) float64, limitS float64,
 func same(arch.Choice) float64 { return 1 }
 
 func TestStageFindsThePlantedOperation(t *testing.T) {
-	s, r := plantedStage(t, same, math.Inf(1), 2000)
+	s, r := plantedStage(t, same, math.Inf(1), 1500)
 	if got := r.Preferred[0][5]; got != 3 {
 		t.Errorf("on the last edge α prefers operation %d: want 3; p is %.2f", got, s.p[0][25:])
 	}
@@ -305,7 +305,7 @@ func TestStageStaysWithThePrior(t *testing.T) {
 	if got := r.Preferred[0][0]; got != 4 {
 		t.Errorf("on the first edge the prior prefers operation %d: want 4; p is %.2f", got, begin[:5])
 	}
-	s, r = plantedStage(t, prior, math.Inf(1), 4000)
+	s, r = plantedStage(t, prior, math.Inf(1), 1500)
 	if got := r.Preferred[0]; got[0] != 4 || got[5] != 3 {
 		t.Errorf("α prefers %v: want 4 first, as the prior does, and 3 last, as planted", got)
 	}
@@ -316,7 +316,7 @@ func TestStageOfEqualPriorsIsUndecided(t *testing.T) {
 	if !r.Undecided || math.Abs(r.Entropy-1) > 1e-9 {
 		t.Errorf("undecided %v, entropy %g: want α uniform", r.Undecided, r.Entropy)
 	}
-	_, r = plantedStage(t, func(c arch.Choice) float64 { return float64(c[0][0]) }, math.Inf(1), 2000)
+	_, r = plantedStage(t, func(c arch.Choice) float64 { return float64(c[0][0]) }, math.Inf(1), 1500)
 	if r.Undecided {
 		t.Errorf("entropy %g: want the planted operation to decide", r.Entropy)
 	}
@@ -324,8 +324,8 @@ func TestStageOfEqualPriorsIsUndecided(t *testing.T) {
 
 // λ pulls the expected latency under a limit which some networks do not keep.
 func TestStageKeepsTheExpectedLatency(t *testing.T) {
-	free, _ := plantedStage(t, same, math.Inf(1), 2000)
-	bound, _ := plantedStage(t, same, 2e-3, 2000)
+	free, _ := plantedStage(t, same, math.Inf(1), 1500)
+	bound, _ := plantedStage(t, same, 2e-3, 1500)
 	if e := free.policy.expect(free.problem.LatencyS); e < 2.2e-3 {
 		t.Fatalf("without a limit %g s are expected: the planted operation must cost more", e)
 	}
