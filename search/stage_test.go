@@ -306,6 +306,12 @@ func TestStageStaysWithThePrior(t *testing.T) {
 		t.Errorf("on the first edge the prior prefers operation %d: want 4; p is %.2f", got, begin[:5])
 	}
 	s, r = plantedStage(t, prior, math.Inf(1), 1500)
+	for j, p := range s.p[0][:5] {
+		if math.Abs(p-begin[j]) > 0.15 {
+			t.Errorf("p on the first edge went from %.2f to %.2f: want it to stay", begin[:5], s.p[0][:5])
+			break
+		}
+	}
 	if got := r.Preferred[0]; got[0] != 4 || got[5] != 3 {
 		t.Errorf("α prefers %v: want 4 first, as the prior does, and 3 last, as planted", got)
 	}
