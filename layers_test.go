@@ -48,6 +48,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
 	{"search", "ops arch internal/autodiff internal/kernels"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
+	{"internal/evaluate", "ops arch train internal/dataset internal/infer internal/kernels"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
 	{"internal/runfile", "ops arch search train internal/safetensors internal/atomicfile"},
 	{"report", "ops arch profiles predict internal/units internal/runfile internal/atomicfile"},
@@ -62,8 +63,8 @@ var layers = []struct{ pkg, may string }{
 	{"internal/target", "ops arch profiles latency predict devices internal/native internal/infer internal/kernels" +
 		" internal/wire internal/agent internal/version internal/inventory internal/runfile" + telling},
 	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native" +
-		" internal/infer internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors" +
-		" internal/atomicfile internal/version internal/inventory internal/target internal/runfile" + telling},
+		" internal/infer internal/kernels internal/autodiff internal/dataset internal/evaluate internal/memory" +
+		" internal/safetensors internal/atomicfile internal/version internal/inventory internal/target internal/runfile" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},

@@ -160,18 +160,25 @@ func (t *Trainer) pointSteps() int { return max(leastPointSteps, (t.Steps()+maxP
 // when ctx ends and returns its error, and returns a *DivergedError for a step
 // whose figures are not finite.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
+	return t.RunTo(ctx, t.Steps(), progress)
+}
+
+// RunTo does what Run does until so many steps are done in all, or the training
+// ends. The steps after it learn what they would have without the stop.
+func (t *Trainer) RunTo(ctx context.Context, step int, progress func(Point)) (ops.Weights, error) {
 	pool := kernels.NewWorkers(t.threads)
 	defer pool.Close()
 	t.model.SetPool(pool)
 	t.sgd.Pool = pool
-	for t.step < t.Steps() {
+	last := min(step, t.Steps())
+	for t.step < last {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := t.oneStep(); err != nil {
 			return nil, err
 		}
-		if t.since.Steps < t.pointSteps() && t.step < t.Steps() {
+		if t.since.Steps < t.pointSteps() && t.step < last {
 			continue
 		}
 		p := t.point()

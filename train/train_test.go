@@ -267,6 +267,28 @@ func TestRestoreFromProgress(t *testing.T) {
 	}
 }
 
+// A stop changes nothing of what is learned after it.
+func TestRunTo(t *testing.T) {
+	want, err := newTrainer(t, 1).Run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrainer(t, 1)
+	covered := 0
+	var got ops.Weights
+	for _, stop := range []int{13, 20, 7, 1000} {
+		if got, err = tr.RunTo(context.Background(), stop, func(p Point) { covered = p.Step }); err != nil {
+			t.Fatal(err)
+		}
+		if done := min(max(stop, covered), tr.Steps()); tr.Step() != done || covered != done {
+			t.Errorf("to step %d: %d are done, points cover %d", stop, tr.Step(), covered)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Error("the training with stops ended with other weights")
+	}
+}
+
 // dazzling hands out stripes, but from a batch on images that are no numbers.
 type dazzling struct {
 	stripes

@@ -99,9 +99,9 @@ func (j *job) newSearch() (*search.Search, error) {
 		return nil, err
 	}
 	j.note("%s", note)
-	half := func(images []int, stream uint64) source {
+	half := func(images []int, stream uint64) *dataset.Loader {
 		varied := augment(j.set, float64(r.Search.Epochs), 0)
-		return source{dataset.NewLoader(j.set, &j.set.Train, images, varied, rand.NewPCG(r.Seed, stream))}
+		return dataset.NewLoader(j.set, &j.set.Train, images, varied, rand.NewPCG(r.Seed, stream))
 	}
 	first, second := dataset.Split(&j.set.Train, 0.5, rand.New(rand.NewPCG(r.Seed, 3)))
 	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs,

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package evaluate judges networks by short real trainings and by images that
+// they have not seen.
+//
+// A [Short] is what all networks of a comparison go through: the same images in
+// the same order, the same recipe, and weights drawn by the same seed. What it
+// gives is the same for any number of threads.
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/train"
+)
+
+// Short is a short training. Its seed is the recipe's.
+type Short struct {
+	Set     *dataset.Set // of the networks' image size
+	Learn   []int        // training images that the networks learn from
+	Judge   []int        // other training images, which they are judged on
+	Augment dataset.Augment
+	Recipe  train.Config // its epochs, which may be a fraction, are passes through Learn
+	Pool    *kernels.Workers
+}
+
+// Epochs returns the epochs in which so many images are learned from. A shorter
+// training so begins with the images of a longer one.
+func (s Short) Epochs(images int) float64 { return float64(images) / float64(len(s.Learn)) }
+
+// Result is what a training came to.
+type Result struct {
+	Step     int     // done so far
+	Loss     float64 // mean on the images that it is judged on
+	Accuracy float64 // share of them
+	Tail     float64 // mean training loss of the second half of the steps so far
+	Weights  ops.Weights
+}
+
+// Train trains a network to the end of the recipe and judges it.
+func (s Short) Train(ctx context.Context, a arch.Architecture) (Result, error) {
+	t, err := s.Begin(a)
+	if err != nil {
+		return Result{}, err
+	}
+	return t.Advance(ctx, t.Steps())
+}
+
+// Begin prepares the training of a network.
+func (s Short) Begin(a arch.Architecture) (*Trainee, error) {
+	if len(s.Learn) == 0 || len(s.Judge) == 0 {
+		return nil, fmt.Errorf("evaluate: %d images to learn from, %d to judge on: want some of both",
+			len(s.Learn), len(s.Judge))
+	}
+	loader := dataset.NewLoader(s.Set, &s.Set.Train, s.Learn, s.Augment, rand.NewPCG(s.Recipe.Seed, learnStream))
+	trainer, err := train.New(s.Recipe, a, loader, s.Pool.Threads())
+	if err != nil {
+		return nil, err
+	}
+	return &Trainee{short: s, network: a, trainer: trainer}, nil
+}
+
+// learnStream is the stream of the seed that images are drawn by.
+const learnStream = 7
+
+// Trainee is a network in training, which can stop to be judged and go on.
+type Trainee struct {
+	short   Short
+	network arch.Architecture
+	trainer *train.Trainer
+	losses  []train.Point
+}
+
+// Steps returns the number of steps of the whole training.
+func (t *Trainee) Steps() int { return t.trainer.Steps() }
+
+// Advance trains until so many steps are done, at most to the end, and judges
+// the network. Where it stops changes nothing of what is learned after it. It
+// returns the error of ctx when that ends, after which it can be called again,
+// and a *train.DivergedError where figures are not finite.
+func (t *Trainee) Advance(ctx context.Context, step int) (Result, error) {
+	if step < 1 || step < t.trainer.Step() {
+		panic(fmt.Sprintf("evaluate: %d steps are done: advance to %d", t.trainer.Step(), step))
+	}
+	w, err := t.trainer.RunTo(ctx, step, func(p train.Point) { t.losses = append(t.losses, p) })
+	if err != nil {
+		return Result{}, err
+	}
+	loss, accuracy, err := Judge(ctx, t.network, w, t.short.Set, &t.short.Set.Train, t.short.Judge, t.short.Pool)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Step: t.trainer.Step(), Loss: loss, Accuracy: accuracy, Tail: tail(t.losses), Weights: w}, nil
+}
+
+// tail is the mean training loss of the second half of the steps that points
+// cover, as far as they tell it: each holds the mean of several steps.
+// Source: Ru et al., Speedy performance estimation for NAS, 2021, §3.
+func tail(points []train.Point) float64 {
+	last := points[len(points)-1].Step
+	half, from, sum := last/2, 0, 0.0
+	for _, p := range points {
+		sum += float64(float64(max(0, p.Step-max(from, half))) * p.LossTrain) // no fused multiply-add
+		from = p.Step
+	}
+	return sum / float64(last-half)
+}
