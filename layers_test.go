@@ -46,7 +46,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/hostprofile", "profiles internal/hostinfo"},
 	{"latency", "ops profiles internal/stats internal/hostinfo internal/hostprofile"},
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
-	{"search", "ops arch internal/autodiff internal/kernels"},
+	{"search", "ops arch internal/autodiff internal/kernels internal/ridge internal/stats"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
 	{"internal/evaluate", "ops arch train internal/dataset internal/infer internal/kernels"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},

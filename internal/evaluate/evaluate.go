@@ -36,11 +36,10 @@ func (s Short) Epochs(images int) float64 { return float64(images) / float64(len
 
 // Result is what a training came to.
 type Result struct {
-	Step     int     // done so far
-	Loss     float64 // mean on the images that it is judged on
-	Accuracy float64 // share of them
-	Tail     float64 // mean training loss of the second half of the steps so far
-	Weights  ops.Weights
+	Judged          // on the images that it is judged on
+	Step    int     // done so far
+	Tail    float64 // mean training loss of the second half of the steps so far
+	Weights ops.Weights
 }
 
 // Train trains a network to the end of the recipe and judges it.
@@ -92,11 +91,11 @@ func (t *Trainee) Advance(ctx context.Context, step int) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	loss, accuracy, err := Judge(ctx, t.network, w, t.short.Set, &t.short.Set.Train, t.short.Judge, t.short.Pool)
+	judged, err := Judge(ctx, t.network, w, t.short.Set, &t.short.Set.Train, t.short.Judge, t.short.Pool)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Step: t.trainer.Step(), Loss: loss, Accuracy: accuracy, Tail: tail(t.losses), Weights: w}, nil
+	return Result{Judged: judged, Step: t.trainer.Step(), Tail: tail(t.losses), Weights: w}, nil
 }
 
 // tail is the mean training loss of the second half of the steps that points

@@ -84,6 +84,6 @@ func TrainEpochs(c train.Config, a arch.Architecture, images int) (float64, erro
 // Accuracy is the share of test images that the native runtime gets right.
 func Accuracy(ctx context.Context, a arch.Architecture, w ops.Weights, set *dataset.Set, pool *kernels.Workers) (
 	float64, error) {
-	_, accuracy, err := evaluate.Judge(ctx, a, w, set, &set.Test, nil, pool)
-	return accuracy, err
+	j, err := evaluate.Judge(ctx, a, w, set, &set.Test, nil, pool)
+	return j.Accuracy, err
 }
