@@ -57,6 +57,8 @@ var layers = []struct{ pkg, may string }{
 	{"internal/wire", "ops arch profiles latency internal/hostinfo internal/hostprofile"},
 	{"internal/agent", ""},
 	{"internal/wording", ""},
+	{"internal/oracle", "arch search train internal/units internal/stats internal/dataset internal/kernels" +
+		" internal/evaluate"},
 	{"internal/event", "search train internal/runfile"},
 	{"internal/fault", "profiles search export devices internal/wire internal/runfile"},
 	{"internal/inventory", "ops arch"},
@@ -72,7 +74,7 @@ var layers = []struct{ pkg, may string }{
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
 		" internal/hostinfo internal/version internal/units internal/wire internal/agent internal/inventory internal/target" +
-		" internal/run internal/runfile" + telling},
+		" internal/oracle internal/run internal/runfile" + telling},
 }
 
 // telling are the packages by which work tells what happens.
