@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,8 +63,8 @@ func (a *app) benchEvaluatorsCommand() *cobra.Command {
 others have trained, lets evaluators score those that have no score yet, and
 compares all that have scores inside the windows: rank correlation, regret, time.
 It records each score at once, so that it goes on where it was interrupted.`,
-		Example: `  edgenas bench evaluators --table nb201.csv.gz --scores rungs.jsonl --data images:cifar10 --evaluators rung0
-  edgenas bench evaluators --table nb201.csv.gz --scores rungs.jsonl`,
+		Example: `  edgenas bench evaluators --table nb201.csv.gz --scores r.jsonl --data images:cifar10 --evaluators rung0
+  edgenas bench evaluators --table nb201.csv.gz --scores r.jsonl`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runBenchEvaluators(c.Context(), o) },
 	}
@@ -161,4 +162,100 @@ func (a *app) record(ctx context.Context, o evaluatorOptions, t *oracle.Table, n
 		}
 	}
 	return nil
+}
+
+// replayOptions are those of replaying searches.
+type replayOptions struct {
+	oracleOptions
+	rungs  string
+	random int
+	seeds  int
+}
+
+func (a *app) benchOracleCommand() *cobra.Command {
+	var o replayOptions
+	c := &cobra.Command{
+		Use:   "oracle",
+		Short: "Replay whole searches from recorded scores beside simple things",
+		Long: `oracle simulates searches under the budgets of a table of networks that others
+have trained: networks of the window compete as in a search, but each training is
+looked up among recorded scores. It prints how far what they choose is below the
+best network that keeps the budget, beside what simple things choose. Without
+scores, the table's validation accuracy after 12 epochs, val12, stands in for a
+training.`,
+		Example: `  edgenas bench oracle --table nb201.csv.gz
+  edgenas bench oracle --table nb201.csv.gz --scores r.jsonl --rungs rung0:24,rung1:8`,
+		Args: arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error { return a.runBenchOracle(c.Context(), o) },
+	}
+	o.AddFlags(c.Flags())
+	return c
+}
+
+// AddFlags adds the flags of the command.
+func (o *replayOptions) AddFlags(f *pflag.FlagSet) {
+	o.oracleOptions.AddFlags(f)
+	f.StringVar(&o.rungs, "rungs", oracle.Val12+":24",
+		"evaluators that networks train in, one after another, and how many begin in each")
+	f.IntVar(&o.random, "random", 6, "of those that begin, how many are drawn at random")
+	f.IntVar(&o.seeds, "seeds", 200, "searches under each budget")
+}
+
+// stages reads --rungs.
+func (o *replayOptions) stages() ([]oracle.Rung, error) {
+	var rungs []oracle.Rung
+	for text := range strings.SplitSeq(o.rungs, ",") {
+		name, count, _ := strings.Cut(text, ":")
+		n, err := strconv.Atoi(count)
+		if name == "" || err != nil || n < 1 || len(rungs) > 0 && n > rungs[len(rungs)-1].Networks {
+			return nil, fault.Usagef("--rungs %q: want NAME:NETWORKS, separated by commas, no more in a rung than before",
+				o.rungs)
+		}
+		rungs = append(rungs, oracle.Rung{Evaluator: name, Networks: n})
+	}
+	return rungs, nil
+}
+
+// runBenchOracle replays searches.
+func (a *app) runBenchOracle(ctx context.Context, o replayOptions) error {
+	rungs, err := o.stages()
+	switch {
+	case err != nil:
+		return err
+	case o.random < 0:
+		return fault.Usagef("--random %d: want at least 0", o.random)
+	case o.seeds < 1:
+		return fault.Usagef("--seeds %d: want at least 1", o.seeds)
+	}
+	t, set, err := o.open()
+	if err != nil {
+		return err
+	}
+	if o.scores == "" && set.Name != oracle.Sets[0].Name {
+		return fault.Usagef("--budgets %s: want --scores, beside which each look is written down", set.Name)
+	}
+	scores, err := oracle.OpenScores(o.scores)
+	if err != nil {
+		return fault.New(fault.Data, err)
+	}
+	var results []*oracle.Result
+	for _, m := range set.Measures {
+		truth, err := t.Accuracy(m, o.looks(), "replay of searches")
+		if err != nil {
+			return err
+		}
+		replay := oracle.Replay{Table: t, Scores: scores, Rungs: rungs, Random: o.random, Budgets: set.Budgets, Measure: m,
+			Truth: truth, Seeds: o.seeds}
+		res, err := replay.Run(ctx)
+		if err != nil {
+			return fault.New(fault.Data, err)
+		}
+		results = append(results, res)
+	}
+	return a.result(map[string]any{"replays": results}, func(w io.Writer) {
+		for _, r := range results {
+			r.Write(w)
+			fmt.Fprintln(w)
+		}
+	})
 }

@@ -36,8 +36,8 @@ type Scores struct {
 	of         map[string]map[string]Score
 }
 
-// OpenScores reads the file of scores; where there is none, there are no scores.
-// A last line that was not written to its end is passed over.
+// OpenScores reads the file of scores; where there is none, or no path, there
+// are no scores. A last line that was not written to its end is passed over.
 func OpenScores(path string) (*Scores, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
