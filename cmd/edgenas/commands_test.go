@@ -173,7 +173,7 @@ func TestJSON(t *testing.T) {
 	here := filepath.Join(dir, "here.json")
 	write(t, here, read(t, fixture(t, "here.json")))
 	tiny := " " + strings.Join(tinyFlags, " ")
-	covered := map[string]bool{}
+	covered, table := map[string]bool{}, oracleTable(t)
 	for _, tt := range []struct {
 		args string
 		has  string // a member of the object
@@ -203,6 +203,8 @@ func TestJSON(t *testing.T) {
 		{"bench step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 1", "median_s"},
 		{"bench ops --match relu/n=32 --seconds 0.001", "both_ms"},
 		{"bench limits --seconds 0.001", "conv_gflops"},
+		{"bench evaluators --n 30 --table " + table + " --scores " + filepath.Join(dir, "scores.jsonl"), "cards"},
+		{"bench oracle --seeds 1 --table " + table, "replays"},
 		{"version", "version"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
