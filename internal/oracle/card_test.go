@@ -74,7 +74,7 @@ func TestNewCard(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 1))
 	for i, n := range networks {
 		score := Score{Evaluator: "noisy", Architecture: table.Networks[n].Notation, Score: truth[n] + 0.5*rng.NormFloat64(),
-			Tail: truth[n] + 0.5*rng.NormFloat64(), CPUS: 2}
+			Tail: truth[n] + 0.5*rng.NormFloat64(), Error: 0.25, CPUS: 2}
 		scores.add(score)
 		score.Evaluator, score.Score, score.Tail = "exact", truth[n], 0
 		scores.add(score)
@@ -97,6 +97,10 @@ func TestNewCard(t *testing.T) {
 	}
 	if both := card.row(t, "noisy both", "mean"); both.Spearman.Value <= noisy.Spearman.Value {
 		t.Errorf("the mean of two noisy scores correlates by %g, one by %g", both.Spearman.Value, noisy.Spearman.Value)
+	}
+	believed := card.row(t, "noisy prior", "mean")
+	if believed.Spearman.Value <= noisy.Spearman.Value || believed.Regret1.Value > noisy.Regret1.Value+0.1 {
+		t.Errorf("with the prior: %+v, without: %+v", believed, noisy)
 	}
 	if s := luck.Spearman; s.Low > 0 || s.High < 0 || luck.Regret1.Value < noisy.Regret1.Value {
 		t.Errorf("luck: %+v", luck)

@@ -144,10 +144,6 @@ func (f *field) halve(pool []int) (int, bool, error) {
 	return ranked[0].Number, true, nil
 }
 
-// luck is how much more the losses of two trainings differ than the images that
-// judge them do, as in a search.
-const luck = 2
-
 // judgement is what a recorded training says of a network.
 func (r *Replay) judgement(evaluator string, network int) (search.Judgement, bool) {
 	n := r.Table.Networks[network]
@@ -155,7 +151,7 @@ func (r *Replay) judgement(evaluator string, network int) (search.Judgement, boo
 		return search.Judgement{Loss: 1 - n.accuracy[C10Val12]/100, Noise: val12Noise}, true
 	}
 	s, ok := r.Scores.Of(evaluator, n.Notation)
-	return search.Judgement{Loss: -s.Score, Noise: luck * s.Error, Accuracy: s.Accuracy}, ok
+	return s.judgement(), ok
 }
 
 // field prepares a budget.

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+
+	"github.com/edgenas/edgenas/search"
 )
 
 // maxScoreBytes is the greatest length of a line of scores.
@@ -28,6 +30,15 @@ type Score struct {
 	CPUS         float64 `json:"cpu_s"`            // processor time that it took
 	Images       int     `json:"images,omitempty"` // that a training learned from
 	Seed         uint64  `json:"seed"`
+}
+
+// luck is how much more the losses of two trainings differ than the images that
+// judge them do, as in a search.
+const luck = 2
+
+// judgement is what a training says to a search.
+func (s Score) judgement() search.Judgement {
+	return search.Judgement{Loss: -s.Score, Noise: luck * s.Error, Accuracy: s.Accuracy}
 }
 
 // Scores are the scores that were recorded, by evaluator and network.

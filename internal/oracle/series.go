@@ -61,39 +61,59 @@ func (t *Table) prior(networks []int) []float64 {
 	return search.Prior(structures)
 }
 
-// Recorded are the series of recorded scores. A training gives three: its loss
-// on images that it has not learned from, under its name, its training loss, and
-// the mean of both.
+// Recorded are the series of recorded scores. A training gives four: its loss on
+// images that it has not learned from, under its name, its training loss, the
+// mean of both, and what a search believes when it knows the prior as well.
 func (t *Table) Recorded(s *Scores) []Series {
 	var all []Series
 	for _, evaluator := range s.Evaluators() {
-		cpuS, tails := 0.0, true
+		cpuS, trains := 0.0, true
 		for _, score := range s.of[evaluator] {
 			cpuS += score.CPUS / float64(len(s.of[evaluator]))
-			tails = tails && score.Tail != 0
+			trains = trains && score.Tail != 0
 		}
-		add := func(name string, of func(Score) float64) {
-			all = append(all, Series{Name: name, CPUS: cpuS,
-				Has: func(n int) bool {
-					_, ok := s.Of(evaluator, t.Networks[n].Notation)
-					return ok
-				},
-				Of: func(networks []int) []float64 {
-					var scores []float64
-					for _, n := range networks {
-						score, _ := s.Of(evaluator, t.Networks[n].Notation)
-						scores = append(scores, of(score))
-					}
-					return scores
-				}})
+		add := func(name string, of func(networks []int) []float64) {
+			all = append(all, Series{Name: name, CPUS: cpuS, Of: of, Has: func(n int) bool {
+				_, ok := s.Of(evaluator, t.Networks[n].Notation)
+				return ok
+			}})
 		}
-		add(evaluator, func(s Score) float64 { return s.Score })
-		if tails {
-			add(evaluator+" tail", func(s Score) float64 { return s.Tail })
-			add(evaluator+" both", func(s Score) float64 { return (s.Score + s.Tail) / 2 })
+		each := func(of func(Score) float64) func(networks []int) []float64 {
+			return func(networks []int) []float64 {
+				var scores []float64
+				for _, n := range networks {
+					score, _ := s.Of(evaluator, t.Networks[n].Notation)
+					scores = append(scores, of(score))
+				}
+				return scores
+			}
 		}
+		add(evaluator, each(func(s Score) float64 { return s.Score }))
+		if !trains {
+			continue
+		}
+		add(evaluator+" tail", each(func(s Score) float64 { return s.Tail }))
+		add(evaluator+" both", each(func(s Score) float64 { return (s.Score + s.Tail) / 2 }))
+		add(evaluator+" prior", func(networks []int) []float64 { return t.believed(s, evaluator, networks) })
 	}
 	return all
+}
+
+// believed is less the loss that a search believes networks to have when all of
+// them have trained in one rung.
+func (t *Table) believed(s *Scores, evaluator string, networks []int) []float64 {
+	var entrants []search.Entrant
+	for i, prior := range t.prior(networks) {
+		score, _ := s.Of(evaluator, t.Networks[networks[i]].Notation)
+		entrants = append(entrants, search.Entrant{Known: []float64{prior},
+			Judgements: []search.Judgement{score.judgement()}})
+	}
+	search.Believe(entrants)
+	var scores []float64
+	for _, e := range entrants {
+		scores = append(scores, -e.Value)
+	}
+	return scores
 }
 
 // Missing lists the networks that have no score of an evaluator.
