@@ -201,8 +201,8 @@ func TestJudge(t *testing.T) {
 				right++
 			}
 		}
-		if want := float64(right) / float64(pass.Len()); math.Abs(loss-wantLoss) > 1e-5 || accuracy != want {
-			t.Errorf("%s: loss %g, accuracy %g: want %g, %g", tc.name, loss, accuracy, wantLoss, want)
+		if want := float64(right) / float64(pass.Len()); math.Abs(j.Loss-wantLoss) > 1e-5 || j.Accuracy != want {
+			t.Errorf("%s: loss %g, accuracy %g: want %g, %g", tc.name, j.Loss, j.Accuracy, wantLoss, want)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/search"
@@ -300,15 +299,17 @@ func (r *Result) Write(w io.Writer) {
 		fmt.Fprintf(w, "%-18s", s.Strategy)
 		fitting := 0
 		for _, o := range s.Outcomes {
-			text := "does not fit"
+			text := "no network"
 			if o.Fits {
 				text = fmt.Sprintf("%.2f ± %.2f", o.Regret, o.Deviation)
 				fitting++
 			}
 			fmt.Fprintf(w, " %-18s", text)
 		}
-		line := fmt.Sprintf(" %-20s %d of %d", fmt.Sprintf("%.2f [%.2f, %.2f]", s.Mean.Value, s.Mean.Low, s.Mean.High),
-			s.Worse, fitting)
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		mean := "none"
+		if fitting > 0 {
+			mean = fmt.Sprintf("%.2f [%.2f, %.2f]", s.Mean.Value, s.Mean.Low, s.Mean.High)
+		}
+		fmt.Fprintf(w, " %-20s %d of %d\n", mean, s.Worse, fitting)
 	}
 }

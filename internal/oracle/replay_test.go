@@ -88,7 +88,7 @@ func TestReplay(t *testing.T) {
 	}
 	var text strings.Builder
 	res.Write(&text)
-	for _, want := range []string{"regret by c10_test200", "prior, halving", "does not fit", "none (9444)"} {
+	for _, want := range []string{"regret by c10_test200", "prior, halving", "no network", "none (9444)"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%s\nlacks %q", text.String(), want)
 		}
