@@ -220,7 +220,8 @@ func TestBeginRefuses(t *testing.T) {
 	} {
 		s := short(t, 1)
 		tc.spoil(&s)
-		if _, err := s.Train(context.Background(), network(t, residual)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		_, err := s.Train(context.Background(), network(t, residual))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
 		}
 	}
