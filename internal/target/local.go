@@ -36,6 +36,12 @@ func (l *local) Report(context.Context) (wire.Report, error) {
 		Runtimes: []profiles.Runtime{native.Info(1)}}, nil
 }
 
+func (l *local) Inspect(ctx context.Context) (wire.Report, error) {
+	r := wire.Here(ctx, version.String(), native.Info(1))
+	r.Facts.WatchLoad()
+	return r, nil
+}
+
 func (l *local) Measure(ctx context.Context, _ arch.Space, w latency.Work, p *profiles.Profile, record Record,
 	progress Progress) error {
 	return Here(l.options, func(rt native.Runtime) error {

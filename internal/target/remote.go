@@ -160,7 +160,18 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	if r.known != nil {
 		return *r.known, nil
 	}
-	text, err := r.answer(ctx, nil, "info")
+	report, err := r.info(ctx)
+	if err == nil {
+		r.known = &report
+	}
+	return report, err
+}
+
+func (r *remote) Inspect(ctx context.Context) (wire.Report, error) { return r.info(ctx, "-load") }
+
+// info is the agent's report.
+func (r *remote) info(ctx context.Context, flags ...string) (wire.Report, error) {
+	text, err := r.answer(ctx, nil, append([]string{"info"}, flags...)...)
 	if err != nil {
 		return wire.Report{}, err
 	}
@@ -168,7 +179,6 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", r.options.Device, err)
 	}
-	r.known = &report
 	return report, nil
 }
 

@@ -97,6 +97,9 @@ func Flags(threads int, cluster, mode string) string {
 type Target interface {
 	// Report says what it is, in what state, and what runtimes it has.
 	Report(ctx context.Context) (wire.Report, error)
+	// Inspect is Report with all facts, what other processes do there among
+	// them, which takes half a second and more.
+	Inspect(ctx context.Context) (wire.Report, error)
 	// Measure is latency.Measure there; the networks are of the space.
 	Measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, record Record, progress Progress) error
 	// Verify times a model file in a process of its own, in a named
