@@ -35,6 +35,7 @@ import (
 //     board. On the phone, and on the board where there is no qemu, this
 //     test binary runs in its place. With EDGENAS_CI=1 qemu must be there.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
