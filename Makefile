@@ -22,7 +22,7 @@ CPUS     = cortex-a53 max
 # what has assembly or asks the processor what it can do, what computes with it, and the agent
 ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo ./cmd/edgenas-agent
 
-.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers lint layers library notice generate onnx check check-all clean
+.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers evidence lint layers library notice generate onnx check check-all clean
 
 all: build
 
@@ -116,6 +116,17 @@ bench: ## BENCH in PACKAGES (all), TIME for each, COUNT times in turn with the l
 
 peers: ## edgenas beside PyTorch on this machine, into docs/PERFORMANCE.md; goes on where it was interrupted
 	go run ./peers $(PEERS)
+
+evidence: BUDGETS    = tuning
+evidence: EVALUATORS = rung0,rung1
+evidence: NETWORKS   = 200
+evidence: RUNGS      = rung0:24,rung1:8
+evidence: SCORES     = docs/evidence/$(BUDGETS).jsonl
+evidence: ## what evaluators and searches are worth (docs/SEARCH.md), by TABLE (NAS-Bench-201) and IMAGES (cifar10:DIR), in hours; goes on where it was interrupted
+	@[ -n "$(TABLE)" ] && [ -n "$(IMAGES)" ] || { echo "want TABLE=FILE IMAGES=cifar10:DIR: see docs/SEARCH.md" >&2; exit 1; }
+	mkdir -p $(dir $(SCORES)) && go build -o bin/ ./cmd/edgenas
+	bin/edgenas bench evaluators --threads 1 --table $(TABLE) --budgets $(BUDGETS) --scores $(SCORES) --data $(IMAGES) --evaluators $(EVALUATORS) --n $(NETWORKS)
+	bin/edgenas bench oracle --table $(TABLE) --budgets $(BUDGETS) --scores $(SCORES) --rungs $(RUNGS)
 
 lint: COLUMNS = 121
 lint: ## gofmt, length of lines, vet, staticcheck

@@ -46,8 +46,9 @@ var layers = []struct{ pkg, may string }{
 	{"internal/hostprofile", "profiles internal/hostinfo"},
 	{"latency", "ops profiles internal/stats internal/hostinfo internal/hostprofile"},
 	{"internal/native", "ops profiles latency internal/infer internal/kernels internal/version"},
-	{"search", "ops arch internal/autodiff internal/kernels"},
+	{"search", "ops arch internal/autodiff internal/kernels internal/ridge internal/stats"},
 	{"train", "ops arch internal/autodiff internal/kernels internal/dataset"},
+	{"internal/evaluate", "ops arch train internal/dataset internal/infer internal/kernels"},
 	{"export", "ops arch internal/onnx internal/atomicfile"},
 	{"internal/runfile", "ops arch search train internal/safetensors internal/atomicfile"},
 	{"report", "ops arch profiles predict internal/units internal/runfile internal/atomicfile"},
@@ -56,14 +57,17 @@ var layers = []struct{ pkg, may string }{
 	{"internal/wire", "ops arch profiles latency internal/hostinfo internal/hostprofile"},
 	{"internal/agent", ""},
 	{"internal/wording", ""},
+	{"internal/oracle", "arch search train internal/units internal/stats internal/dataset internal/kernels" +
+		" internal/evaluate"},
 	{"internal/event", "search train internal/runfile"},
 	{"internal/fault", "profiles search export devices internal/wire internal/runfile"},
 	{"internal/inventory", "ops arch"},
 	{"internal/target", "ops arch profiles latency predict devices internal/native internal/infer internal/kernels" +
 		" internal/wire internal/agent internal/version internal/inventory internal/runfile" + telling},
 	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native" +
-		" internal/infer internal/kernels internal/autodiff internal/dataset internal/memory internal/safetensors" +
-		" internal/atomicfile internal/version internal/inventory internal/target internal/runfile" + telling},
+		" internal/infer internal/kernels internal/autodiff internal/dataset internal/evaluate internal/memory" +
+		" internal/safetensors internal/atomicfile internal/version internal/inventory internal/target" +
+		" internal/runfile" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},
@@ -71,7 +75,7 @@ var layers = []struct{ pkg, may string }{
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
 		" internal/hostinfo internal/version internal/units internal/wire internal/agent internal/inventory internal/target" +
-		" internal/run internal/runfile" + telling},
+		" internal/oracle internal/run internal/runfile" + telling},
 }
 
 // telling are the packages by which work tells what happens.

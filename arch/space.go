@@ -19,13 +19,16 @@ type Size struct {
 	Classes  int `json:"classes"`
 }
 
+// maxChannels is the most channels of a first stage.
+const maxChannels = 1024
+
 // check bounds a size, so that no file can ask for a network beyond reason.
 func (s Size) check(minCells, minImage int) error {
 	for _, p := range []struct {
 		name         string
 		n, low, high int
 	}{
-		{"cells", s.Cells, minCells, 100}, {"channels", s.Channels, 1, 1024}, {"image", s.Image, minImage, 1024},
+		{"cells", s.Cells, minCells, 100}, {"channels", s.Channels, 1, maxChannels}, {"image", s.Image, minImage, 1024},
 		{"colours", s.Colours, 1, 16}, {"classes", s.Classes, 2, 100_000},
 	} {
 		if p.n < p.low || p.n > p.high {
@@ -185,10 +188,11 @@ var Spaces = []struct {
 	Name    string
 	Default Size // of the main job: embedded images
 	New     func(Size) (Space, error)
+	sizes   sizes
 }{
-	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201},
-	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS},
-	{"mbconv", Size{Cells: 3, Channels: 12, Image: 28, Colours: 1, Classes: 10}, newMBConv},
+	{"nb201", Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}, newNB201, nb201Sizes},
+	{"darts", Size{Cells: 8, Channels: 16, Image: 28, Colours: 1, Classes: 10}, newDARTS, dartsSizes},
+	{"mbconv", Size{Cells: 3, Channels: 12, Image: 28, Colours: 1, Classes: 10}, newMBConv, mbconvSizes},
 }
 
 // NewSpace makes the space with this name.

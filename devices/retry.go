@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	firstWait = time.Second // between attempts; doubles
+	firstWait = 250 * time.Millisecond // between attempts; doubles
 	lastWait  = 15 * time.Second
 )
 

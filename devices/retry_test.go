@@ -218,11 +218,11 @@ func TestRetryPauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				started := time.Now()
-				var pushed []int // seconds
+				var pushed []float64 // seconds
 				var closed atomic.Int64
 				d, err := devices.Retry(t.Context(), time.Minute, func(context.Context) (devices.Device, error) {
 					return &flaky{fail: func() error {
-						pushed = append(pushed, int(time.Since(started).Seconds()))
+						pushed = append(pushed, time.Since(started).Seconds())
 						return failure
 					}, closed: &closed}, nil
 				}, nil)
@@ -232,7 +232,7 @@ func TestRetryPauses(t *testing.T) {
 				if _, err := d.Push(t.Context(), "x", nil); !errors.Is(err, failure) {
 					t.Errorf("%v: want %v", err, failure)
 				}
-				if want := []int{0, 1, 3, 7, 15, 30, 45, 60}; !slices.Equal(pushed, want) {
+				if want := []float64{0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 30.75, 45.75}; !slices.Equal(pushed, want) {
 					t.Errorf("pushed after %v s: want %v", pushed, want)
 				}
 			})

@@ -146,7 +146,8 @@ func TestNetworksShareRounds(t *testing.T) {
 	f.noise, f.unsteady = 0.005, map[string]float64{"network": 0.05}
 	networks := someNetworks(20)
 	p := &profiles.Profile{}
-	if err := f.session(Work{Keys: networkKeys(networks), Networks: networks}, p, Options{}).measure(t.Context()); err != nil {
+	work := Work{Keys: networkKeys(networks), Networks: networks}
+	if err := f.session(work, p, Options{}).measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var rounds []int

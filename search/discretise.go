@@ -5,7 +5,6 @@ package search
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -41,74 +40,69 @@ type Candidate struct {
 	Accuracy float64 // likewise, 0…1
 }
 
-// wellUsed is the share of the budget from which a network counts as using
-// it. Σ ln p of a short search says little about size, and accuracy grows with
-// it: networks that use the budget are looked at first, smaller ones only if
-// there are too few.
-const wellUsed = 0.9
-
-// rounding is how far sums over groups may be from the latency of the whole
-// network by rounding alone, relative to the budget.
-const rounding = 1e-9
-
 // Discretise returns the k ≥ 1 networks with the greatest Σ ln p among those
-// that fit budgetS, best first, and at least one: the fastest. They are exactly
-// these as far as the costs of the groups add up; each does fit when priced as
-// a whole. Networks that use less than 0.9 of the budget stand behind those
-// that use more. A budget of +Inf is none: every network fits and uses it. p
-// holds the final mixture weights of each α. Discretise returns an
-// *InfeasibleError if nothing fits.
+// that use budgetS, best first, and at least one. They use the budget as those
+// of a [Window] do: none that uses less is among them. They are exactly these as
+// far as the costs of the groups add up; each does fit when priced as a whole. A
+// budget of +Inf is none: every network fits and uses it. p holds the final
+// mixture weights of each α. Discretise returns an *InfeasibleError if nothing
+// fits.
 func (c *Catalogue) Discretise(p [][]float64, budgetS float64, k int) ([]Candidate, error) {
-	options := c.large(math.Inf(-1))
-	fastest, err := c.network(options)
+	fastest, err := c.fastest(budgetS)
 	if err != nil {
 		return nil, err
 	}
-	if fastest.LatencyS > budgetS {
-		return nil, &InfeasibleError{BudgetS: budgetS, FastestS: fastest.LatencyS, Fastest: fastest.Choice}
-	}
-	groups, slowest := c.items(p)
-	high, low := budgetS, wellUsed*budgetS
-	if math.IsInf(budgetS, 1) {
-		high, low = slowest, 0
-	}
-	slack := rounding * high
+	groups := c.items(p)
 	var found []Candidate
-	seen := map[string]bool{}
-	for _, least := range []float64{low, 0} { // a second time, those that are left
-		for options, score := range best(groups, least-slack, high+slack) {
-			if len(found) == k {
-				return found, nil
-			}
-			n, err := c.network(options)
-			if err != nil {
-				return nil, err
-			}
-			if name := fmt.Sprint(options); n.LatencyS >= least && n.LatencyS <= budgetS && !seen[name] {
-				n.Score, seen[name] = score, true
-				found = append(found, n)
-			}
+	for _, u := range c.uses(budgetS) {
+		if found, err = c.best(groups, u, max(k, fewest)); err != nil {
+			return nil, err
+		}
+		if len(found) >= fewest {
+			break
 		}
 	}
 	if len(found) == 0 { // the groups' sums are over the budget, the network is not
-		for i, o := range options {
+		for i, o := range c.large(math.Inf(-1)) {
 			fastest.Score += groups[i][o].score
 		}
 		found = append(found, fastest)
 	}
+	return found[:min(k, len(found))], nil
+}
+
+// best returns the n different networks of the greatest score that use a limit,
+// best first, or all if they are fewer.
+func (c *Catalogue) best(groups [][]item, u use, n int) ([]Candidate, error) {
+	var found []Candidate
+	seen := map[string]bool{}
+	low, high := u.sums()
+	for options, score := range best(groups, low, high) {
+		network, err := c.network(options)
+		if err != nil {
+			return nil, err
+		}
+		form := c.forms.of(network.Choice)
+		if !u.holds(network.LatencyS) || seen[form] {
+			continue
+		}
+		network.Score, seen[form] = score, true
+		if found = append(found, network); len(found) == n {
+			break
+		}
+	}
 	return found, nil
 }
 
-// items scores the options of every group, and returns how long the slowest of
-// each take together.
-func (c *Catalogue) items(p [][]float64) (groups [][]item, slowest float64) {
+// items scores the options of every group.
+func (c *Catalogue) items(p [][]float64) (groups [][]item) {
 	for _, g := range c.groups {
 		cols := len(c.space.Alphas()[g.Alpha].Ops)
 		var items []item
 		for o, option := range g.Options {
 			items = append(items, item{time: g.seconds[o], score: g.score(option, p[g.Alpha], cols)})
 		}
-		groups, slowest = append(groups, items), slowest+slices.Max(g.seconds)
+		groups = append(groups, items)
 	}
-	return groups, slowest
+	return groups
 }

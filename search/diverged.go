@@ -23,8 +23,11 @@ func (e *DivergedError) Error() string {
 		"search again with a lower learning rate, %s below %g", e.Step, e.Quantity, e.Value, e.Flag, e.Rate)
 }
 
-// searchLRFlag sets the learning rate of the supernet's weights.
-const searchLRFlag = "--search-lr"
+// The flags that set the learning rates of the supernet's weights and of α.
+const (
+	searchLRFlag = "--search-lr"
+	alphaLRFlag  = "--alpha-lr"
+)
 
 // diverged returns a *DivergedError of the current step, which advises a lower
 // learning rate of the weights, unless v is finite.
@@ -41,7 +44,7 @@ func (s *Search) alphaDiverged() error {
 	for _, a := range s.alpha {
 		for _, v := range a.W {
 			if !isFinite(v) {
-				return &DivergedError{s.step + 1, "α", v, s.config.AlphaLR, "--alpha-lr"}
+				return &DivergedError{s.step + 1, "α", v, s.config.AlphaLR, alphaLRFlag}
 			}
 		}
 	}

@@ -12,6 +12,10 @@
 // learned [Multiplier]. At the end the best choices that fit are found exactly
 // (see [Catalogue.Discretise]) and re-ranked with the supernet's weights.
 //
+// A [Stage] is the differentiable part alone: given a list of networks that keep
+// a budget, what each takes and what is thought of it before, it learns α on
+// these networks only, and scores each of them.
+//
 // A [Relaxation] turns α into mixture weights p and brings the gradient back;
 // [Relaxations] lists them.
 //

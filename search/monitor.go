@@ -3,6 +3,7 @@
 package search
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/edgenas/edgenas/arch"
@@ -50,3 +51,11 @@ const (
 	collapsed = 0.5
 	decided   = 0.9
 )
+
+// collapse returns a warning if a search is collapsing, else nothing.
+func collapse(skipShare, entropy float64) string {
+	if skipShare < collapsed || entropy >= decided {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing", 100*skipShare)
+}

@@ -33,6 +33,27 @@ var Relaxations = []Relaxation{&darts{}, &gdas{}}
 // why.
 const DefaultRelaxation = "gdas"
 
+// Reinforce is the method in which α compares whole networks, by the score
+// function (see [Stage]). It relaxes nothing.
+const Reinforce = "reinforce"
+
+// Methods lists the names of the ways in which the α of a Stage can learn: each
+// relaxation, and Reinforce.
+func Methods() []string {
+	var names []string
+	for _, r := range Relaxations {
+		names = append(names, r.Name())
+	}
+	return append(names, Reinforce)
+}
+
+// Paths reports whether the method ever has only one operation of each row of α
+// open.
+func Paths(method string) bool {
+	r, err := NewRelaxation(method)
+	return err != nil || r.Paths()
+}
+
 // NewRelaxation makes the relaxation with this name.
 func NewRelaxation(name string) (Relaxation, error) {
 	var known []string
@@ -43,6 +64,16 @@ func NewRelaxation(name string) (Relaxation, error) {
 		known = append(known, r.Name())
 	}
 	return nil, fmt.Errorf("search: method %q: unknown; known are %q", name, known)
+}
+
+// temperature is that of the relaxation's last sample, nil where it has none.
+func temperature(r Relaxation) *float64 {
+	annealed, ok := r.(interface{ Temperature() float64 })
+	if !ok {
+		return nil
+	}
+	t := annealed.Temperature()
+	return &t
 }
 
 // softmax writes softmax(scale·x) of each row.

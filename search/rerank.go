@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/autodiff"
 )
 
 // Each survivor of the re-ranking is judged on rerankImages of α's half, or on
@@ -41,7 +42,7 @@ func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candida
 				return nil, err
 			}
 			c := &best[i]
-			s.openOnly(c.Choice)
+			openOnly(s.model, c.Choice)
 			loss, correct := s.model.Forward()
 			if !isFinite(loss) {
 				return nil, &DivergedError{s.step, "a candidate's loss", loss, s.config.LR, searchLRFlag}
@@ -58,13 +59,13 @@ func (s *Search) rerank(ctx context.Context, best []Candidate) (ranked []Candida
 }
 
 // openOnly makes the supernet the network of one choice.
-func (s *Search) openOnly(c arch.Choice) {
+func openOnly(model *autodiff.Model[float32], c arch.Choice) {
 	for i, rows := range c {
-		m, cols := s.model.Alpha(i), len(s.alphas[i].Ops)
+		m := model.Alpha(i)
 		clear(m.P)
 		clear(m.Open)
 		for row, col := range rows {
-			m.P[row*cols+col], m.Open[row*cols+col] = 1, true
+			m.P[row*m.Cols+col], m.Open[row*m.Cols+col] = 1, true
 		}
 	}
 }

@@ -36,6 +36,8 @@ type Point struct {
 	Step             int           `json:"step"`
 	Steps            int           `json:"steps"` // of the whole search
 	LossTrain        float64       `json:"loss_train"`
+	GradNorm         *float64      `json:"grad_norm,omitempty"`    // of the weights, before it is clipped
+	Path             string        `json:"path,omitempty"`         // network that the weights learned with, if it is one
 	LossVal          *float64      `json:"loss_val,omitempty"`     // of α's step; nil during the warm-up
 	AccuracyVal      *float64      `json:"accuracy_val,omitempty"` // likewise, 0…1
 	Alpha            [][][]float64 `json:"alpha"`                  // softmax, α, row, column
@@ -126,7 +128,7 @@ func New(c Config, pr Problem) (*Search, error) {
 	if s.expected, err = NewExpected(pr.Target, matrix); err != nil {
 		return nil, err
 	}
-	if err := s.makeSupernet(relaxation.Paths()); err != nil {
+	if s.model, err = newSupernet(pr.Proxy, c.Batch, pr.Threads, relaxation.Paths(), s.rng); err != nil {
 		return nil, err
 	}
 	s.sgd = &autodiff.SGD[float32]{LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: true}
@@ -138,23 +140,24 @@ func New(c Config, pr Problem) (*Search, error) {
 	return s, s.derive()
 }
 
-// makeSupernet compiles the supernet for the threads that Run will have, and
-// draws its weights.
-func (s *Search) makeSupernet(paths bool) error {
-	graph, err := s.problem.Proxy.Supernet(s.config.Batch)
+// newSupernet compiles a supernet for the threads that Run will have, and draws
+// its weights. With paths, one operation of each row is open at a time.
+func newSupernet(space arch.Space, batch, threads int, paths bool, rng *rand.Rand) (*autodiff.Model[float32], error) {
+	graph, err := space.Supernet(batch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pool := kernels.NewWorkers(s.problem.Threads)
+	pool := kernels.NewWorkers(threads)
 	defer pool.Close()
 	options := autodiff.Options{Pool: pool, Paths: paths}
-	for _, a := range s.alphas {
+	for _, a := range space.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(a.Rows), len(a.Ops)})
 	}
-	if s.model, err = autodiff.Compile[float32](graph, options); err != nil {
-		return err
+	model, err := autodiff.Compile[float32](graph, options)
+	if err != nil {
+		return nil, err
 	}
-	return s.model.Load(ops.InitWeights(graph, s.rng))
+	return model, model.Load(ops.InitWeights(graph, rng))
 }
 
 func (s *Search) perEpoch() int {
@@ -202,10 +205,11 @@ func (s *Search) Run(ctx context.Context, progress func(Point)) ([]Candidate, er
 // one of its own.
 func (s *Search) oneStep() (Point, error) {
 	pt := Point{Phase: "search", Step: s.step + 1, Steps: s.Steps(), Epoch: s.step / s.perEpoch()}
-	var err error
-	if pt.LossTrain, err = s.weightStep(); err != nil {
+	loss, norm, err := s.weightStep()
+	if err != nil {
 		return pt, err
 	}
+	pt.LossTrain, pt.GradNorm = loss, &norm
 	if s.step >= s.warmup() {
 		loss, accuracy, err := s.alphaStep()
 		if err != nil {
@@ -218,23 +222,24 @@ func (s *Search) oneStep() (Point, error) {
 	return pt, nil
 }
 
-// weightStep moves the weights and returns the loss before.
-func (s *Search) weightStep() (loss float64, err error) {
+// weightStep moves the weights. It returns the loss before, and the norm of the
+// gradient before it is clipped.
+func (s *Search) weightStep() (loss, norm float64, err error) {
 	s.sample()
 	s.problem.Weights.Next(s.model.Input(), s.model.Labels())
 	loss, _ = s.model.Step(autodiff.Weights)
 	if err := s.diverged("the training loss", loss); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	norm, err := autodiff.ClipGradNorm[float32](s.model.Learnables(), s.config.Clip)
+	norm, err = autodiff.ClipGradNorm[float32](s.model.Learnables(), s.config.Clip)
 	if errors.Is(err, autodiff.ErrNotFinite) {
-		return 0, s.diverged("the norm of the weights' gradient", norm)
+		return 0, 0, s.diverged("the norm of the weights' gradient", norm)
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.sgd.LR = autodiff.CosineLR(s.config.LR, s.config.LRMin, s.step, s.Steps())
-	return loss, s.sgd.Step(s.model.Learnables())
+	return loss, norm, s.sgd.Step(s.model.Learnables())
 }
 
 // alphaStep moves α and λ, and returns what the supernet made of the batch
@@ -258,7 +263,11 @@ func (s *Search) alphaStep() (loss, accuracy float64, err error) {
 		return 0, 0, err
 	}
 	if s.config.BudgetS > 0 {
-		s.multiplier.Update(s.derivedS, s.config.BudgetS)
+		expectedS := s.expected.Value(s.p, nil, 0)
+		if s.dead {
+			expectedS = 0
+		}
+		s.multiplier.Update(expectedS, s.config.BudgetS)
 	}
 	return loss, float64(correct) / float64(s.config.Batch), nil
 }
@@ -268,27 +277,27 @@ func (s *Search) describe(pt *Point) {
 	pt.AlphaEntropy = entropy(s.p, s.alphas)
 	pt.SkipShare = skipShare(s.derived, s.alphas, s.problem.Target.Cells())
 	pt.Lambda = s.multiplier.Lambda
-	if r, ok := s.relaxations[0].(interface{ Temperature() float64 }); ok {
-		t := r.Temperature()
-		pt.Temperature = &t
-	}
+	pt.Temperature = temperature(s.relaxations[0])
 	pt.ExpectedLatencyS = s.expected.Value(s.p, nil, 0)
 	if !s.dead {
 		seconds := s.derivedS
 		pt.DerivedLatencyS = &seconds
 	}
 	pt.Derived = s.problem.Target.Notation(s.derived)
-	if pt.SkipShare >= collapsed && pt.AlphaEntropy < decided {
-		pt.Warning = fmt.Sprintf("%.0f %% of the edges are skip connections: the search may be collapsing",
-			100*pt.SkipShare)
-	}
-	for i, a := range s.alphas {
+	pt.Warning = collapse(pt.SkipShare, pt.AlphaEntropy)
+	pt.Alpha = byRow(s.p, s.alphas)
+}
+
+// byRow copies the mixture weights of each α row by row.
+func byRow(p [][]float64, alphas []arch.Alpha) (all [][][]float64) {
+	for i, a := range alphas {
 		rows := make([][]float64, len(a.Rows))
 		for r := range rows {
-			rows[r] = slices.Clone(s.p[i][r*len(a.Ops) : (r+1)*len(a.Ops)])
+			rows[r] = slices.Clone(p[i][r*len(a.Ops) : (r+1)*len(a.Ops)])
 		}
-		pt.Alpha = append(pt.Alpha, rows)
+		all = append(all, rows)
 	}
+	return all
 }
 
 // relax sets p = softmax(α).
@@ -302,27 +311,34 @@ func (s *Search) relax() {
 func (s *Search) sample() {
 	progress := float64(max(0, s.step-s.warmup())) / float64(max(1, s.Steps()-s.warmup()))
 	for i, a := range s.alpha {
-		m := s.model.Alpha(i)
-		p := make([]float64, len(a.W))
-		s.relaxations[i].Forward(a.W, p, m.Open, len(s.alphas[i].Ops), progress, s.rng)
-		for j, v := range p {
-			m.P[j] = float32(v)
-		}
+		openRelaxed(s.model.Alpha(i), s.relaxations[i], a.W, progress, s.rng)
+	}
+}
+
+// openRelaxed sets mixture weights and gates by a relaxation of α.
+func openRelaxed(m autodiff.Mixture[float32], r Relaxation, alpha []float64, progress float64, rng *rand.Rand) {
+	p := make([]float64, len(alpha))
+	r.Forward(alpha, p, m.Open, m.Cols, progress, rng)
+	for j, v := range p {
+		m.P[j] = float32(v)
 	}
 }
 
 // mixtureGradient returns the gradient of the images' loss by the mixture
 // weights, after a supernet step.
-func (s *Search) mixtureGradient() [][]float64 {
-	dp := make([][]float64, len(s.alpha))
-	for i := range dp {
-		m := s.model.Alpha(i)
-		dp[i] = make([]float64, len(m.DP))
-		for j, v := range m.DP {
-			dp[i][j] = float64(v)
-		}
+func (s *Search) mixtureGradient() (dp [][]float64) {
+	for i := range s.alpha {
+		dp = append(dp, float64s(s.model.Alpha(i).DP))
 	}
 	return dp
+}
+
+func float64s(v []float32) []float64 {
+	wide := make([]float64, len(v))
+	for i, x := range v {
+		wide[i] = float64(x)
+	}
+	return wide
 }
 
 // alphaGradient sets the gradient of α's whole loss, given that of the images'

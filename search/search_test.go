@@ -104,7 +104,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 					t.Fatalf("%d candidates: want 5", len(r))
 				}
 				for i, c := range r {
-					if c.LatencyS > tc.budget || c.LatencyS < wellUsed*tc.budget {
+					if c.LatencyS > tc.budget || c.LatencyS < shares[0]*tc.budget {
 						t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, tc.budget)
 					}
 					if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r[i-1].Accuracy {
@@ -142,7 +142,7 @@ func TestOpenOnly(t *testing.T) {
 	s, _, second := smallOf(t, space, newEdgeCosts(space, rand.New(rand.NewPCG(9, 0))), "gdas", 1, 1)
 	second.Next(s.model.Input(), s.model.Labels())
 	c := space.Derive(s.p)
-	s.openOnly(c)
+	openOnly(s.model, c)
 	first, _ := s.model.Forward()
 	for i, a := range s.alphas {
 		for row := range a.Rows {
@@ -405,6 +405,50 @@ func TestDeadCellResetsLambda(t *testing.T) {
 	}
 	if pt.Lambda != 0 || pt.DerivedLatencyS != nil {
 		t.Errorf("λ is %g, the derived cell takes %v: want 0, and no time", pt.Lambda, pt.DerivedLatencyS)
+	}
+}
+
+// λ follows the expected latency. The derived network's says nothing while α is
+// undecided: it may be far over a budget that the expectation keeps, or under
+// one that it does not. A dead cell takes no time, whatever is expected.
+func TestLambdaFollowsTheExpectedLatency(t *testing.T) {
+	const none, skip, slow = 0, 1, 3 // columns; nor_conv_3x3
+	for _, tc := range []struct {
+		name   string
+		lead   int     // column that is ahead by a hair
+		budget float64 // as a multiple of the expected latency
+		over   bool    // the derived network is over it
+		grows  bool
+	}{
+		{"derived over, expected under", slow, 1.05, true, false},
+		{"derived under, expected over", skip, 0.9, false, true},
+		{"derived dead, expected over", none, 0.9, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, _, _ := small(t, "darts", 1, 1)
+			for i := range s.alpha[0].W {
+				s.alpha[0].W[i] = 0
+				if i%5 == tc.lead {
+					s.alpha[0].W[i] = 0.1
+				}
+			}
+			s.relax()
+			if err := s.derive(); err != nil {
+				t.Fatal(err)
+			}
+			s.config.BudgetS = tc.budget * s.expected.Value(s.p, nil, 0)
+			if over := s.derivedS > s.config.BudgetS; over != tc.over || s.dead != (tc.lead == none) {
+				t.Fatalf("the derived network takes %g s of %g: not what this tests", s.derivedS, s.config.BudgetS)
+			}
+			s.step, s.multiplier.Lambda = s.warmup(), 0.01
+			pt, err := s.oneStep()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if grew := pt.Lambda > 0.01; grew != tc.grows || !tc.grows && pt.Lambda != 0 {
+				t.Errorf("λ went from 0.01 to %g, E is %g of %g s", pt.Lambda, pt.ExpectedLatencyS, s.config.BudgetS)
+			}
+		})
 	}
 }
 

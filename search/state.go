@@ -5,6 +5,7 @@ package search
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/ops"
@@ -21,24 +22,55 @@ type state struct {
 	AlphaData  json.RawMessage         `json:"alpha_data"`
 }
 
+// write returns the state as JSON, with the positions of a generator and of two
+// sources.
+func (st *state) write(pcg *rand.PCG, weights, alpha Source) (text json.RawMessage, err error) {
+	if st.RNG, err = pcg.MarshalBinary(); err != nil {
+		return nil, err
+	}
+	if st.WeightData, err = weights.MarshalJSON(); err != nil {
+		return nil, err
+	}
+	if st.AlphaData, err = alpha.MarshalJSON(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(st)
+}
+
+// check returns an error unless the state is one of so many steps, with these α.
+func (st *state) check(steps int, alpha []*autodiff.Param[float64]) error {
+	if len(st.Alpha) != len(alpha) || st.Step < 0 || st.Step > steps {
+		return fmt.Errorf("step %d, %d α: want a step of %d and %d α", st.Step, len(st.Alpha), steps, len(alpha))
+	}
+	for i, a := range alpha {
+		if len(st.Alpha[i]) != len(a.W) {
+			return fmt.Errorf("α %s has %d weights: want %d", a.Name, len(st.Alpha[i]), len(a.W))
+		}
+	}
+	return nil
+}
+
+// rewind puts a generator and two sources where they were.
+func (st *state) rewind(pcg *rand.PCG, weights, alpha Source) error {
+	if err := pcg.UnmarshalBinary(st.RNG); err != nil {
+		return err
+	}
+	if err := weights.UnmarshalJSON(st.WeightData); err != nil {
+		return err
+	}
+	return alpha.UnmarshalJSON(st.AlphaData)
+}
+
 // State returns everything that the search has learned so far: its supernet's
 // tensors by name, and the rest as JSON. Restored from them, another search
 // with the same configuration and problem goes on as if it had never stopped.
-func (s *Search) State() (text json.RawMessage, tensors ops.Weights, err error) {
+func (s *Search) State() (json.RawMessage, ops.Weights, error) {
 	st := state{Step: s.step, Multiplier: s.multiplier, Adam: s.adam.State}
 	for _, a := range s.alpha {
 		st.Alpha = append(st.Alpha, a.W)
 	}
-	if st.RNG, err = s.pcg.MarshalBinary(); err != nil {
-		return nil, nil, err
-	}
-	if st.WeightData, err = s.problem.Weights.MarshalJSON(); err != nil {
-		return nil, nil, err
-	}
-	if st.AlphaData, err = s.problem.Alpha.MarshalJSON(); err != nil {
-		return nil, nil, err
-	}
-	if text, err = json.Marshal(st); err != nil {
+	text, err := st.write(s.pcg, s.problem.Weights, s.problem.Alpha)
+	if err != nil {
 		return nil, nil, err
 	}
 	return text, s.model.Checkpoint(s.sgd.State), nil
@@ -59,21 +91,10 @@ func (s *Search) Restore(text json.RawMessage, tensors ops.Weights) error {
 }
 
 func (s *Search) restore(st state, tensors ops.Weights) error {
-	if len(st.Alpha) != len(s.alpha) || st.Step < 0 || st.Step > s.Steps() {
-		return fmt.Errorf("step %d, %d α: want a step of %d and %d α", st.Step, len(st.Alpha), s.Steps(), len(s.alpha))
-	}
-	for i, a := range s.alpha {
-		if len(st.Alpha[i]) != len(a.W) {
-			return fmt.Errorf("α %s has %d weights: want %d", a.Name, len(st.Alpha[i]), len(a.W))
-		}
-	}
-	if err := s.pcg.UnmarshalBinary(st.RNG); err != nil {
+	if err := st.check(s.Steps(), s.alpha); err != nil {
 		return err
 	}
-	if err := s.problem.Weights.UnmarshalJSON(st.WeightData); err != nil {
-		return err
-	}
-	if err := s.problem.Alpha.UnmarshalJSON(st.AlphaData); err != nil {
+	if err := st.rewind(s.pcg, s.problem.Weights, s.problem.Alpha); err != nil {
 		return err
 	}
 	momenta, err := s.model.Restore(tensors)

@@ -37,6 +37,7 @@ type Source interface {
 // Config is the recipe. Zero fields are not filled in: start from DefaultConfig.
 type Config struct {
 	Epochs      float64 `json:"epochs"` // may be a fraction
+	Work        float64 `json:"work"`   // operations to spend where epochs are not given; 0: DefaultWork
 	Batch       int     `json:"batch"`
 	LR          float64 `json:"lr"`     // at its greatest; it ends near 0
 	Warmup      float64 `json:"warmup"` // share of the steps over which the rate rises
@@ -48,26 +49,36 @@ type Config struct {
 }
 
 // DefaultConfig returns the main job's recipe: minutes on two cores.
-// DefaultEpochs chooses the epochs.
+// [Epochs] chooses the epochs.
 func DefaultConfig() Config {
 	return Config{Batch: 32, LR: 0.05, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
 }
 
-// defaultWork is the arithmetic that the main job's training spends on a small
-// network, and defaultEpochs the least that a large one gets: two to three
-// minutes on two cores for a network of 2 ms.
+// DefaultWork is the arithmetic that a training spends, in operations: a server
+// with two cores does 1e11 to 4e11 a second.
+const DefaultWork = 2.5e13
+
+// Operations is what training on an image costs for each multiply-accumulate of
+// the network: two forward and four backward.
+const Operations = 6
+
+// A network gets at least fewestEpochs, whatever they cost, and a small one no
+// more than mostEpochs.
 const (
-	defaultWork   = 4e13
-	defaultEpochs = 3
+	fewestEpochs = 1
+	mostEpochs   = 50
 )
 
-// DefaultEpochs returns how long to train a network of so many
-// multiply-accumulates an image (forward and backward are six operations for
-// each): the smaller, the longer, within 3 to 20 epochs. It depends on nothing
-// else, so that the same flags give the same network on every machine.
-func DefaultEpochs(macs int64, images int) float64 {
-	epochs := defaultWork / (6 * float64(macs) * float64(images))
-	return math.Round(10*min(20, max(defaultEpochs, epochs))) / 10
+// Epochs returns how long to train a network of so many multiply-accumulates an
+// image so that it takes this work (0: DefaultWork): the smaller, the longer,
+// within 1 to 50 epochs. It depends on nothing else, so that the same flags give
+// the same network on every machine.
+func Epochs(work float64, macs int64, images int) float64 {
+	if work == 0 {
+		work = DefaultWork
+	}
+	epochs := work / (Operations * float64(macs) * float64(images))
+	return math.Round(10*min(mostEpochs, max(fewestEpochs, epochs))) / 10
 }
 
 // Point is a line of history: training after a step. Loss and accuracy are
@@ -160,18 +171,25 @@ func (t *Trainer) pointSteps() int { return max(leastPointSteps, (t.Steps()+maxP
 // when ctx ends and returns its error, and returns a *DivergedError for a step
 // whose figures are not finite.
 func (t *Trainer) Run(ctx context.Context, progress func(Point)) (ops.Weights, error) {
+	return t.RunTo(ctx, t.Steps(), progress)
+}
+
+// RunTo does what Run does until so many steps are done in all, or the training
+// ends. The steps after it learn what they would have without the stop.
+func (t *Trainer) RunTo(ctx context.Context, step int, progress func(Point)) (ops.Weights, error) {
 	pool := kernels.NewWorkers(t.threads)
 	defer pool.Close()
 	t.model.SetPool(pool)
 	t.sgd.Pool = pool
-	for t.step < t.Steps() {
+	last := min(step, t.Steps())
+	for t.step < last {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := t.oneStep(); err != nil {
 			return nil, err
 		}
-		if t.since.Steps < t.pointSteps() && t.step < t.Steps() {
+		if t.since.Steps < t.pointSteps() && t.step < last {
 			continue
 		}
 		p := t.point()

@@ -267,6 +267,28 @@ func TestRestoreFromProgress(t *testing.T) {
 	}
 }
 
+// A stop changes nothing of what is learned after it.
+func TestRunTo(t *testing.T) {
+	want, err := newTrainer(t, 1).Run(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrainer(t, 1)
+	covered := 0
+	var got ops.Weights
+	for _, stop := range []int{13, 20, 7, 1000} {
+		if got, err = tr.RunTo(context.Background(), stop, func(p Point) { covered = p.Step }); err != nil {
+			t.Fatal(err)
+		}
+		if done := min(max(stop, covered), tr.Steps()); tr.Step() != done || covered != done {
+			t.Errorf("to step %d: %d are done, points cover %d", stop, tr.Step(), covered)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Error("the training with stops ended with other weights")
+	}
+}
+
 // dazzling hands out stripes, but from a batch on images that are no numbers.
 type dazzling struct {
 	stripes
@@ -336,21 +358,21 @@ func TestRate(t *testing.T) {
 	}
 }
 
-func TestDefaultEpochs(t *testing.T) {
+func TestEpochs(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		macs   int64
 		images int
 		want   float64
 	}{
-		{"tiny networks get 20", 1e6, 20_000, 20},
-		{"huge networks get 3", 1e10, 50_000, 3},
+		{"tiny networks get 50", 1e6, 20_000, 50},
+		{"huge networks get 1", 1e10, 50_000, 1},
 	} {
-		if got := DefaultEpochs(tc.macs, tc.images); got != tc.want {
+		if got := Epochs(0, tc.macs, tc.images); got != tc.want {
 			t.Errorf("%s: %g epochs: want %g", tc.name, got, tc.want)
 		}
 	}
-	if a, b := DefaultEpochs(1e8, 20_000), DefaultEpochs(5e7, 20_000); !(b > a) {
+	if a, b := Epochs(0, 1e8, 20_000), Epochs(0, 5e7, 20_000); !(b > a) {
 		t.Errorf("a network of half the size gets %g epochs, the larger one %g", b, a)
 	}
 }

@@ -19,9 +19,14 @@ import (
 	"github.com/edgenas/edgenas/profiles"
 )
 
-// info writes what this machine is, in what state, and what it can measure with.
-func info(ctx context.Context, stdout io.Writer) error {
-	return write(stdout, wire.Here(ctx, version.String(), native.Info(1)))
+// info writes what this machine is, in what state, and what it can measure with,
+// and, where load is wanted, what other processes do.
+func info(ctx context.Context, load bool, stdout io.Writer) error {
+	r := wire.Here(ctx, version.String(), native.Info(1))
+	if load {
+		r.Facts.WatchLoad()
+	}
+	return write(stdout, r)
 }
 
 // profile measures a request into the file out, or to stdout.

@@ -21,7 +21,7 @@ import (
 
 const usage = `edgenas-agent measures on the device that it runs on, for edgenas.
 
-  edgenas-agent info                                  what this device is
+  edgenas-agent info [-load]                          what this device is, and what else it does
   edgenas-agent profile [-o FILE] < REQUEST           measure operations and networks into a profile
   edgenas-agent stream NAME < REQUEST                 the same, written out round by round
   edgenas-agent verify [-infer-threads N] [-cluster C] [-mode M] [-seed N] MODEL.onnx
@@ -57,8 +57,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		_, err = io.WriteString(stdout, usage)
 		return err
 	case "info":
+		load := flags.Bool("load", false, "")
 		if err = parse(flags, args[1:], 0); err == nil {
-			err = info(ctx, stdout)
+			err = info(ctx, *load, stdout)
 		}
 	case "profile":
 		out := flags.String("o", "", "")

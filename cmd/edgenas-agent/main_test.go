@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -59,17 +60,25 @@ func TestInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Version  string
-		Device   profiles.Device
-		Runtimes []profiles.Runtime
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
+	got, err := wire.DecodeReport([]byte(out))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Version == "" || got.Device.Cores < 1 || len(got.Runtimes) != 1 || got.Runtimes[0].Name != "native" ||
 		got.Runtimes[0].Threads != 1 {
 		t.Errorf("info %+v", got)
+	}
+	if got.Facts.Load.Processors != nil {
+		t.Error("info has looked at other processes: want it only with -load")
+	}
+	if out, err = do(t.Context(), "", "info", "-load"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = wire.DecodeReport([]byte(out)); err != nil {
+		t.Fatal(err)
+	}
+	if got.Facts.Load.Processors == nil && runtime.GOOS == "linux" {
+		t.Errorf("info -load %+v: want what other processes do", got.Facts.Load)
 	}
 }
 

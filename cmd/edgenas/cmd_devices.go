@@ -12,9 +12,7 @@ import (
 
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/hostinfo"
-	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/target"
-	"github.com/edgenas/edgenas/internal/version"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/internal/wording"
 )
@@ -184,10 +182,7 @@ func (a *app) runAboutDevice(ctx context.Context, address string, text func(wire
 
 // facts is all that a device tells.
 func (a *app) facts(ctx context.Context, address string) (wire.Report, error) {
-	if address == string(devices.Local) {
-		return wire.Here(ctx, version.String(), native.Info(1)), nil
-	}
 	o := target.Default()
 	o.Device = address
-	return a.targets().Of(o).Report(ctx)
+	return a.targets().Of(o).Inspect(ctx)
 }

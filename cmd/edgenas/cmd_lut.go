@@ -16,11 +16,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
 	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/latency"
@@ -131,7 +133,8 @@ func (a *app) lutValidateCommand() *cobra.Command {
 		Long: `validate draws networks that the profile does not know, measures them whole on
 the device and compares: bias, mean absolute percentage error, share within
 ±5 % and ±10 %, rank correlation, and the worst cases. Missing entries are
-measured first.`,
+measured first. The networks are of the sizes (channels and cells) that the
+profile has, or of the default size where it has none.`,
 		Example: "  edgenas lut validate --space nb201 --n 50",
 		Args:    arguments(0, 0),
 		RunE:    func(c *cobra.Command, _ []string) error { return a.runValidate(c.Context(), o) },
@@ -160,17 +163,16 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 	if o.n < 2 || o.n > 1000 {
 		return fault.Usagef("--n %d: want 2 to 1000", o.n)
 	}
-	s, err := o.space.space()
-	if err != nil {
-		return err
-	}
-	nets, err := a.host.Inventories.Of(s, a.threads)
-	if err != nil {
+	if _, err := o.space.space(); err != nil {
 		return err
 	}
 	on := o.target.Options
 	on.Device = cmp.Or(on.Device, string(devices.Local)) // validation is measuring
 	p, err := a.targets().Profile(ctx, on)
+	if err != nil {
+		return err
+	}
+	nets, err := a.sizesToValidate(p, o)
 	if err != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 		return err
 	}
 	measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
-	if err := a.targets().Validate(ctx, s, drawn, measured, on); err != nil {
+	if err := a.targets().Validate(ctx, drawn, measured, on); err != nil {
 		return err
 	}
 	cases, err := validationCases(table, drawn, measured.Networks)
@@ -203,8 +205,21 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 	return a.result(res, func(w io.Writer) { writeValidation(w, res) })
 }
 
+// sizesToValidate are the sizes of the options, or those that the profile has.
+func (a *app) sizesToValidate(p *profiles.Profile, o validateOptions) (inventory.Sizes, error) {
+	sizes, err := target.SizesOf(p, target.SizeRequest{Space: o.space.name, Base: o.space.open(),
+		Inventories: a.host.Inventories, Threads: a.threads})
+	if err != nil {
+		return nil, err
+	}
+	if len(sizes) == 0 {
+		sizes = []arch.Size{o.space.sized()}
+	}
+	return a.host.Inventories.Sizes(o.space.name, sizes, a.threads)
+}
+
 // draw gives networks that the profile does not know.
-func (o *validateOptions) draw(n *inventory.Inventory, p *profiles.Profile, table *predict.Table, rng *rand.Rand) (
+func (o *validateOptions) draw(n inventory.Sizes, p *profiles.Profile, table *predict.Table, rng *rand.Rand) (
 	[]inventory.Network, error) {
 	count := o.n + len(p.Networks)
 	drawn, err := n.Sample(count, rng)

@@ -9,14 +9,13 @@ import (
 	"io"
 	"math"
 	"os"
-	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/run"
@@ -36,22 +35,23 @@ type searchOptions struct {
 	data        string
 	space       spaceOptions
 	target      targetOptions
+	effort      string
 	method      string
-	cells       int // of the supernet
-	channels    int
-	search      search.Config
+	search      search.StageConfig
 	recipe      recipeOptions
 	flags       *pflag.FlagSet
 }
 
 func (a *app) searchCommand() *cobra.Command {
-	o := searchOptions{search: search.DefaultConfig(), recipe: recipeOptions{Config: train.DefaultConfig()}}
+	o := searchOptions{search: search.DefaultStageConfig(0), recipe: recipeOptions{Config: train.DefaultConfig()}}
 	c := &cobra.Command{
 		Use:   "search --latency-budget TIME",
 		Short: "Find, train, export and verify a network within a latency budget",
-		Long: `search does the whole job: it measures what the latency table lacks, searches,
-derives the best network that keeps the budget, trains it, writes ONNX,
-measures that on the device, and leaves a report.
+		Long: `search does the whole job. It measures what the latency table lacks, and lists
+the networks that use the budget. α learns by gradient which of them are good;
+they and what their structure promises compete in short trainings, and the best
+is measured, trained to the end and written as ONNX. That is measured on the
+device, and a report is left.
 
 With --profile alone the profile's device is the target: nothing is measured,
 and the command that verifies the result there is printed.`,
@@ -67,32 +67,25 @@ and the command that verifies the result there is printed.`,
 
 // AddFlags adds the flags of the command.
 func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
-	var methods []string
-	for _, m := range search.Relaxations {
-		methods = append(methods, m.Name())
+	var efforts []string
+	for _, e := range run.Efforts {
+		efforts = append(efforts, fmt.Sprintf("%s (%s on two cores)", e.Name, e.About))
 	}
 	o.flags = f
 	f.Var(&o.budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
 	f.StringVar(&o.out, "out", "edgenas-out", "folder for everything that the run leaves")
 	f.StringVar(&o.resume, "resume", "", "folder of a run that was interrupted: go on with it")
-	f.StringVar(&o.method, "method", search.DefaultRelaxation, "search method: "+strings.Join(methods, ", "))
+	f.StringVar(&o.effort, "effort", run.Efforts[0].Name, "how much work to spend: "+strings.Join(efforts, ", "))
+	f.StringVar(&o.method, "method", search.Reinforce, "how α learns: "+strings.Join(search.Methods(), ", "))
 	o.space.AddFlags(f)
 	o.target.AddFlags(f)
 	o.target.addRounds(f)
 	o.target.addMode(f)
 	o.target.addProfile(f)
 	dataFlag(f, &o.data)
-	f.IntVar(&o.cells, "search-cells", 0, "cells of the supernet, counted as --cells, which are the derived network's"+
-		eachDefault(func(s arch.Size) int { return supernetOf(s).Cells }))
-	f.IntVar(&o.channels, "search-channels", 0,
-		"channels of the supernet's first stage; the derived network has --channels"+
-			eachDefault(func(s arch.Size) int { return supernetOf(s).Channels }))
-	f.IntVar(&o.search.Epochs, "search-epochs", o.search.Epochs, "epochs of the search")
-	f.IntVar(&o.search.Batch, "search-batch", o.search.Batch, "images of a step of the search")
-	f.Float64Var(&o.search.LR, "search-lr", o.search.LR, "learning rate of the supernet's weights, at first")
+	f.IntVar(&o.search.Batch, "search-batch", o.search.Batch, "images of a step of the supernet")
+	f.Float64Var(&o.search.LR, "search-lr", o.search.LR, "greatest learning rate of the supernet's weights")
 	f.Float64Var(&o.search.AlphaLR, "alpha-lr", o.search.AlphaLR, "learning rate of α; its steps are Adam's")
-	f.Float64Var(&o.search.BetaDecay, "beta-decay", o.search.BetaDecay,
-		"strength of β-decay at the end of the search; 0 turns it off")
 	o.recipe.AddFlags(f)
 }
 
@@ -108,41 +101,26 @@ func (o *searchOptions) check() error {
 	if err := o.target.check(); err != nil {
 		return err
 	}
-	supernet := supernetOf(usualSize(o.space.name))
-	if !o.flags.Changed("search-cells") {
-		o.cells = supernet.Cells
+	effort, err := run.NewEffort(o.effort)
+	if err != nil {
+		return fault.Usagef("--%w", err)
 	}
-	if !o.flags.Changed("search-channels") {
-		o.channels = supernet.Channels
+	if !slices.Contains(search.Methods(), o.method) {
+		return fault.Usagef("--method %q: want %s", o.method, strings.Join(search.Methods(), ", "))
 	}
-	if _, err := search.NewRelaxation(o.method); err != nil {
-		return fault.Usagef("--method: %w", err)
+	if o.recipe.Epochs == 0 {
+		o.recipe.Work = effort.Training
 	}
 	s := o.search
 	switch {
-	case o.cells < 1:
-		return fault.Usagef("--search-cells %d: want at least 1", o.cells)
-	case o.channels < 1:
-		return fault.Usagef("--search-channels %d: want at least 1", o.channels)
-	case s.Epochs < 1 || s.Epochs > maxEpochs:
-		return fault.Usagef("--search-epochs %d: want 1 to %d", s.Epochs, maxEpochs)
 	case s.Batch < 1 || s.Batch > maxBatch:
 		return fault.Usagef("--search-batch %d: want 1 to %d", s.Batch, maxBatch)
 	case !(s.LR > 0 && s.LR <= maxRate):
 		return fault.Usagef("--search-lr %g: want more than 0, at most %d", s.LR, maxRate)
 	case !(s.AlphaLR > 0 && s.AlphaLR <= maxRate):
 		return fault.Usagef("--alpha-lr %g: want more than 0, at most %d", s.AlphaLR, maxRate)
-	case !(s.BetaDecay >= 0 && s.BetaDecay <= 1e6):
-		return fault.Usagef("--beta-decay %g: want 0 to 1e6", s.BetaDecay)
 	}
 	return o.recipe.check()
-}
-
-// supernetOf is the default supernet for a space of this default size: as deep,
-// since a shallow one cannot see how cells stack, but narrower.
-func supernetOf(s arch.Size) arch.Size {
-	s.Channels = s.Channels * 2 / 3
-	return s
 }
 
 // confidence is how sure a prediction has to be that a budget is kept.
@@ -156,21 +134,10 @@ func (o *searchOptions) request(a *app, set *dataset.Set) (r runfile.Request, er
 	}
 	r = runfile.Request{Command: a.commandLine(), Version: version.String(), Date: time.Now().UTC().Truncate(time.Second),
 		Seed: a.seed, LatencyBudgetS: o.budget.Seconds(), Confidence: confidence, Space: o.space.name, Size: s.Size(),
-		SearchCells: o.cells, SearchChannels: o.channels, Method: o.method, Dataset: o.data, DataDigest: set.Digest,
-		Target: o.target.Options, Search: o.search, Train: o.recipe.Config, Cutout: o.recipe.Cutout}
-	super, err := arch.NewSpace(r.Space, r.Supernet())
-	if err != nil {
-		return r, fault.Usagef("supernet: %w", err)
-	}
-	if !reflect.DeepEqual(super.Alphas(), s.Alphas()) { // where cells do not share a choice
-		if o.flags.Changed("search-cells") {
-			return r, fault.Usagef("--search-cells %d: the cells of %s are decided one by one: want %d, as --cells",
-				r.SearchCells, r.Space, s.Size().Cells)
-		}
-		r.SearchCells = s.Size().Cells
-	}
+		Method: o.method, Dataset: o.data, DataDigest: set.Digest,
+		Target: o.target.Options, Effort: o.effort, Search: o.search, Train: o.recipe.Config, Cutout: o.recipe.Cutout}
+	r.Size.Cells, r.Size.Channels = o.space.open().Cells, o.space.open().Channels // 0: by the budget
 	r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
-	r.Search.WarmupEpochs = min(r.Search.WarmupEpochs, r.Search.Epochs-1)
 	r.Folder, err = os.Getwd()
 	return r, err
 }

@@ -119,15 +119,21 @@ func (a *app) verify(ctx context.Context, o verifyOptions, m *onnx.Model, file s
 	}
 	if p, ok := run.ReadPrediction(m.Metadata); ok {
 		res.PredictedS = &p.Seconds
-		if v := res.Verification; !p.HoldsFor(v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, o.target.Cluster, v.Mode) {
-			res.PredictedOn = p.Where()
-		}
+		res.PredictedOn = predictedOn(p, res.Verification, o.target.Cluster)
 	}
 	if o.budget.Duration > 0 {
 		s := o.budget.Seconds()
 		res.BudgetS = &s
 	}
 	return res, nil
+}
+
+// predictedOn is what the prediction holds for, if that was not measured.
+func predictedOn(p run.Prediction, v latency.Verification, cluster string) string {
+	if p.HoldsFor(v.Device.Name(), v.Runtime.Name, v.Runtime.Threads, cluster, v.Mode) {
+		return ""
+	}
+	return p.Where()
 }
 
 // verifyHere measures the model in this process.

@@ -20,7 +20,9 @@ import (
 
 	"github.com/edgenas/edgenas/export"
 	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/onnx"
+	"github.com/edgenas/edgenas/internal/run"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/latency"
 )
@@ -173,7 +175,7 @@ func TestJSON(t *testing.T) {
 	here := filepath.Join(dir, "here.json")
 	write(t, here, read(t, fixture(t, "here.json")))
 	tiny := " " + strings.Join(tinyFlags, " ")
-	covered := map[string]bool{}
+	covered, table := map[string]bool{}, oracleTable(t)
 	for _, tt := range []struct {
 		args string
 		has  string // a member of the object
@@ -203,6 +205,8 @@ func TestJSON(t *testing.T) {
 		{"bench step --space nb201 --batch 2 --channels 2 --cells 1 --image 8 --steps 1", "median_s"},
 		{"bench ops --match relu/n=32 --seconds 0.001", "both_ms"},
 		{"bench limits --seconds 0.001", "conv_gflops"},
+		{"bench evaluators --n 30 --table " + table + " --scores " + filepath.Join(dir, "scores.jsonl"), "cards"},
+		{"bench oracle --seeds 1 --table " + table, "replays"},
 		{"version", "version"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -308,28 +312,46 @@ func TestVerifyFails(t *testing.T) {
 
 // A prediction is compared with nothing but what it is a prediction of.
 func TestVerifyElsewhere(t *testing.T) {
-	here := latency.ThisDevice().Name()
+	elsewhere := model(t, nil)
+	const want = "on Test Board 1, native runtime, 1 thread(s), burst"
+	o := edgenas(t, "verify", elsewhere).want(t, fault.Done)
+	if strings.Contains(o.stdout, "measured is") || !strings.Contains(o.stdout, want) {
+		t.Errorf("stdout %s: want no comparison, and %q", o.stdout, want)
+	}
+	o = edgenas(t, "verify", elsewhere, "--tolerance", "1000%").want(t, fault.Profile)
+	if !strings.Contains(o.stderr, "leave --tolerance out") || !strings.Contains(o.stderr, want) {
+		t.Errorf("stderr %s: want %q", o.stderr, want)
+	}
+}
+
+func TestPredictedOn(t *testing.T) {
+	device := latency.ThisDevice()
+	here := device.Name()
 	for _, tt := range []struct {
-		name  string
-		says  map[string]string
-		flags string
-		want  string
+		name string
+		says map[string]string
+		mode string
+		want string // of it; empty: it is a prediction of this
 	}{
-		{"another device", nil, "", "on Test Board 1, native runtime, 1 thread(s), burst"},
-		{"more threads", map[string]string{"device": here, "infer_threads": "4"}, "", "4 thread(s)"},
-		{"another mode", map[string]string{"device": here}, "--mode paced=2ms", "burst"},
-		{"other cores", map[string]string{"device": here, "cluster": "big"}, "", "cores big"},
-		{"another runtime", map[string]string{"device": here, "runtime": "tflite"}, "", "tflite runtime"},
+		{"the same", map[string]string{"device": here}, "burst", ""},
+		{"another device", nil, "burst", "Test Board 1, native runtime, 1 thread(s), burst"},
+		{"more threads", map[string]string{"device": here, "infer_threads": "4"}, "burst", "4 thread(s)"},
+		{"another mode", map[string]string{"device": here}, "paced=2ms", "burst"},
+		{"other cores", map[string]string{"device": here, "cluster": "big"}, "burst", "cores big"},
+		{"another runtime", map[string]string{"device": here, "runtime": "tflite"}, "burst", "tflite runtime"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			args := append([]string{"verify", model(t, tt.says)}, strings.Fields(tt.flags)...)
-			o := edgenas(t, args...).want(t, fault.Done)
-			if strings.Contains(o.stdout, "measured is") || !strings.Contains(o.stdout, tt.want) {
-				t.Errorf("stdout %s: want no comparison, and %q", o.stdout, tt.want)
+			m, err := onnx.ReadFile(model(t, tt.says))
+			if err != nil {
+				t.Fatal(err)
 			}
-			o = edgenas(t, append(args, "--tolerance", "1000%")...).want(t, fault.Profile)
-			if !strings.Contains(o.stderr, "leave --tolerance out") || !strings.Contains(o.stderr, tt.want) {
-				t.Errorf("stderr %s: want %q", o.stderr, tt.want)
+			p, ok := run.ReadPrediction(m.Metadata)
+			if !ok {
+				t.Fatalf("%v: want a prediction", m.Metadata)
+			}
+			got := predictedOn(p, latency.Verification{Mode: tt.mode, Device: device, Runtime: native.Info(1)}, "")
+			if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("predicted on %q: want %q", got, tt.want)
 			}
 		})
 	}

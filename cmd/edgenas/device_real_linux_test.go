@@ -266,7 +266,7 @@ func TestDeviceReal(t *testing.T) {
 
 			search := []string{"search", "--quiet", "--space", space, "--latency-budget", "1s", "--profile", path,
 				"--data", "idx:" + fixture(t, "tiny"), "--cells", "1", "--channels", "4",
-				"--search-epochs", "1", "--epochs", "1", "--out", filepath.Join(t.TempDir(), "run")}
+				"--epochs", "1", "--out", filepath.Join(t.TempDir(), "run")}
 			refused(t, b.edgenas(t, search...), fault.Profile, "emulation", "--allow-emulated")
 			b.edgenas(t, append(search, "--allow-emulated")...).want(t, fault.Done)
 			b.clean(t)

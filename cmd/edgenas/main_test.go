@@ -311,7 +311,7 @@ func searchArgs(t *testing.T, out string, more ...string) []string {
 func searchIn(folder, profile, out string, more ...string) []string {
 	return append([]string{"search", "--latency-budget", "65us", "--profile", filepath.Join(folder, profile),
 		"--data", "idx:" + filepath.Join(folder, "tiny"),
-		"--cells", "1", "--channels", "4", "--search-epochs", "4", "--epochs", "3", "--out", out}, more...)
+		"--cells", "1", "--channels", "4", "--epochs", "3", "--out", out}, more...)
 }
 
 // baseline is the folder of an uninterrupted search, not to be changed.

@@ -108,7 +108,7 @@ func TestThrottledForEver(t *testing.T) {
 				t.Errorf("stdout %s: want the second line %q", o.stdout, want)
 			}
 			// The next command still says so.
-			o = b.edgenas(t, profileInto(path, append(tt.args, "--json")...)...).want(t, fault.Done)
+			o = b.edgenas(t, profileInto(path, append(tt.args, "--rounds", "1", "--json")...)...).want(t, fault.Done)
 			var r profiled
 			if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || r.Throttled != len(keys) || r.Mode != "burst" {
 				t.Errorf("%s, %v: want %d throttled", o.stdout, err, len(keys))

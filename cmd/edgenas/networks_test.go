@@ -15,7 +15,7 @@ import (
 	"github.com/edgenas/edgenas/internal/safetensors"
 )
 
-// A space with edge selection goes the whole way, and takes its own defaults.
+// A space with edge selection goes the whole way.
 func TestSearchWithEdgeSelection(t *testing.T) {
 	images := "idx:" + fixture(t, "tiny") // and the fixtures
 	size := tinySize
@@ -23,16 +23,15 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	dir := t.TempDir()
 	board := save(t, tinyProfile(t, "darts", size), filepath.Join(dir, "board.json"))
 	out := filepath.Join(dir, "out")
-	edgenas(t, "search", "--space", "darts", "--channels", "2", "--search-channels", "1", "--latency-budget", "200us",
+	edgenas(t, "search", "--space", "darts", "--cells", "8", "--channels", "2", "--latency-budget", "200us",
 		"--profile", board, "--data", images,
-		"--search-epochs", "2", "--epochs", "1", "--out", out).want(t, fault.Done)
+		"--epochs", "1", "--out", out).want(t, fault.Done)
 	r, err := runfile.Dir(out).ReadRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Size != size || r.SearchCells != 8 || r.SearchChannels != 1 {
-		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 8 and 1",
-			r.Size, r.SearchCells, r.SearchChannels, size)
+	if r.Size != size {
+		t.Errorf("size %+v: want %+v", r.Size, size)
 	}
 	found, err := arch.ReadFile(filepath.Join(out, runfile.ArchitectureName))
 	if err != nil {
@@ -64,7 +63,7 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	}
 }
 
-// A chain goes the whole way; its supernet has all of its blocks, since each is
+// A chain goes the whole way; small networks have all of its blocks, since each is
 // decided by itself.
 func TestSearchOfChain(t *testing.T) {
 	images := "idx:" + fixture(t, "tiny") // and the fixtures
@@ -75,19 +74,14 @@ func TestSearchOfChain(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	flags := []string{"search", "--space", "mbconv", "--cells", "4", "--channels", "2", "--latency-budget", "450us",
 		"--profile", board, "--data", images,
-		"--search-epochs", "1", "--epochs", "1", "--out", out}
-	if got := edgenas(t, append(flags, "--search-cells", "1")...); got.code != fault.Usage ||
-		!strings.Contains(got.stderr, "--search-cells 1: the cells of mbconv are decided one by one: want 4") {
-		t.Errorf("a supernet of other blocks: exit %d, %s", got.code, got.stderr)
-	}
-	edgenas(t, append(flags, "--search-channels", "1")...).want(t, fault.Done)
+		"--epochs", "1", "--out", out}
+	edgenas(t, flags...).want(t, fault.Done)
 	r, err := runfile.Dir(out).ReadRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Size != size || r.SearchCells != 4 || r.SearchChannels != 1 {
-		t.Errorf("size %+v, supernet of %d cells and %d channels: want %+v, 4 and 1",
-			r.Size, r.SearchCells, r.SearchChannels, size)
+	if r.Size != size {
+		t.Errorf("size %+v: want %+v", r.Size, size)
 	}
 	found, err := arch.ReadFile(filepath.Join(out, runfile.ArchitectureName))
 	if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -73,9 +74,9 @@ func (o *targetOptions) check() error {
 
 // spaceOptions are the parameters of a space on the command line.
 type spaceOptions struct {
-	name  string
-	size  arch.Size // as given: see sized
-	flags *pflag.FlagSet
+	name            string
+	cells, channels sizeFlag
+	image           arch.Size // of it, what images have
 }
 
 // AddFlags adds the flags of all commands that need a space.
@@ -84,11 +85,10 @@ func (o *spaceOptions) AddFlags(f *pflag.FlagSet) {
 	for _, s := range arch.Spaces {
 		names = append(names, s.Name)
 	}
-	o.flags = f
 	f.StringVar(&o.name, "space", arch.Spaces[0].Name, "search space: "+strings.Join(names, ", "))
-	f.IntVar(&o.size.Cells, "cells", 0, "cells: of nb201 in a stage, of darts in all, of mbconv (blocks) in a stage"+
-		eachDefault(func(s arch.Size) int { return s.Cells }))
-	f.IntVar(&o.size.Channels, "channels", 0, "channels of the first stage"+
+	f.Var(&o.cells, "cells", "cells: of nb201 in a stage, of darts in all, of mbconv (blocks) in a stage;"+
+		" auto: as the budget allows, or"+eachDefault(func(s arch.Size) int { return s.Cells }))
+	f.Var(&o.channels, "channels", "channels of the first stage; auto: as the budget allows, or"+
 		eachDefault(func(s arch.Size) int { return s.Channels }))
 }
 
@@ -98,15 +98,15 @@ func eachDefault(of func(arch.Size) int) string {
 	for _, s := range arch.Spaces {
 		each = append(each, fmt.Sprintf("%s %d", s.Name, of(s.Default)))
 	}
-	return " (default " + strings.Join(each, ", ") + ")"
+	return " " + strings.Join(each, ", ")
 }
 
 // addImage adds the flags of commands that have no images to take them from.
 func (o *spaceOptions) addImage(f *pflag.FlagSet) {
 	d := arch.Spaces[0].Default
-	f.IntVar(&o.size.Image, "image", d.Image, "rows and columns of an image")
-	f.IntVar(&o.size.Colours, "colours", d.Colours, "channels of an image: 1 or 3")
-	f.IntVar(&o.size.Classes, "classes", d.Classes, "number of classes")
+	f.IntVar(&o.image.Image, "image", d.Image, "rows and columns of an image")
+	f.IntVar(&o.image.Colours, "colours", d.Colours, "channels of an image: 1 or 3")
+	f.IntVar(&o.image.Classes, "classes", d.Classes, "number of classes")
 }
 
 // usualSize is the default size of a space; of an unknown one, the first's.
@@ -119,15 +119,20 @@ func usualSize(space string) arch.Size {
 	return arch.Spaces[0].Default
 }
 
-// sized is the size with the space's defaults for the flags that were not given.
+// open is the size with 0 for what is auto.
+func (o *spaceOptions) open() arch.Size {
+	size := o.image
+	size.Cells, size.Channels = int(o.cells), int(o.channels)
+	return size
+}
+
+// auto says whether nothing of the size was given.
+func (o *spaceOptions) auto() bool { return o.cells == 0 && o.channels == 0 }
+
+// sized is the size with the space's defaults for what is auto.
 func (o *spaceOptions) sized() arch.Size {
-	size, usual := o.size, usualSize(o.name)
-	if !o.flags.Changed("cells") {
-		size.Cells = usual.Cells
-	}
-	if !o.flags.Changed("channels") {
-		size.Channels = usual.Channels
-	}
+	size, usual := o.open(), usualSize(o.name)
+	size.Cells, size.Channels = cmp.Or(size.Cells, usual.Cells), cmp.Or(size.Channels, usual.Channels)
 	return size
 }
 

@@ -35,6 +35,7 @@ import (
 //     board. On the phone, and on the board where there is no qemu, this
 //     test binary runs in its place. With EDGENAS_CI=1 qemu must be there.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ program=$1; shift
 case "$*" in
 *--resume*) ;;
 search*)
-	set -- "$@" --cells 1 --channels 4 --search-epochs 2 --epochs 2 --rounds 1
+	set -- "$@" --cells 1 --channels 4 --epochs 2 --rounds 1
 	case "$*" in *--data*) ;; *) set -- "$@" --data "idx:%s" ;; esac
 	case "$*" in %s) set -- "$@" --allow-emulated ;; esac ;;
 profile*)

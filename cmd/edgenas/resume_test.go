@@ -102,7 +102,7 @@ func TestSignal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "run")
 			var stderr strings.Builder
-			cmd := command(t, searchArgs(t, dir, "--search-epochs", "1000")...)
+			cmd := command(t, searchArgs(t, dir)...)
 			cmd.Stderr = &watcher{w: &stderr, prefix: "search", n: 2, then: func() { cmd.Process.Signal(signal) }}
 			if err := cmd.Run(); cmd.ProcessState.ExitCode() != fault.Interrupted ||
 				!strings.Contains(stderr.String(), "--resume "+dir) {

@@ -23,7 +23,7 @@ func (a *app) show(e event.Event) {
 	case event.Begun:
 		s.stage, s.text = a.stage(e.Stage, e.Steps), ""
 	case event.Progress:
-		if e.Stage == event.Measure || e.Stage == event.Validate {
+		if e.Label != "" {
 			s.text = e.Label
 		}
 		if e.Foreseen {

@@ -3,6 +3,7 @@
 package dataset
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 )
@@ -108,4 +109,16 @@ func (l *Loader) Restore(s LoaderState) error {
 	*l.source = draws
 	l.epoch, l.cursor = s.Epoch, s.Cursor
 	return nil
+}
+
+// MarshalJSON writes the loader's position.
+func (l *Loader) MarshalJSON() ([]byte, error) { return json.Marshal(l.State()) }
+
+// UnmarshalJSON continues from a position that MarshalJSON wrote, as Restore does.
+func (l *Loader) UnmarshalJSON(data []byte) error {
+	var s LoaderState
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("dataset: loader state: %w", err)
+	}
+	return l.Restore(s)
 }

@@ -133,18 +133,14 @@ func TestLoaderRestore(t *testing.T) {
 			for range steps {
 				l.Next(x, y)
 			}
-			text, err := json.Marshal(l.State())
+			text, err := json.Marshal(l)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantX, wantY := follow(l)
 
-			var state LoaderState
-			if err := json.Unmarshal(text, &state); err != nil {
-				t.Fatal(err)
-			}
 			other := NewLoader(s, &s.Train, nil, a, rand.NewPCG(99, 99))
-			if err := other.Restore(state); err != nil {
+			if err := json.Unmarshal(text, other); err != nil {
 				t.Fatal(err)
 			}
 			if again, _ := json.Marshal(other.State()); string(again) != string(text) {

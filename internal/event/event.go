@@ -25,6 +25,7 @@ const (
 	Measure  = "measure"
 	Search   = "search"
 	Train    = "train"
+	Contest  = "contest"
 	Validate = "validate"
 )
 

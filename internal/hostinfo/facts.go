@@ -71,27 +71,31 @@ func (f *Facts) thermal(outputs map[string]string) {
 	}
 }
 
-// watch is how long LocalFacts looks at what other processes do.
+// watch is how long WatchLoad looks.
 const watch = 500 * time.Millisecond
 
-// busiest is how many processes LocalFacts names.
+// busiest is how many processes WatchLoad names.
 const busiest = 5
 
-// LocalFacts reads this machine's facts. Dir is where space is needed. It
-// takes half a second, in which it looks at what other processes do.
+// LocalFacts reads this machine's facts, all but those of [Facts.WatchLoad].
+// Dir is where space is needed.
 func LocalFacts(dir string, outputs map[string]string) Facts {
-	root := Root()
-	before := ReadUsage(root, time.Now())
-	time.Sleep(watch)
-	after := ReadUsage(root, time.Now())
-
-	f := ReadFacts(root, outputs)
+	f := ReadFacts(Root(), outputs)
 	f.Host.complete()
-	if all, list, ok := Busiest(before, after, os.Getpid(), busiest); ok {
-		f.Load.Processors, f.Load.Busiest = &all, list
-	}
 	if n, err := FreeBytes(dir); err == nil {
 		f.FreeBytes = &n
 	}
 	return f
+}
+
+// WatchLoad adds what other processes of this machine do, at which it looks for
+// half a second.
+func (f *Facts) WatchLoad() {
+	root := Root()
+	before := ReadUsage(root, time.Now())
+	time.Sleep(watch)
+	after := ReadUsage(root, time.Now())
+	if all, list, ok := Busiest(before, after, os.Getpid(), busiest); ok {
+		f.Load.Processors, f.Load.Busiest = &all, list
+	}
 }

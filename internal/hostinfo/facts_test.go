@@ -153,6 +153,7 @@ func TestCheck(t *testing.T) {
 
 func TestLocalFacts(t *testing.T) {
 	f := LocalFacts(t.TempDir(), nil)
+	f.WatchLoad()
 	checkFacts(t, f)
 	if f.Host.OS == "" || f.Host.Cores < 1 {
 		t.Errorf("this machine is %+v", f.Host)

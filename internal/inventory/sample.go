@@ -14,6 +14,7 @@ import (
 
 // Network is a network of the space that was drawn.
 type Network struct {
+	Space arch.Space
 	Arch  string // its notation
 	Graph *ops.Graph
 }
@@ -23,12 +24,17 @@ type Network struct {
 // each group are shuffled and gone through, so that a few networks have as many
 // different options as can be. The others are drawn uniformly.
 func (n *Inventory) Sample(count int, rng *rand.Rand) ([]Network, error) {
+	return n.sample(count, map[string]bool{}, rng)
+}
+
+// sample draws networks that were not seen before.
+func (n *Inventory) sample(count int, seen map[string]bool, rng *rand.Rand) ([]Network, error) {
 	order, period := make([][]int, len(n.groups)), 1 // after which balanced networks come again
 	for i, g := range n.groups {
 		order[i] = rng.Perm(len(g.Options))
 		period = leastCommonMultiple(period, len(g.Options))
 	}
-	drawn := drawing{inventory: n, seen: map[string]bool{}}
+	drawn := drawing{inventory: n, seen: seen}
 	for i := range min(count, period) {
 		option := func(j int) int { return order[j][i%len(order[j])] }
 		if _, err := drawn.add(option); err != nil {
@@ -49,7 +55,11 @@ const tenth = 10
 // of their operations: of ten times as many networks, drawn uniformly, the
 // cheapest tenth. A space with fewer networks gives fewer.
 func (n *Inventory) SampleSmallest(count int, cost Cost, rng *rand.Rand) ([]Network, error) {
-	drawn := drawing{inventory: n, seen: map[string]bool{}}
+	return n.sampleSmallest(count, cost, map[string]bool{}, rng)
+}
+
+func (n *Inventory) sampleSmallest(count int, cost Cost, seen map[string]bool, rng *rand.Rand) ([]Network, error) {
+	drawn := drawing{inventory: n, seen: seen}
 	if err := drawn.fill(tenth*count, rng); err != nil {
 		return nil, err
 	}
@@ -100,7 +110,7 @@ func (d *drawing) add(option func(group int) int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d.networks = append(d.networks, Network{Arch: name, Graph: ops.Fuse(g)})
+	d.networks = append(d.networks, Network{Space: n.space, Arch: name, Graph: ops.Fuse(g)})
 	return true, nil
 }
 

@@ -66,15 +66,19 @@ func (j *job) predicted(a arch.Architecture) (res runfile.Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	e, err := j.costs.estimate(a.Choice)
+	size, err := j.sizeOf(a)
+	if err != nil {
+		return res, err
+	}
+	e, err := size.costs.estimate(a.Choice)
 	if err != nil {
 		return res, err
 	}
 	count := g.Count()
-	res = runfile.Result{Command: r.Command, Space: r.Space, Size: r.Size, Method: r.Method, Seed: r.Seed,
+	res = runfile.Result{Command: r.Command, Space: r.Space, Size: a.Space.Size(), Method: r.Method, Seed: r.Seed,
 		Dataset: r.Dataset, Device: p.Device.Name(), Runtime: p.Runtime.Name, InferThreads: p.Runtime.Threads,
 		Cluster: p.Runtime.Cluster, Mode: p.Protocol.InMode(), LatencyBudgetS: r.LatencyBudgetS, LatencyPredictedS: e.Seconds,
-		LatencyPredictedHiS: j.costs.table.Upper(e, r.Confidence), Confidence: r.Confidence,
+		LatencyPredictedHiS: j.table.Upper(e, r.Confidence), Confidence: r.Confidence,
 		GuardBand: j.guard.Relative, GuardBasis: j.guard.Basis, Params: count.Params, MACs: count.MACs,
 		Architecture: a.Space.Notation(a.Choice), ONNX: runfile.ModelName, TestImages: j.set.Test.Len(),
 		Warnings: append([]string{}, p.Warnings...)}

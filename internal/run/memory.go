@@ -21,17 +21,13 @@ import (
 // checkMemory says how much memory a search will take, and refuses one that
 // does not fit, with the batch that would. Training what it finds comes after
 // it, and may take more: about as much as that of a large network.
-func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool *kernels.Workers) (
+func checkMemory(supernet arch.Space, method string, batch int, network *ops.Graph, pool *kernels.Workers) (
 	note string, err error) {
-	relaxation, err := search.NewRelaxation(c.Method)
-	if err != nil {
-		return "", err
-	}
-	options := autodiff.Options{Pool: pool, Paths: relaxation.Paths()}
+	options := autodiff.Options{Pool: pool, Paths: search.Paths(method)}
 	for _, alpha := range supernet.Alphas() {
 		options.Alphas = append(options.Alphas, [2]int{len(alpha.Rows), len(alpha.Ops)})
 	}
-	g, err := supernet.Supernet(c.Batch)
+	g, err := supernet.Supernet(batch)
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +46,7 @@ func checkMemory(supernet arch.Space, c search.Config, network *ops.Graph, pool 
 	use, err := searching.Check(available)
 	var large *memory.TooLargeError
 	if errors.As(err, &large) {
-		advice := "a smaller supernet would (--search-cells, --search-channels)"
+		advice := "smaller images would"
 		if large.Fits > 0 {
 			advice = fmt.Sprintf("--search-batch %d would", large.Fits)
 		}

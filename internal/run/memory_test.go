@@ -26,18 +26,17 @@ func TestCheckMemory(t *testing.T) {
 	}
 	pool := kernels.NewWorkers(2)
 	defer pool.Close()
-	config := search.DefaultConfig()
-	config.Batch = 1
+	batch := 1
 	largest, err := supernet.Training(arch.Choice{{0, 0, 0, 1, 1, 1}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkMemory(supernet, config, largest, pool); err != nil {
+	if _, err := checkMemory(supernet, search.Reinforce, batch, largest, pool); err != nil {
 		t.Errorf("batch 1: %v", err)
 	}
-	config.Batch = 4096 // half a terabyte; the images alone are less than one gigabyte
-	_, err = checkMemory(supernet, config, largest, pool)
+	batch = 4096 // half a terabyte; the images alone are less than one gigabyte
+	_, err = checkMemory(supernet, search.Reinforce, batch, largest, pool)
 	if err == nil || fault.Code(err) != fault.Usage || !strings.Contains(err.Error(), "--search-batch ") {
-		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", config.Batch, err)
+		t.Errorf("batch %d: %v: want a usage error with the batch that would fit", batch, err)
 	}
 }

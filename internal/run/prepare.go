@@ -4,29 +4,15 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
+	"github.com/edgenas/edgenas/internal/evaluate"
 	"github.com/edgenas/edgenas/internal/fault"
-	"github.com/edgenas/edgenas/internal/infer"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/train"
 )
-
-// source lets a loader's position be written out and read again.
-type source struct{ *dataset.Loader }
-
-func (s source) MarshalJSON() ([]byte, error) { return json.Marshal(s.State()) }
-
-func (s source) UnmarshalJSON(data []byte) error {
-	var st dataset.LoaderState
-	if err := json.Unmarshal(data, &st); err != nil {
-		return err
-	}
-	return s.Restore(st)
-}
 
 // Fits is an error unless w are weights of the architecture's network.
 func Fits(w ops.Weights, ar arch.Architecture) error {
@@ -92,39 +78,12 @@ func TrainEpochs(c train.Config, a arch.Architecture, images int) (float64, erro
 	if err != nil {
 		return 0, err
 	}
-	return train.DefaultEpochs(g.Count().MACs, images), nil
+	return train.Epochs(c.Work, g.Count().MACs, images), nil
 }
 
 // Accuracy is the share of test images that the native runtime gets right.
 func Accuracy(ctx context.Context, a arch.Architecture, w ops.Weights, set *dataset.Set, pool *kernels.Workers) (
 	float64, error) {
-	const batch = 50
-	g, err := a.Network(batch)
-	if err != nil {
-		return 0, err
-	}
-	p, err := infer.CompileTrained(g, w, pool)
-	if err != nil {
-		return 0, err
-	}
-	pass := dataset.NewPass(set, &set.Test, nil)
-	labels, classes, right := make([]int32, batch), len(set.Classes), 0
-	for n := pass.Next(p.Input(0), labels); n > 0; n = pass.Next(p.Input(0), labels) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		p.Execute()
-		for i := range n {
-			best, logits := 0, p.Output()[i*classes:(i+1)*classes]
-			for c, v := range logits {
-				if v > logits[best] {
-					best = c
-				}
-			}
-			if int32(best) == labels[i] {
-				right++
-			}
-		}
-	}
-	return float64(right) / float64(set.Test.Len()), nil
+	j, err := evaluate.Judge(ctx, a, w, set, &set.Test, nil, pool)
+	return j.Accuracy, err
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -93,15 +94,19 @@ type job struct {
 	sink    event.Sink
 
 	targets *target.Targets
-	options target.Options // of the run in its folder
-	space   arch.Space
+	options target.Options       // of the run in its folder
+	sizes   []sized              // of the space, in which networks are looked for
+	sets    map[int]*dataset.Set // the images, by their rows
 	profile *profiles.Profile
-	costs   costs
+	table   *predict.Table
 	guard   predict.Guard
+
+	correction float64 // of predictions, by what was measured
 }
 
 func newJob(h Host, dir runfile.Dir, r runfile.Request, set *dataset.Set, events event.Sink) *job {
-	return &job{Host: h, dir: dir, request: r, set: set, sink: events, targets: target.New(h.Host, r.Seed, events)}
+	return &job{Host: h, dir: dir, request: r, set: set, sink: events, targets: target.New(h.Host, r.Seed, events),
+		correction: 1}
 }
 
 // end leaves the targets and tells that all is over.
@@ -144,15 +149,7 @@ func (j *job) begin(ctx context.Context) (none runfile.Result, err error) {
 		return none, err
 	}
 	if !r.Live() {
-		space, err := arch.NewSpace(r.Space, r.Size)
-		if err != nil {
-			return none, fault.New(fault.Usage, err)
-		}
-		n, err := j.Inventories.Of(space, j.Pool.Threads())
-		if err != nil {
-			return none, err
-		}
-		if err := target.Lacks(p, n, r.Target); err != nil {
+		if err := j.known(ctx, p); err != nil {
 			return none, err
 		}
 	}
@@ -188,6 +185,24 @@ func (j *job) begin(ctx context.Context) (none runfile.Result, err error) {
 	return res, err
 }
 
+// known is an error unless the profile has what the run needs.
+func (j *job) known(ctx context.Context, p *profiles.Profile) error {
+	r := j.request
+	if r.Size.Cells == 0 || r.Size.Channels == 0 {
+		_, err := j.targets.ChooseSizes(ctx, p, j.sizeRequest(), r.Target)
+		return err
+	}
+	space, err := arch.NewSpace(r.Space, r.Size)
+	if err != nil {
+		return fault.New(fault.Usage, err)
+	}
+	n, err := j.Inventories.Of(space, j.Pool.Threads())
+	if err != nil {
+		return err
+	}
+	return target.Lacks(p, inventory.Sizes{n}, r.Target)
+}
+
 // resume goes on from wherever the folder says the run is.
 func (j *job) resume(ctx context.Context) (none runfile.Result, err error) {
 	if j.dir.Has(runfile.ResultName) {
@@ -218,9 +233,6 @@ func (j *job) resume(ctx context.Context) (none runfile.Result, err error) {
 // work does what is left of the job.
 func (j *job) work(ctx context.Context) (none runfile.Result, err error) {
 	r := &j.request
-	if j.space, err = arch.NewSpace(r.Space, r.Size); err != nil {
-		return none, &runfile.BrokenError{Path: j.dir.Path(runfile.RequestName), Err: err}
-	}
 	if err := j.measure(ctx); err != nil {
 		return none, err
 	}
@@ -232,7 +244,7 @@ func (j *job) work(ctx context.Context) (none runfile.Result, err error) {
 	j.leave()
 	debug.FreeOSMemory() // the supernet's, before training takes as much again
 	if !j.dir.Has(runfile.WeightsName) {
-		g, err := j.space.Training(architecture.Choice, r.Train.Batch)
+		g, err := architecture.Space.Training(architecture.Choice, r.Train.Batch)
 		if err != nil {
 			return none, err
 		}
@@ -252,25 +264,124 @@ func (j *job) work(ctx context.Context) (none runfile.Result, err error) {
 	return j.finish(ctx, architecture, weights)
 }
 
-// measure makes the latency table of the run.
-func (j *job) measure(ctx context.Context) error {
-	n, err := j.Inventories.Of(j.space, j.Pool.Threads())
-	if err != nil {
-		return err
-	}
+// measure makes the latency table of the run, for the sizes that it searches.
+func (j *job) measure(ctx context.Context) (err error) {
 	j.options = j.request.Measures(j.dir)
 	if j.profile, err = j.targets.Profile(ctx, j.options); err != nil {
 		return err
 	}
-	table, err := j.targets.Table(ctx, j.profile, n, j.options, j.dir.Path(runfile.ProfileName))
+	chosen, err := j.chooseSizes(ctx)
+	if err != nil {
+		return err
+	}
+	sizes := chosen.Sizes.Sizes
+	if chosen.Trained != nil {
+		sizes = append(slices.Clone(sizes), *chosen.Trained)
+	}
+	inventories, err := j.Inventories.Sizes(j.request.Space, sizes, j.Pool.Threads())
+	if err != nil {
+		return &runfile.BrokenError{Path: j.dir.Path(runfile.RequestName), Err: err}
+	}
+	j.table, err = j.targets.Table(ctx, j.profile, inventories, j.options, j.dir.Path(runfile.ProfileName))
 	if err != nil {
 		return err
 	}
 	j.leave()
-	j.costs, j.guard = costs{n, table}, table.Guard(j.request.Confidence)
+	for i, n := range inventories {
+		j.sizes = append(j.sizes, sized{n.Space(), costs{n, j.table}, i == len(chosen.Sizes.Sizes)})
+	}
+	j.guard = j.table.Guard(j.request.Confidence)
 	j.sink(event.Guard{Device: j.profile.Device.Name(), Runtime: j.profile.Runtime.Name,
 		Threads: j.profile.Runtime.Threads, Relative: j.guard.Relative, Basis: j.guard.Basis})
 	return nil
+}
+
+// sizes are those that a run searches: sizes.json.
+type sizes struct {
+	target.Sizes
+	Trained *arch.Size `json:"trained"` // for what the training is enough for; null: those of the budget are
+}
+
+// chooseSizes gives the sizes in which the run looks for networks: the one that
+// was asked for, or those that suit the budget and, if these are too large for
+// the training, one that suits that.
+func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
+	if s := j.request.Size; s.Cells > 0 && s.Channels > 0 {
+		chosen.Sizes.Sizes = []arch.Size{s}
+		return chosen, nil
+	}
+	if j.dir.Has(runfile.SizesName) {
+		err := j.dir.ReadSizes(&chosen)
+		if err == nil && len(chosen.Sizes.Sizes) == 0 {
+			err = errors.New("it has no size")
+		}
+		if err != nil {
+			return chosen, j.dir.Broken(runfile.SizesName, err)
+		}
+		return chosen, nil
+	}
+	if chosen.Sizes, err = j.targets.ChooseSizes(ctx, j.profile, j.sizeRequest(), j.options); err != nil {
+		return chosen, err
+	}
+	if err := j.addTrained(&chosen); err != nil {
+		return chosen, err
+	}
+	j.note("sizes: %s", chosen.Sizes)
+	return chosen, j.written(runfile.SizesName, j.dir.WriteSizes(chosen))
+}
+
+// trainedShare is the share of what the training is enough for that the
+// reference of the size for it takes at most: others have more operations.
+const trainedShare = 0.8
+
+// addTrained replaces the smallest sizes by one that suits the training, if that
+// is not enough for the largest: the largest of the ladder whose channels fill
+// vectors.
+func (j *job) addTrained(chosen *sizes) error {
+	limit := trainedShare * j.trainable()
+	top, err := j.referenceMACs(chosen.Sizes.Sizes[0])
+	if err != nil || top <= limit {
+		return err
+	}
+	ladder, err := arch.Ladder(j.request.Space, j.request.Size)
+	if err != nil {
+		return err
+	}
+	best, most := arch.Size{}, 0.0
+	for _, size := range ladder {
+		for size.Cells = range size.Cells + 1 { // the ladder has one number of cells for each number of channels
+			macs, err := j.referenceMACs(size)
+			if err == nil && size.Channels%8 == 0 && macs <= limit && macs > most {
+				best, most = size, macs
+			}
+		}
+	}
+	if most == 0 || slices.Contains(chosen.Sizes.Sizes, best) {
+		return nil
+	}
+	n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{best}, j.Pool.Threads())
+	if err != nil {
+		return err
+	}
+	if j.options.Live() || target.Lacks(j.profile, n, j.options) == nil {
+		chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(2, len(chosen.Sizes.Sizes))]
+		chosen.Trained = &best
+	}
+	return nil
+}
+
+func (j *job) referenceMACs(size arch.Size) (float64, error) {
+	space, err := arch.NewSpace(j.request.Space, size)
+	if err != nil {
+		return 0, err
+	}
+	return arch.ReferenceMACs(space)
+}
+
+func (j *job) sizeRequest() target.SizeRequest {
+	r := j.request
+	return target.SizeRequest{Space: r.Space, Base: r.Size, BudgetS: r.LatencyBudgetS, Confidence: r.Confidence,
+		Inventories: j.Inventories, Threads: j.Pool.Threads()}
 }
 
 // leave gives the device back while this machine works alone.

@@ -103,11 +103,10 @@ func request(t *testing.T, host Host, budget float64) Request {
 	}
 	q := Request{Dir: runfile.Dir(filepath.Join(t.TempDir(), "run")), Images: set, Host: host}
 	q.Request = runfile.Request{Command: "test", Seed: 1, LatencyBudgetS: budget, Confidence: 0.95, Space: "nb201",
-		Size:        tiny,
-		SearchCells: 1, SearchChannels: 4, Method: search.DefaultRelaxation, Dataset: data, DataDigest: set.Digest,
-		Target: target.Default(), Search: search.DefaultConfig(), Train: train.DefaultConfig()}
+		Size: tiny, Method: search.Reinforce, Dataset: data, DataDigest: set.Digest, Target: target.Default(),
+		Effort: "quick", Search: search.DefaultStageConfig(0), Train: train.DefaultConfig()}
 	q.Profile = board(t, n)
-	q.Search.Method, q.Search.Epochs, q.Search.Seed, q.Train.Seed, q.Train.Epochs = q.Method, 4, 1, 1, 2
+	q.Search.Method, q.Search.Seed, q.Train.Seed, q.Train.Epochs = q.Method, 1, 1, 2
 	return q
 }
 
@@ -167,13 +166,13 @@ func TestEvents(t *testing.T) {
 			files = append(files, filepath.Base(e.Path))
 		}
 	}
-	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.ArchitectureName,
-		runfile.WeightsName,
+	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.CandidatesName,
+		runfile.ArchitectureName, runfile.WeightsName,
 		runfile.ModelName, runfile.ResultName, runfile.ReportName}
 	if !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)
 	}
-	if len(steps) != 2 || points["search"] != steps[event.Search] || points["train"] == 0 {
+	if len(steps) != 3 || points["search"] != steps[event.Search] || points["train"] == 0 {
 		t.Errorf("stages %v, points %v", steps, points)
 	}
 	last, ok := events.all[len(events.all)-1].(event.Finished)
@@ -185,46 +184,87 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A run that is interrupted goes on, and ends as if it had not been.
-func TestResume(t *testing.T) {
-	h := host(t)
-	whole, torn := request(t, h, 60e-6), request(t, h, 60e-6)
-	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var events told
-	_, err := Run(ctx, torn, func(e event.Event) {
-		events.take(e)
+// interruptions are moments at which a run is cancelled.
+var interruptions = []struct {
+	name string
+	at   func(e event.Event, dir runfile.Dir, cancel func())
+}{
+	{"while α learns", func(e event.Event, _ runfile.Dir, cancel func()) {
 		if p, ok := e.(event.SearchPoint); ok && p.Step == 3 {
 			cancel()
 		}
-	})
-	last, ok := events.all[len(events.all)-1].(event.Finished)
-	if fault.Code(err) != fault.Interrupted || !ok || last.Result != nil || !errors.Is(last.Err, context.Canceled) {
-		t.Errorf("%v, %+v", err, last)
-	}
-	unlock, err := torn.Dir.Lock() // as another process that works on it
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); fault.Code(err) != fault.Usage {
-		t.Errorf("a run that another process works on: %v", err)
-	}
-	unlock()
-	if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{runfile.ArchitectureName, runfile.WeightsName, runfile.HistoryName} {
-		a, err1 := os.ReadFile(whole.Dir.Path(name))
-		b, err2 := os.ReadFile(torn.Dir.Path(name))
-		if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
-			t.Errorf("%s differs (%v, %v)", name, err1, err2)
+	}},
+	{"between short trainings", func(e event.Event, _ runfile.Dir, cancel func()) {
+		if p, ok := e.(event.Progress); ok && p.Stage == event.Contest && p.Done == 22 {
+			cancel()
 		}
+	}},
+	{"in a short training", func(e event.Event, dir runfile.Dir, cancel func()) {
+		if p, ok := e.(event.Progress); ok && p.Stage == event.Contest && p.Done == 4 {
+			go func() {
+				for !dir.Has(runfile.TrialName) {
+					time.Sleep(time.Millisecond)
+				}
+				cancel()
+			}()
+		}
+	}},
+	{"while the winner trains", func(e event.Event, _ runfile.Dir, cancel func()) {
+		if p, ok := e.(event.TrainPoint); ok && p.Step < p.Steps {
+			cancel()
+		}
+	}},
+}
+
+// A run that is interrupted goes on, and ends as if it had not been.
+func TestResume(t *testing.T) {
+	h := host(t)
+	whole := request(t, h, 60e-6)
+	whole.Train.Epochs = 4
+	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
+		t.Fatal(err)
 	}
-	var again told
-	if _, err := Resume(t.Context(), torn.Dir, h, again.take); err != nil || slices.Contains(again.names, "Begun") {
-		t.Errorf("a finished run: %v, %v", again.names, err)
+	for _, tc := range interruptions {
+		t.Run(tc.name, func(t *testing.T) {
+			h := h
+			h.CheckpointEvery = time.Nanosecond
+			torn := request(t, h, 60e-6)
+			torn.Train.Epochs = 4
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var events told
+			_, err := Run(ctx, torn, func(e event.Event) {
+				events.take(e)
+				tc.at(e, torn.Dir, cancel)
+			})
+			last, ok := events.all[len(events.all)-1].(event.Finished)
+			if fault.Code(err) != fault.Interrupted || !ok || last.Result != nil || !errors.Is(last.Err, context.Canceled) {
+				t.Errorf("%v, %+v", err, last)
+			}
+			unlock, err := torn.Dir.Lock() // as another process that works on it
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); fault.Code(err) != fault.Usage {
+				t.Errorf("a run that another process works on: %v", err)
+			}
+			unlock()
+			if _, err := Resume(t.Context(), torn.Dir, h, func(event.Event) {}); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{runfile.CandidatesName, runfile.ArchitectureName, runfile.WeightsName,
+				runfile.HistoryName} {
+				a, err1 := os.ReadFile(whole.Dir.Path(name))
+				b, err2 := os.ReadFile(torn.Dir.Path(name))
+				if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+					t.Errorf("%s differs (%v, %v)", name, err1, err2)
+				}
+			}
+			var again told
+			if _, err := Resume(t.Context(), torn.Dir, h, again.take); err != nil || slices.Contains(again.names, "Begun") {
+				t.Errorf("a finished run: %v, %v", again.names, err)
+			}
+		})
 	}
 }
 

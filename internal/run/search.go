@@ -3,14 +3,15 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 
 	"github.com/edgenas/edgenas/arch"
-	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/runfile"
@@ -18,95 +19,106 @@ import (
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
+	"github.com/edgenas/edgenas/train"
 )
 
 // architecture is the network that the search finds, or found before it was
 // interrupted.
 func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
-	a := arch.Architecture{Space: j.space}
-	if j.dir.Has(runfile.ArchitectureName) {
-		found, err := arch.ReadFile(j.dir.Path(runfile.ArchitectureName))
-		if err == nil && (found.Space.Name() != a.Space.Name() || found.Space.Size() != a.Space.Size()) {
-			err = fmt.Errorf("it is of %s %+v, the run searches %s %+v",
-				found.Space.Name(), found.Space.Size(), a.Space.Name(), a.Space.Size())
-		}
+	if !j.dir.Has(runfile.ArchitectureName) {
+		a, err := j.find(ctx)
 		if err != nil {
-			return a, j.dir.Broken(runfile.ArchitectureName, err)
+			return a, err
 		}
-		return found, nil
+		return a, j.written(runfile.ArchitectureName, a.WriteFile(j.dir.Path(runfile.ArchitectureName)))
 	}
-	s, err := j.newSearch()
+	a, err := arch.ReadFile(j.dir.Path(runfile.ArchitectureName))
+	if err == nil {
+		_, err = j.sizeOf(a)
+	}
 	if err != nil {
-		return a, err
+		return a, j.dir.Broken(runfile.ArchitectureName, err)
 	}
-	ph, err := newPhase(j.dir, event.Search, runfile.SearchCheckpoint, s, j.CheckpointEvery)
-	if err != nil {
-		return a, err
-	}
-	j.sink(event.Begun{Stage: event.Search, Steps: s.Steps()})
-	best, err := j.find(ctx, s, ph)
-	j.sink(event.Ended{Stage: event.Search, Done: err == nil})
-	if err != nil {
-		return a, err
-	}
-	a.Choice = best.Choice
-	return a, j.written(runfile.ArchitectureName, a.WriteFile(j.dir.Path(runfile.ArchitectureName)))
+	return a, nil
 }
 
-// maxPoints is how many lines of history a search leaves, roughly: one a step,
-// unless it is long.
-const maxPoints = 2000
+// sizeOf is the size that the architecture has, among those of the run.
+func (j *job) sizeOf(a arch.Architecture) (sized, error) {
+	for _, s := range j.sizes {
+		if a.Space.Name() == s.space.Name() && a.Space.Size() == s.space.Size() {
+			return s, nil
+		}
+	}
+	return sized{}, fmt.Errorf("it is of %s %+v, which the run does not search", a.Space.Name(), a.Space.Size())
+}
 
-// find searches and chooses the best of what was found.
-func (j *job) find(ctx context.Context, s *search.Search, ph *phase) (best search.Candidate, err error) {
-	var found []search.Candidate
-	warning := ""
-	if err := ph.run(ctx, func(ctx context.Context, point addPoint) (err error) {
-		found, err = s.Run(ctx, func(p search.Point) {
-			if every := 1 + p.Steps/maxPoints; p.Step%every == 0 || p.Step == p.Steps {
-				point(p.Step, p.Steps, p)
-			}
-			j.sink(event.SearchPoint{Point: p})
-			j.sink(event.Progress{Stage: event.Search, Done: p.Step, Steps: p.Steps})
-			warning = p.Warning
-		})
-		return err
-	}); err != nil {
+// corrections is how often the choice is made again, after the network that was
+// chosen turned out to be much faster than its prediction.
+const corrections = 3
+
+// find searches: the networks that use the budget are ordered by their
+// structure and by α, the first of them compete in short trainings, and the best
+// that keeps the budget when measured is it.
+func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
+	if j.request.Effort == "" {
+		return best, fault.Usagef("--resume %s: the search was begun by an earlier version, and this one searches in another"+
+			" way: search again, into another folder", j.dir)
+	}
+	effort, err := NewEffort(j.request.Effort)
+	if err != nil {
+		return best, fault.New(fault.Usage, err)
+	}
+	windows, err := j.windows()
+	if err != nil {
 		return best, err
 	}
-	if warning != "" {
-		j.warn("%s", warning)
+	c, err := j.newContest(effort)
+	if err != nil {
+		return best, err
 	}
-	return j.choose(ctx, found)
+	defer c.trials.Close()
+	for again := 0; ; again++ {
+		list := j.shortlist(windows, effort)
+		if err := j.learnAlpha(ctx, list, effort); err != nil {
+			return best, err
+		}
+		ranked, err := c.run(ctx, pool(list, effort))
+		if err != nil {
+			return best, err
+		}
+		chosen, faster, err := c.choose(ctx, ranked)
+		if err := errors.Join(err, c.tell(ranked)); err != nil {
+			return best, err
+		}
+		if faster == 1 || again == corrections {
+			c.sayWhySmall(chosen, ranked)
+			return chosen.architecture(), nil
+		}
+		j.note("it takes %.2f times its prediction: the predictions are corrected, and the choice made again", faster)
+		j.correction *= faster
+		if windows, err = j.windows(); err != nil {
+			return best, err
+		}
+	}
 }
 
-// newSearch prepares the search. Weights and α learn from a half of the
-// training images each.
-func (j *job) newSearch() (*search.Search, error) {
-	r := j.request
-	supernet, err := arch.NewSpace(r.Space, r.Supernet())
-	if err != nil {
-		return nil, &runfile.BrokenError{Path: j.dir.Path(runfile.RequestName), Err: err}
+// wellTrained is how many epochs a network should get, to be worth its latency.
+const wellTrained = 5
+
+// trainable is how many multiply-accumulates a network may have to be trained
+// well with the work that the run spends; infinite if its epochs are given.
+func (j *job) trainable() float64 {
+	if j.request.Train.Epochs > 0 {
+		return math.Inf(1)
 	}
-	config := r.Search
-	config.BudgetS = j.costs.table.Limit(r.LatencyBudgetS, r.Confidence)
-	large, err := j.large(config.BudgetS)
-	if err != nil {
-		return nil, j.infeasible(err)
-	}
-	note, err := checkMemory(supernet, config, large, j.Pool)
-	if err != nil {
-		return nil, err
-	}
-	j.note("%s", note)
-	half := func(images []int, stream uint64) source {
-		varied := augment(j.set, float64(r.Search.Epochs), 0)
-		return source{dataset.NewLoader(j.set, &j.set.Train, images, varied, rand.NewPCG(r.Seed, stream))}
-	}
-	first, second := dataset.Split(&j.set.Train, 0.5, rand.New(rand.NewPCG(r.Seed, 3)))
-	s, err := search.New(config, search.Problem{Proxy: supernet, Target: j.space, Costs: j.costs,
-		Threads: j.Pool.Threads(), Weights: half(first, 4), Alpha: half(second, 5)})
-	return s, j.infeasible(err)
+	work := cmp.Or(j.request.Train.Work, train.DefaultWork)
+	return work / (train.Operations * wellTrained * float64(j.set.Train.Len()))
+}
+
+// limit is the greatest prediction that keeps the budget, before predictions
+// are corrected.
+func (j *job) limit() float64 {
+	return j.table.Limit(j.request.LatencyBudgetS, j.request.Confidence) / j.correction
 }
 
 // InfeasibleError says which budget could be kept.
@@ -133,52 +145,45 @@ func (j *job) infeasible(err error) error {
 	return err
 }
 
-// large is a network that the search may find and whose training takes much
-// memory.
-func (j *job) large(budgetS float64) (*ops.Graph, error) {
-	catalogue, err := search.NewCatalogue(j.space, j.costs)
-	if err != nil {
-		return nil, err
-	}
-	c, err := catalogue.Large(budgetS)
-	if err != nil {
-		return nil, err
-	}
-	return j.space.Training(c.Choice, j.request.Train.Batch)
-}
-
-// tries is how many candidates are measured before training one: when as many
-// turn out slower than their upper end, the device is busy, not the candidate
+// tries is how many contestants are measured before training one: when as many
+// turn out slower than their upper end, the device is busy, not the network
 // slow.
 const tries = 5
 
-// choose takes the best candidate whose predicted upper end keeps the budget
+// wasted is the share of its prediction below which a measurement says that the
+// predictions are wrong.
+const wasted = 0.8
+
+// choose takes the first contestant whose predicted upper end keeps the budget
 // and, where the device is at hand, whose measured median does: latency does
-// not depend on the weights, so nothing need be trained for it.
-func (j *job) choose(ctx context.Context, candidates []search.Candidate) (search.Candidate, error) {
+// not depend on the weights, so nothing need be trained for it. If it takes much
+// less than its prediction, faster says how much: measured / predicted; else
+// that is 1.
+func (c *contest) choose(ctx context.Context, ranked []*contestant) (best *contestant, faster float64, err error) {
 	var over error
-	measured, budget := 0, j.request.LatencyBudgetS
-	for _, c := range candidates {
-		e, err := j.costs.estimate(c.Choice)
-		if err != nil {
-			return c, err
+	measured, budget := 0, c.request.LatencyBudgetS
+	for _, n := range ranked {
+		if n.fate != "" {
+			break // it lost
 		}
-		if j.costs.table.Upper(e, j.request.Confidence) > budget {
-			continue
-		}
-		look := event.Candidate{Architecture: j.space.Notation(c.Choice), PredictedS: c.LatencyS}
-		if j.options.Live() {
-			v, err := j.measureUntrained(ctx, c.Choice)
+		look := event.Candidate{Architecture: n.size.space.Notation(n.choice), PredictedS: n.predicted}
+		if c.options.Live() {
+			s, err := c.measured(ctx, n)
 			if err != nil {
-				return c, err
+				return nil, 0, err
 			}
-			look.MeasuredS = v.MedianS
+			n.measured, look.MeasuredS = &s, s
 		}
 		look.Chosen = look.MeasuredS <= budget
-		j.sink(look)
+		c.sink(look)
 		if look.Chosen {
-			return c, nil
+			n.fate = "chosen"
+			if n.measured != nil && *n.measured < wasted*n.predicted*c.correction {
+				return n, *n.measured / (n.predicted * c.correction), nil
+			}
+			return n, 1, nil
 		}
+		n.fate = "over the budget when measured"
 		over = fmt.Errorf("the %d best networks all take longer than the budget of %s when measured:"+
 			" is something else running on the device?", measured+1, units.Seconds(budget))
 		if measured++; measured == tries {
@@ -186,19 +191,56 @@ func (j *job) choose(ctx context.Context, candidates []search.Candidate) (search
 		}
 	}
 	if over == nil {
-		over = errors.New("no candidate keeps the budget at the upper end of its prediction")
+		over = errors.New("every network failed to train")
 	}
-	return search.Candidate{}, fault.New(fault.Verify, over)
+	return nil, 0, fault.New(fault.Verify, over)
+}
+
+// measured is the latency of an untrained network on the device, in seconds. A
+// run that goes on does not measure it again.
+func (c *contest) measured(ctx context.Context, n *contestant) (float64, error) {
+	trial := runfile.Trial{Rung: "measured", Size: n.size.space.Size(), Architecture: n.size.space.Notation(n.choice)}
+	if s, ok := c.trials.Measured(trial); ok {
+		return s, nil
+	}
+	v, err := c.measureUntrained(ctx, n.architecture())
+	if err != nil {
+		return 0, err
+	}
+	trial.LatencyS = v.MedianS
+	return v.MedianS, c.trials.Add(trial)
+}
+
+// sayWhySmall says why a network that uses little of the budget was chosen.
+func (c *contest) sayWhySmall(chosen *contestant, ranked []*contestant) {
+	use := chosen.predicted * c.correction / c.request.LatencyBudgetS
+	if chosen.measured != nil {
+		use = *chosen.measured / c.request.LatencyBudgetS
+	}
+	var larger *contestant
+	for _, n := range ranked {
+		if n != chosen && n.predicted > chosen.predicted/wasted && len(n.rungs) > 0 &&
+			(larger == nil || len(n.rungs) > len(larger.rungs)) {
+			larger = n
+		}
+	}
+	if use >= wasted || larger == nil || len(chosen.rungs) < len(larger.rungs) {
+		return
+	}
+	at := len(larger.rungs) - 1
+	c.note("uses %.0f %% of the budget: after %s larger networks are not better, %.1f %% against %.1f %% of"+
+		" held-out images",
+		100*use, larger.rungs[at].Name, 100*chosen.rungs[at].Accuracy, 100*larger.rungs[at].Accuracy)
 }
 
 // measureUntrained measures a network of the space with random weights.
-func (j *job) measureUntrained(ctx context.Context, c arch.Choice) (latency.Verification, error) {
-	g, err := j.space.Network(c, 1)
+func (j *job) measureUntrained(ctx context.Context, a arch.Architecture) (latency.Verification, error) {
+	g, err := a.Network(1)
 	if err != nil {
 		return latency.Verification{}, err
 	}
 	w := ops.InitWeights(g, rand.New(rand.NewPCG(j.request.Seed, 8)))
-	file, err := Export(arch.Architecture{Space: j.space, Choice: c}, w, nil)
+	file, err := Export(a, w, nil)
 	if err != nil {
 		return latency.Verification{}, err
 	}

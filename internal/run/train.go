@@ -85,6 +85,6 @@ func (t Training) trainer(epochs float64) (*train.Trainer, error) {
 	recipe, set := t.Recipe, t.Images
 	recipe.Epochs = epochs
 	varied := augment(set, epochs, t.Cutout)
-	loader := source{dataset.NewLoader(set, &set.Train, nil, varied, rand.NewPCG(recipe.Seed, 6))}
+	loader := dataset.NewLoader(set, &set.Train, nil, varied, rand.NewPCG(recipe.Seed, 6))
 	return train.New(recipe, t.Architecture, loader, t.Pool.Threads())
 }

@@ -32,6 +32,7 @@ const (
 	ModelName        = "model.onnx"
 	ResultName       = "result.json"
 	ReportName       = "report.html"
+	SizesName        = "sizes.json"
 	CheckpointFolder = "checkpoint"
 	SearchCheckpoint = CheckpointFolder + "/search.safetensors"
 	TrainCheckpoint  = CheckpointFolder + "/train.safetensors"
@@ -83,7 +84,7 @@ func (d Dir) Broken(name string, err error) error { return &BrokenError{d.Path(n
 // part of a run, is a *TakenError; but a profile that is there will be used.
 func (d Dir) Create() error {
 	for _, name := range []string{RequestName, HistoryName, ArchitectureName, WeightsName, ModelName, ResultName,
-		SearchCheckpoint, TrainCheckpoint} {
+		SizesName, CandidatesName, TrialsName, SearchCheckpoint, TrainCheckpoint} {
 		if d.Has(name) {
 			return &TakenError{d, name}
 		}
@@ -97,6 +98,7 @@ func (d Dir) Create() error {
 // Forget lets the folder be used for another run: this one cannot begin.
 func (d Dir) Forget() {
 	os.Remove(d.Path(RequestName))
+	os.Remove(d.Path(SizesName))
 	os.Remove(d.Path(CheckpointFolder)) // if it is empty
 	os.Remove(string(d))                // likewise
 }
@@ -117,6 +119,15 @@ func (d Dir) write(name string, v any) error {
 		return err
 	}
 	return atomicfile.Write(d.Path(name), append(data, '\n'))
+}
+
+// WriteSizes writes sizes.json: the sizes that a run searches, and why.
+func (d Dir) WriteSizes(sizes any) error { return d.write(SizesName, sizes) }
+
+// ReadSizes reads sizes.json. Errors are as those of ReadRequest.
+func (d Dir) ReadSizes(sizes any) error {
+	_, err := d.read(SizesName, sizes)
+	return err
 }
 
 // read reads the JSON file into v and returns it as it stands. A file that

@@ -43,28 +43,19 @@ type Request struct {
 	LatencyBudgetS float64   `json:"latency_budget_s"`
 	Confidence     float64   `json:"confidence"`
 
-	Space          string    `json:"space"`
-	Size           arch.Size `json:"size"`
-	SearchCells    int       `json:"search_cells"`    // of the supernet
-	SearchChannels int       `json:"search_channels"` // of its first stage
-	Method         string    `json:"method"`
-	Folder         string    `json:"folder"` // in which the command was given: relative paths begin there
-	Dataset        string    `json:"dataset"`
-	DataDigest     string    `json:"dataset_digest"`
+	Space      string    `json:"space"`
+	Size       arch.Size `json:"size"`
+	Method     string    `json:"method"`
+	Folder     string    `json:"folder"` // in which the command was given: relative paths begin there
+	Dataset    string    `json:"dataset"`
+	DataDigest string    `json:"dataset_digest"`
 
 	Target
 
-	Search search.Config `json:"search"`
-	Train  train.Config  `json:"train"`
-	Cutout int           `json:"cutout"`
-}
-
-// Supernet is the size of the space that is trained to search in: no larger
-// than what is searched for.
-func (r *Request) Supernet() arch.Size {
-	size := r.Size
-	size.Cells, size.Channels = min(r.SearchCells, size.Cells), min(r.SearchChannels, size.Channels)
-	return size
+	Effort string             `json:"effort"` // name; empty: the run is from before there were any
+	Search search.StageConfig `json:"search"`
+	Train  train.Config       `json:"train"`
+	Cutout int                `json:"cutout"`
 }
 
 // Measures is the target of the run in a folder: once there is a profile in

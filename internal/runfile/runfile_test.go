@@ -38,10 +38,8 @@ func TestReadsOldRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := search.DefaultConfig()
-	want.Method, want.Seed = "gdas", 1
-	if !reflect.DeepEqual(r.Search, want) {
-		t.Errorf("search %+v\nwant   %+v", r.Search, want)
+	if r.Effort != "" || r.Method != "gdas" || r.Search.Seed != 1 {
+		t.Errorf("effort %q, method %q, search %+v: want none, gdas, seed 1", r.Effort, r.Method, r.Search)
 	}
 	recipe := train.DefaultConfig()
 	recipe.Seed = 1
@@ -50,7 +48,7 @@ func TestReadsOldRequests(t *testing.T) {
 	}
 	size := arch.Size{Cells: 5, Channels: 24, Image: 28, Colours: 1, Classes: 10}
 	if r.Size != size || r.Space != "nb201" ||
-		r.SearchChannels != 16 || r.LatencyBudgetS != 0.002 || r.Folder != "/home/ada/boards" {
+		r.LatencyBudgetS != 0.002 || r.Folder != "/home/ada/boards" {
 		t.Errorf("%+v", r)
 	}
 	if target := (Target{Runtime: "native", InferThreads: 1, Rounds: 1}); r.Target != target {
@@ -67,7 +65,7 @@ func TestRequestRoundTrip(t *testing.T) {
 	r := Request{Command: "edgenas", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seed: 7, LatencyBudgetS: 1e-3,
 		Target: Target{Device: "adb", Runtime: "native", InferThreads: 4, Cluster: "big", DeviceDir: "/data", Keep: true,
 			MaxTemp: 60, Mode: "sustained", Rounds: 3, Profile: "p.json", AllowEmulated: true},
-		Search: search.DefaultConfig(), Train: train.DefaultConfig(), Cutout: 2}
+		Effort: "quick", Search: search.DefaultStageConfig(9), Train: train.DefaultConfig(), Cutout: 2}
 	if err := dir.WriteRequest(&r); err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +127,10 @@ func TestFormatExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1)
-	if len(blocks) != 4 {
-		t.Fatalf("%d examples: want 4", len(blocks))
+	if len(blocks) != 6 {
+		t.Fatalf("%d examples: want 6", len(blocks))
 	}
-	for i, v := range map[int]any{0: Request{}, 3: Result{}} {
+	for i, v := range map[int]any{0: Request{}, 3: Candidate{}, 5: Result{}} {
 		var shown map[string]any
 		if err := json.Unmarshal(blocks[i][1], &shown); err != nil {
 			t.Fatal(err)
@@ -148,7 +146,7 @@ func TestFormatExamples(t *testing.T) {
 			t.Errorf("example %d has %v, which is no field", i, shown)
 		}
 	}
-	if points, err := ReadHistory(bytes.NewReader(blocks[2][1])); err != nil || len(points) != 2 || points[1].LR == nil {
+	if points, err := ReadHistory(bytes.NewReader(blocks[4][1])); err != nil || len(points) != 2 || points[1].LR == nil {
 		t.Errorf("the example of a history: %v, %v", points, err)
 	}
 }

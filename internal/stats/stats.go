@@ -147,3 +147,12 @@ func sorted(x []float64) []float64 {
 func StudentT(confidence, degrees float64) float64 {
 	return distuv.StudentsT{Sigma: 1, Nu: degrees}.Quantile(confidence)
 }
+
+// MeanStdDev returns the mean of x and its sample standard deviation, which is 0 for
+// fewer than two values.
+func MeanStdDev(x []float64) (mean, deviation float64) {
+	if len(x) < 2 {
+		return stat.Mean(x, nil), 0
+	}
+	return stat.MeanStdDev(x, nil)
+}

@@ -4,6 +4,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/native"
@@ -36,11 +36,16 @@ func (l *local) Report(context.Context) (wire.Report, error) {
 		Runtimes: []profiles.Runtime{native.Info(1)}}, nil
 }
 
-func (l *local) Measure(ctx context.Context, _ arch.Space, w latency.Work, p *profiles.Profile, record Record,
-	progress Progress) error {
+func (l *local) Inspect(ctx context.Context) (wire.Report, error) {
+	r := wire.Here(ctx, version.String(), native.Info(1))
+	r.Facts.WatchLoad()
+	return r, nil
+}
+
+func (l *local) Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error {
 	return Here(l.options, func(rt native.Runtime) error {
-		return latency.Measure(ctx, rt, w, p, latency.Options{Seed: l.targets.seed, Rounds: l.options.Rounds,
-			MaxCelsius: l.options.MaxTemp, Record: record, Progress: progress})
+		return latency.Measure(ctx, rt, w.latency(), p, latency.Options{Seed: l.targets.seed,
+			Rounds: cmp.Or(w.Rounds, l.options.Rounds), MaxCelsius: l.options.MaxTemp, Record: record, Progress: progress})
 	})
 }
 

@@ -4,6 +4,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,7 +161,18 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	if r.known != nil {
 		return *r.known, nil
 	}
-	text, err := r.answer(ctx, nil, "info")
+	report, err := r.info(ctx)
+	if err == nil {
+		r.known = &report
+	}
+	return report, err
+}
+
+func (r *remote) Inspect(ctx context.Context) (wire.Report, error) { return r.info(ctx, "-load") }
+
+// info is the agent's report.
+func (r *remote) info(ctx context.Context, flags ...string) (wire.Report, error) {
+	text, err := r.answer(ctx, nil, append([]string{"info"}, flags...)...)
 	if err != nil {
 		return wire.Report{}, err
 	}
@@ -168,24 +180,23 @@ func (r *remote) Report(ctx context.Context) (wire.Report, error) {
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", r.options.Device, err)
 	}
-	r.known = &report
 	return report, nil
 }
 
-func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, record Record,
-	progress Progress) error {
-	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads, Rounds: r.options.Rounds,
-		MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster, Mode: p.Protocol.Mode,
+func (r *remote) Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error {
+	q := wire.Request{Format: wire.Format, Seed: r.targets.seed, Threads: r.options.InferThreads,
+		Rounds: cmp.Or(w.Rounds, r.options.Rounds), MaxCelsius: r.options.MaxTemp, Cluster: r.options.Cluster,
+		Mode: p.Protocol.Mode,
 		Keys: []string{}, Networks: []arch.Architecture{}}
 	for _, k := range w.Keys {
 		q.Keys = append(q.Keys, k.String())
 	}
 	for _, n := range w.Networks {
-		c, err := s.Parse(n.Arch)
+		c, err := n.Space.Parse(n.Arch)
 		if err != nil {
 			return err
 		}
-		q.Networks = append(q.Networks, arch.Architecture{Space: s, Choice: c})
+		q.Networks = append(q.Networks, arch.Architecture{Space: n.Space, Choice: c})
 	}
 	digest, err := q.Digest()
 	if err != nil {
@@ -215,7 +226,7 @@ func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 	}
 	command := func() (devices.Command, error) {
 		gained, q.Measured = false, measured(p, w)
-		reader = wire.NewReader(w, q.Rounds, q.Mode, handle)
+		reader = wire.NewReader(w.latency(), q.Rounds, q.Mode, handle)
 		text, err := json.Marshal(q)
 		return devices.Command{Args: []string{"stream", "profile-" + digest}, Stdin: bytes.NewReader(text), Stdout: reader,
 			MaxOutput: maxStreamed}, err
@@ -234,7 +245,7 @@ func (r *remote) Measure(ctx context.Context, s arch.Space, w latency.Work, p *p
 }
 
 // measured is what the profile has of the work.
-func measured(p *profiles.Profile, w latency.Work) wire.Round {
+func measured(p *profiles.Profile, w Work) wire.Round {
 	asked := map[string]bool{}
 	for _, k := range w.Keys {
 		asked[k.String()] = true

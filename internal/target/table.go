@@ -93,35 +93,46 @@ func (t *Targets) Profile(ctx context.Context, o Options) (*profiles.Profile, er
 
 // Lacks is an error if the profile of the options lacks an operation that the
 // networks need, or failed to measure it. It says how to measure that.
-func Lacks(p *profiles.Profile, n *inventory.Inventory, o Options) error {
-	var err error
-	texts := n.KeyTexts()
+func Lacks(p *profiles.Profile, sizes inventory.Sizes, o Options) error {
+	for _, n := range sizes {
+		if err := lacks(p, n.KeyTexts()); err != nil {
+			return toMeasure(err, p, n.Space(), o)
+		}
+	}
+	return nil
+}
+
+func lacks(p *profiles.Profile, texts []string) error {
 	if missing := p.Missing(texts); missing != nil {
-		err = &profiles.MissingError{Keys: missing, Device: p.Device.Name()}
+		return &profiles.MissingError{Keys: missing, Device: p.Device.Name()}
 	}
-	for i := 0; err == nil && i < len(texts); i++ {
-		_, err = p.Lookup(texts[i])
+	for _, text := range texts {
+		if _, err := p.Lookup(text); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		return nil
-	}
-	s := n.Space().Size()
+	return nil
+}
+
+// toMeasure adds to an error how to measure what the space needs.
+func toMeasure(err error, p *profiles.Profile, space arch.Space, o Options) error {
+	s := space.Size()
 	return fmt.Errorf("%s: %w; on that device: edgenas profile --space %s --cells %d --channels %d --image %d"+
-		" --colours %d --classes %d%s --only-missing -o %s", o.Profile, err, n.Space().Name(), s.Cells, s.Channels, s.Image,
+		" --colours %d --classes %d%s --only-missing -o %s", o.Profile, err, space.Name(), s.Cells, s.Channels, s.Image,
 		s.Colours, s.Classes, Flags(o.InferThreads, p.Runtime.Cluster, p.Protocol.InMode()), wording.Quote(o.Profile))
 }
 
 // Table is the profile as a latency table; with a live target, what it lacks
 // is measured first. It is saved at path.
-func (t *Targets) Table(ctx context.Context, p *profiles.Profile, n *inventory.Inventory, o Options, path string) (
+func (t *Targets) Table(ctx context.Context, p *profiles.Profile, sizes inventory.Sizes, o Options, path string) (
 	*predict.Table, error) {
-	err := Lacks(p, n, o)
+	err := Lacks(p, sizes, o)
 	if o.Live() && (err != nil || len(p.Networks) == 0) {
-		if err := t.Complete(ctx, p, n, o, path); err != nil {
+		if err := t.Complete(ctx, p, sizes, o, path); err != nil {
 			return nil, err
 		}
-		for _, key := range n.KeyTexts() {
-			if _, err := p.Lookup(key); err != nil {
+		for _, key := range sizes.Keys() {
+			if _, err := p.Lookup(key.String()); err != nil {
 				return nil, err
 			}
 		}
@@ -144,8 +155,8 @@ const CalibrationNetworks = 22
 const designCandidates = 400
 
 // calibrators are the networks to measure whole beside those of the profile.
-func calibrators(p *profiles.Profile, n *inventory.Inventory, seed uint64) ([]inventory.Network, error) {
-	candidates, err := n.Sample(designCandidates, rand.New(rand.NewPCG(seed, 2)))
+func calibrators(p *profiles.Profile, sizes inventory.Sizes, seed uint64) ([]inventory.Network, error) {
+	candidates, err := sizes.Sample(designCandidates, rand.New(rand.NewPCG(seed, 2)))
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +177,9 @@ func calibrators(p *profiles.Profile, n *inventory.Inventory, seed uint64) ([]in
 // Complete measures on the target what p lacks of the networks' operations,
 // and of whole networks. The result is saved at path; an interrupted
 // measurement goes on from what is beside it.
-func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, n *inventory.Inventory, o Options,
+func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, sizes inventory.Sizes, o Options,
 	path string) error {
-	drawn, err := calibrators(p, n, t.seed)
+	drawn, err := calibrators(p, sizes, t.seed)
 	if err != nil {
 		return err
 	}
@@ -179,9 +190,9 @@ func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, n *inventor
 	if journal.Resumed() > 0 {
 		t.note("continuing the measurement in %s.partial: %d measured already", path, journal.Resumed())
 	}
-	work := latency.Work{Keys: n.Keys(), Networks: networks(drawn)}
-	done := event.Measured{Operations: len(n.Keys()), Networks: len(p.Networks) + len(drawn), Device: p.Device.Name()}
-	if err := t.measure(ctx, event.Measure, n.Space(), work, p, o, journal.Append, done); err != nil {
+	work := Work{Keys: sizes.Keys(), Networks: drawn}
+	done := event.Measured{Operations: len(work.Keys), Networks: len(p.Networks) + len(drawn), Device: p.Device.Name()}
+	if err := t.measure(ctx, event.Measure, work, p, o, journal.Append, done); err != nil {
 		return errors.Join(err, journal.Close())
 	}
 	for _, w := range p.Warnings {
@@ -195,25 +206,16 @@ func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, n *inventor
 }
 
 // Validate measures networks whole into p.
-func (t *Targets) Validate(ctx context.Context, s arch.Space, drawn []inventory.Network, p *profiles.Profile,
-	o Options) error {
+func (t *Targets) Validate(ctx context.Context, drawn []inventory.Network, p *profiles.Profile, o Options) error {
 	done := event.Measured{Networks: len(drawn)}
-	return t.measure(ctx, event.Validate, s, latency.Work{Networks: networks(drawn)}, p, o, nil, done)
-}
-
-func networks(drawn []inventory.Network) []latency.Network {
-	var all []latency.Network
-	for _, d := range drawn {
-		all = append(all, latency.Network{Arch: d.Arch, Graph: d.Graph})
-	}
-	return all
+	return t.measure(ctx, event.Validate, Work{Networks: drawn}, p, o, nil, done)
 }
 
 // measure measures on the target and tells how far it is.
-func (t *Targets) measure(ctx context.Context, stage string, s arch.Space, w latency.Work, p *profiles.Profile,
+func (t *Targets) measure(ctx context.Context, stage string, w Work, p *profiles.Profile,
 	o Options, record Record, done event.Measured) error {
 	t.sink(event.Begun{Stage: stage, Steps: parts})
-	err := t.Of(o).Measure(ctx, s, w, p, record, func(pr latency.Progress) {
+	err := t.Of(o).Measure(ctx, w, p, record, func(pr latency.Progress) {
 		t.sink(progress(stage, pr))
 	})
 	if err == nil {

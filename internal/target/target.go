@@ -11,15 +11,16 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/devices"
 	"github.com/edgenas/edgenas/internal/agent"
 	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/infer"
+	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -97,13 +98,32 @@ func Flags(threads int, cluster, mode string) string {
 type Target interface {
 	// Report says what it is, in what state, and what runtimes it has.
 	Report(ctx context.Context) (wire.Report, error)
-	// Measure is latency.Measure there; the networks are of the space.
-	Measure(ctx context.Context, s arch.Space, w latency.Work, p *profiles.Profile, record Record, progress Progress) error
+	// Inspect is Report with all facts, what other processes do there among
+	// them, which takes half a second and more.
+	Inspect(ctx context.Context) (wire.Report, error)
+	// Measure is latency.Measure there.
+	Measure(ctx context.Context, w Work, p *profiles.Profile, record Record, progress Progress) error
 	// Verify times a model file in a process of its own, in a named
 	// [latency.Mode].
 	Verify(ctx context.Context, path, mode string) (latency.Verification, error)
 	// Leave ends what the target holds; it can be used again.
 	Leave() error
+}
+
+// Work is what to measure.
+type Work struct {
+	Keys     []ops.Key
+	Networks []inventory.Network
+	Rounds   int // fewest for an entry; 0: those of the options
+}
+
+// latency is the work without the spaces of the networks.
+func (w Work) latency() latency.Work {
+	all := latency.Work{Keys: w.Keys}
+	for _, n := range w.Networks {
+		all.Networks = append(all.Networks, latency.Network{Arch: n.Arch, Graph: n.Graph})
+	}
+	return all
 }
 
 // Record takes in what a round of a measurement has added; nil: it is only

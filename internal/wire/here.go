@@ -18,8 +18,7 @@ import (
 const programTime = 15 * time.Second
 
 // Here is the report of this machine by a program of that version. It runs the
-// machine's programs that know more than its files, and takes half a second
-// and more.
+// machine's programs that know more than its files.
 func Here(ctx context.Context, version string, runtimes ...profiles.Runtime) Report {
 	outputs := map[string]string{}
 	for _, line := range hostinfo.Programs {

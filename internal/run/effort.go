@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/edgenas/edgenas/arch"
+)
+
+// Effort is how much work a run spends. Work is counted in operations of
+// trainings (six for each multiply-accumulate of an inference and image), so
+// that the same flags give the same network on every machine.
+type Effort struct {
+	Name  string
+	About string // how long it takes
+
+	Training float64 // operations of the final training
+	Policy   float64 // operations of the supernet, from which α learns
+	List     int     // networks that α compares
+	Random   int     // how many of them are drawn at random
+	Pool     int     // networks that begin in the first rung
+	Rungs    []rung
+}
+
+// rung is a stage of short trainings. Its networks share the operations: all
+// train on the same images.
+type rung struct {
+	name   string
+	work   float64
+	keep   int
+	narrow bool // with half of the channels
+	half   bool // on images of half the side
+}
+
+// Efforts lists them, the least first; the first is the default. A server with
+// two cores does 1e11 to 4e11 operations a second.
+var Efforts = []Effort{
+	{Name: "quick", About: "five minutes", Training: 2.5e13, Policy: 5e11, List: 30, Random: 4, Pool: 20, Rungs: []rung{
+		{name: "rung 1", work: 1.6e12, keep: 6, narrow: true, half: true},
+		{name: "rung 2", work: 2.4e12, keep: 3, half: true},
+		{name: "rung 3", work: 4e12, keep: 1},
+	}},
+	{Name: "standard", About: "an hour", Training: 2e14, Policy: 1e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
+		{name: "rung 1", work: 2e13, keep: 20, narrow: true, half: true},
+		{name: "rung 2", work: 4e13, keep: 6, half: true},
+		{name: "rung 3", work: 8e13, keep: 1},
+	}},
+	{Name: "thorough", About: "a night", Training: 1.2e15, Policy: 1e14, List: 256, Random: 24, Pool: 120, Rungs: []rung{
+		{name: "rung 1", work: 1e14, keep: 40, narrow: true, half: true},
+		{name: "rung 2", work: 3e14, keep: 10, half: true},
+		{name: "rung 3", work: 6e14, keep: 1},
+	}},
+}
+
+// NewEffort returns the effort of this name.
+func NewEffort(name string) (Effort, error) {
+	var names []string
+	for _, e := range Efforts {
+		if e.Name == name {
+			return e, nil
+		}
+		names = append(names, e.Name)
+	}
+	return Effort{}, fmt.Errorf("effort %q: want %s", name, strings.Join(names, ", "))
+}
+
+// size is that of the space in which a network of this size trains in the rung,
+// on images of so many rows: as deep.
+func (r rung) size(s arch.Size, image int) arch.Size {
+	s.Image = image
+	if r.narrow {
+		s.Channels = min(s.Channels, (s.Channels+7)/8*4)
+	}
+	return s
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"cmp"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/ops"
+	"github.com/edgenas/edgenas/search"
+)
+
+// window is the networks of one size that use a limit.
+type window struct {
+	size     sized
+	networks []*contestant
+}
+
+// windows lists the networks that use the budget, of all sizes, and those of
+// the size for the training that use what the training is enough for. Each has
+// the score of its structure within its window. The reference of a size that
+// keeps the budget is in the first window of that size, whatever it uses.
+func (j *job) windows() ([]window, error) {
+	var all []window
+	var infeasible error
+	for i, s := range j.sizes {
+		limit, costs, what := j.limit(), search.Costs(s.costs), "budget"
+		if s.trained {
+			limit, costs, what = j.trainable(), macs{s.costs, map[ops.Key]int64{}}, "training"
+		}
+		w, err := search.NewWindow(s.space, costs, limit, rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i))))
+		var none *search.InfeasibleError
+		if errors.As(err, &none) && !s.trained {
+			infeasible = j.infeasible(err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		networks, err := j.contestants(s, w.Networks)
+		if err != nil {
+			return nil, err
+		}
+		if len(networks) == 0 {
+			continue
+		}
+		j.note("%d channels, %d cells: %d different networks use %.0f to 100 %% of the %s", s.space.Size().Channels,
+			s.space.Size().Cells, len(networks), 100*w.Share, what)
+		all = append(all, window{s, networks})
+	}
+	if len(all) == 0 {
+		return nil, infeasible
+	}
+	return all, nil
+}
+
+// contestants are the networks of a window that keep the budget, and the
+// reference of their size.
+func (j *job) contestants(s sized, networks []search.Candidate) ([]*contestant, error) {
+	choices := []arch.Choice{s.space.Canonical(arch.Reference(s.space))}
+	for _, n := range networks {
+		if !n.Choice.Equal(choices[0]) {
+			choices = append(choices, n.Choice)
+		}
+	}
+	var all []*contestant
+	var structures []search.Structure
+	for i, c := range choices {
+		seconds, err := s.costs.Latency(c)
+		if err != nil {
+			return nil, err
+		}
+		if seconds > j.limit() {
+			continue
+		}
+		g, err := s.space.Network(c, 1)
+		if err != nil {
+			return nil, err
+		}
+		st := search.StructureOf(g)
+		n := &contestant{size: s, choice: c, predicted: seconds, params: st.Params}
+		if i == 0 {
+			n.source = fromReference
+		}
+		all, structures = append(all, n), append(structures, st)
+	}
+	for i, score := range search.Prior(structures) {
+		all[i].prior = score
+	}
+	return all, nil
+}
+
+// shortlist is the networks that α compares: of each window the reference, the
+// largest, and as many of the best by the prior and of others drawn at random as
+// the effort looks at.
+func (j *job) shortlist(windows []window, e Effort) []*contestant {
+	var list []*contestant
+	rng := rand.New(rand.NewPCG(j.request.Seed, 30))
+	for i, w := range windows {
+		share := func(n int) int { return (n*(i+1))/len(windows) - n*i/len(windows) }
+		in := map[*contestant]bool{}
+		enter := func(n *contestant, source string) {
+			if !in[n] {
+				in[n], n.source = true, source
+				list = append(list, n)
+			}
+		}
+		for _, n := range w.networks {
+			if n.source == fromReference {
+				enter(n, fromReference)
+			}
+		}
+		enter(slices.MaxFunc(w.networks, func(a, b *contestant) int { return cmp.Compare(a.params, b.params) }), fromLargest)
+		order := slices.SortedStableFunc(slices.Values(w.networks), func(a, b *contestant) int {
+			return cmp.Compare(b.prior, a.prior)
+		})
+		most := share(e.List - e.Random)
+		for _, n := range order {
+			if len(in) < most {
+				enter(n, fromPrior)
+			}
+		}
+		rng.Shuffle(len(order), func(a, b int) { order[a], order[b] = order[b], order[a] })
+		for _, n := range order {
+			if len(in) < most+share(e.Random) {
+				enter(n, fromRandom)
+			}
+		}
+	}
+	return list
+}
+
+// pool is the networks of the list that begin in the first rung: those that are
+// there whatever anybody thinks of them, then the best by α and by the prior in
+// turn.
+func pool(list []*contestant, e Effort) []*contestant {
+	var chosen, open []*contestant
+	for _, n := range list {
+		if n.source == fromPrior {
+			open = append(open, n)
+		} else {
+			chosen = append(chosen, n)
+		}
+	}
+	by := func(score func(n *contestant) float64) []*contestant {
+		return slices.SortedStableFunc(slices.Values(open), func(a, b *contestant) int {
+			return cmp.Compare(score(b), score(a))
+		})
+	}
+	in := map[*contestant]bool{}
+	alpha, prior := by(func(n *contestant) float64 { return n.alpha }), by(func(n *contestant) float64 { return n.prior })
+	for i := range open {
+		for _, n := range []*contestant{alpha[i], prior[i]} {
+			if len(chosen) < e.Pool && !in[n] {
+				if n != prior[i] {
+					n.source = fromAlpha
+				}
+				in[n] = true
+				chosen = append(chosen, n)
+			}
+		}
+	}
+	return chosen
+}
+
+// macs is what networks cost in multiply-accumulates.
+type macs struct {
+	costs
+	known map[ops.Key]int64
+}
+
+// Latency satisfies search.Costs.
+func (m macs) Latency(c arch.Choice) (float64, error) {
+	counts, err := m.inventory.Counts(c)
+	if err != nil {
+		return 0, err
+	}
+	total := int64(0)
+	for key, n := range counts {
+		if _, ok := m.known[key]; !ok {
+			g, err := key.Chain(1)
+			if err != nil {
+				return 0, err
+			}
+			m.known[key] = g.Count().MACs
+		}
+		total += int64(n) * m.known[key]
+	}
+	return float64(total), nil
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// contest is so many entrants whose true loss is their number, in hundredths,
+// and whose known score tells it with this standard deviation of error.
+func contest(n int, error float64, rng *rand.Rand) []Entrant {
+	var all []Entrant
+	for i := range n {
+		e := Entrant{Known: []float64{-float64(i)/100 + error*rng.NormFloat64()}}
+		e.Number = i
+		all = append(all, e)
+	}
+	rng.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// judged gives the true losses with noise.
+func judged(noise float64, rng *rand.Rand) func(context.Context, int, Entrant) (Judgement, error) {
+	return func(_ context.Context, _ int, e Entrant) (Judgement, error) {
+		return Judgement{Loss: 1 + float64(e.Number)/100 + noise*rng.NormFloat64(), Noise: noise}, nil
+	}
+}
+
+func TestHalve(t *testing.T) {
+	rungs := []Rung{{"first", 8}, {"second", 3}, {"third", 1}}
+	rng := rand.New(rand.NewPCG(1, 0))
+	trained := make([]int, 3)
+	judge := judged(0, rng)
+	var keeps []int
+	all, err := Halve(t.Context(), contest(32, 0.1, rng), rungs,
+		func(ctx context.Context, r int, e Entrant) (Judgement, error) {
+			trained[r]++
+			return judge(ctx, r, e)
+		}, func(_ int, ranked []Entrant, keep int) error {
+			keeps = append(keeps, len(ranked), keep)
+			return nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{32, 8, 3}; !reflect.DeepEqual(trained, want) {
+		t.Errorf("%d trained in the rungs: want %d", trained, want)
+	}
+	if want := []int{32, 8, 8, 3, 3, 1}; !reflect.DeepEqual(keeps, want) {
+		t.Errorf("told of %d: want %d", keeps, want)
+	}
+	for i, e := range all {
+		if e.Number != i {
+			t.Fatalf("place %d has network %d", i, e.Number)
+		}
+	}
+}
+
+func TestHalveStops(t *testing.T) {
+	broken := errors.New("broken")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rng := rand.New(rand.NewPCG(1, 0))
+	fails := func(context.Context, int, Entrant) (Judgement, error) { return Judgement{}, broken }
+	if _, err := Halve(t.Context(), contest(4, 0, rng), []Rung{{"only", 1}}, fails, nil); !errors.Is(err, broken) {
+		t.Errorf("error %v: want %v", err, broken)
+	}
+	if _, err := Halve(ctx, contest(4, 0, rng), []Rung{{"only", 1}}, judged(0, rng), nil); !errors.Is(err, ctx.Err()) {
+		t.Errorf("error %v: want %v", err, ctx.Err())
+	}
+}
+
+// A training that fails loses against all others, and does not go on even where
+// too few others are left.
+func TestHalveFailures(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	judge := func(_ context.Context, r int, e Entrant) (Judgement, error) {
+		if e.Number < 6 {
+			return Judgement{Failure: "diverged"}, nil
+		}
+		return Judgement{Loss: float64(e.Number)}, nil
+	}
+	all, err := Halve(t.Context(), contest(8, 0, rng), []Rung{{"first", 4}, {"second", 1}}, judge, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range all {
+		if (e.Number >= 6) != (i < 2) || len(e.Judgements) != 1+min(1, max(0, 2-i)) {
+			t.Errorf("place %d: network %d with %d judgements", i, e.Number, len(e.Judgements))
+		}
+		if i >= 2 && !math.IsInf(e.Value, 1) {
+			t.Errorf("network %d failed and has value %g", e.Number, e.Value)
+		}
+	}
+}
+
+// What is known counts where it explains the losses and these are noise, and
+// only there.
+func TestBelieve(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		score, noise float64 // error of the score, of the loss
+		better       float64 // least and most regret, relative to that of the loss alone
+		worse        float64
+	}{
+		{"exact losses, useless score", 10, 0, 0, 0},
+		{"noisy losses, useless score", 10, 0.1, 0.8, 1.2},
+		{"noisy losses, good score", 0.02, 0.1, 0.1, 0.6},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(2, 0))
+			var alone, believed int
+			for range 300 {
+				all := contest(24, tc.score, rng)
+				judge := judged(tc.noise, rng)
+				for i := range all {
+					j, _ := judge(t.Context(), 0, all[i])
+					all[i].Judgements = []Judgement{j}
+				}
+				by := func(value func(e Entrant) float64) int {
+					return slices.MinFunc(all, func(a, b Entrant) int {
+						return int(math.Copysign(1, value(a)-value(b)))
+					}).Number
+				}
+				Believe(all)
+				alone += by(func(e Entrant) float64 { return e.Judgements[0].Loss })
+				believed += by(func(e Entrant) float64 { return e.Value })
+			}
+			t.Logf("mean regret %.2f, with what is known %.2f", float64(alone)/300, float64(believed)/300)
+			if tc.noise == 0 {
+				if believed != 0 {
+					t.Errorf("mean regret %.2f with exact losses", float64(believed)/300)
+				}
+			} else if r := float64(believed) / float64(alone); r < tc.better || r > tc.worse {
+				t.Errorf("%.2f of the regret of losses alone: want %.2f to %.2f", r, tc.better, tc.worse)
+			}
+		})
+	}
+}

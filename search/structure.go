@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/edgenas/edgenas/ops"
+)
+
+// Structure is what a network is before it is trained.
+type Structure struct {
+	Params   int64 `json:"params"`   // learned values
+	MACs     int64 `json:"macs"`     // multiply-accumulates for the graph's batch
+	Depth    int   `json:"depth"`    // most convolutions on a path from the images to the output
+	Shortcut int   `json:"shortcut"` // fewest
+}
+
+// StructureOf returns the structure of a network in training form.
+func StructureOf(g *ops.Graph) Structure {
+	count := g.Count()
+	deepest, shortest := make([]int, len(g.Nodes)), make([]int, len(g.Nodes))
+	for i, n := range g.Nodes {
+		for j, v := range n.In {
+			deepest[i] = max(deepest[i], deepest[v])
+			if j == 0 || shortest[v] < shortest[i] {
+				shortest[i] = shortest[v]
+			}
+		}
+		if n.Kind == ops.Conv {
+			deepest[i]++
+			shortest[i]++
+		}
+	}
+	return Structure{count.Params, count.MACs, deepest[g.Out], shortest[g.Out]}
+}
+
+// Prior scores networks by structure alone, each beside all the others: the sum
+// of its ranks by parameters, by depth, and by how few convolutions its shortest
+// path has. Ranks run from 0 to 1, and networks that are equal share theirs, so
+// that a score is 0…3. It says which networks to look at first: under a limit of
+// the latency, accuracy tends to grow with each of the three.
+func Prior(networks []Structure) []float64 {
+	scores := make([]float64, len(networks))
+	for _, by := range []func(Structure) int64{
+		func(s Structure) int64 { return s.Params },
+		func(s Structure) int64 { return int64(s.Depth) },
+		func(s Structure) int64 { return -int64(s.Shortcut) },
+	} {
+		for i, rank := range ranks(networks, by) {
+			scores[i] += rank
+		}
+	}
+	return scores
+}
+
+// ranks returns where each network stands, 0 for the least and 1 for the
+// greatest; equal ones stand in the middle of their places.
+func ranks(networks []Structure, by func(Structure) int64) []float64 {
+	order := make([]int, len(networks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(by(networks[a]), by(networks[b])) })
+	r := make([]float64, len(networks))
+	for first := 0; first < len(order); {
+		end := first + 1
+		for end < len(order) && by(networks[order[end]]) == by(networks[order[first]]) {
+			end++
+		}
+		for _, i := range order[first:end] {
+			r[i] = float64(first+end-1) / 2 / float64(max(1, len(order)-1))
+		}
+		first = end
+	}
+	return r
+}
