@@ -134,36 +134,49 @@ func (j *job) shortlist(windows []window, e Effort) []*contestant {
 }
 
 // pool is the networks of the list that begin in the first rung: those that are
-// there whatever anybody thinks of them, then the best by α and by the prior in
-// turn.
-func pool(list []*contestant, e Effort) []*contestant {
-	var chosen, open []*contestant
-	for _, n := range list {
-		if n.source == fromPrior {
-			open = append(open, n)
-		} else {
-			chosen = append(chosen, n)
-		}
-	}
-	by := func(score func(n *contestant) float64) []*contestant {
-		return slices.SortedStableFunc(slices.Values(open), func(a, b *contestant) int {
-			return cmp.Compare(score(b), score(a))
-		})
-	}
-	in := map[*contestant]bool{}
-	alpha, prior := by(func(n *contestant) float64 { return n.alpha }), by(func(n *contestant) float64 { return n.prior })
-	for i := range open {
-		for _, n := range []*contestant{alpha[i], prior[i]} {
-			if len(chosen) < e.Pool && !in[n] {
-				if n != prior[i] {
-					n.source = fromAlpha
-				}
-				in[n] = true
-				chosen = append(chosen, n)
+// there whatever anybody thinks of them, then of each size the best by α and by
+// the prior in turn.
+func pool(list []*contestant, sizes int, e Effort) []*contestant {
+	var chosen []*contestant
+	for i, of := range bySize(list) {
+		var entered, open []*contestant
+		for _, n := range of {
+			if n.source == fromPrior {
+				open = append(open, n)
+			} else {
+				entered = append(entered, n)
 			}
 		}
+		by := func(score func(n *contestant) float64) []*contestant {
+			return slices.SortedStableFunc(slices.Values(open), func(a, b *contestant) int {
+				return cmp.Compare(score(b), score(a))
+			})
+		}
+		alpha, prior := by(func(n *contestant) float64 { return n.alpha }), by(func(n *contestant) float64 { return n.prior })
+		share := e.Pool*(i+1)/sizes - e.Pool*i/sizes
+		for r := range open {
+			if n := alpha[r]; len(entered) < share && !slices.Contains(entered, n) {
+				n.source = fromAlpha
+				entered = append(entered, n)
+			}
+			if n := prior[r]; len(entered) < share && !slices.Contains(entered, n) {
+				entered = append(entered, n)
+			}
+		}
+		chosen = append(chosen, entered...)
 	}
 	return chosen
+}
+
+// bySize parts a list where the size changes.
+func bySize(list []*contestant) (parts [][]*contestant) {
+	for i, n := range list {
+		if i == 0 || n.size != list[i-1].size {
+			parts = append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], n)
+	}
+	return parts
 }
 
 // macs is what networks cost in multiply-accumulates.

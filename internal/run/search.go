@@ -82,7 +82,7 @@ func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
 		if err := j.learnAlpha(ctx, list, effort); err != nil {
 			return best, err
 		}
-		ranked, err := c.run(ctx, pool(list, effort))
+		ranked, err := c.run(ctx, pool(list, len(windows), effort))
 		if err != nil {
 			return best, err
 		}
