@@ -67,7 +67,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/run", "internal/units ops arch profiles predict latency search train export report internal/native" +
 		" internal/infer internal/kernels internal/autodiff internal/dataset internal/evaluate internal/memory" +
 		" internal/safetensors internal/atomicfile internal/version internal/inventory internal/target" +
-		" internal/runfile" + telling},
+		" internal/runfile internal/stats" + telling},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},

@@ -65,6 +65,7 @@ type page struct {
 	Alpha          []alphaGroup
 	Legend         []legend // operations, in the colours of Alpha and Cells
 	Warnings       []string
+	Choice         choice
 	Entries        entryTable
 	Networks       scatter
 	Raw            []runfile.Document // text to look up and copy
@@ -104,6 +105,7 @@ func newPage(run Run) (*page, error) {
 	}
 	p.Search, p.Train = searchCharts(search, run.result), trainCharts(train, run.result)
 	p.Alpha, p.Legend = alphaCharts(search, run.space())
+	p.Choice = choose(run.choice, run.candidates)
 	if run.profile != nil {
 		p.Entries = tabulate(run.profile, found)
 		p.Networks = compare(run.profile, run.result)

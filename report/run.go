@@ -19,6 +19,8 @@ type Run struct {
 	history      []point
 	profile      *profiles.Profile
 	architecture *arch.Architecture
+	choice       *runfile.Choice
+	candidates   []runfile.Candidate
 	finished     bool // there is a result.json
 
 	files []runfile.Document // request.json and result.json as they stand
@@ -58,6 +60,16 @@ func Read(folder string) (Run, error) {
 	switch {
 	case err == nil:
 		r.profile = p
+	case !errors.Is(err, fs.ErrNotExist):
+		return Run{}, fmt.Errorf("report: %w", err)
+	}
+	if r.candidates, err = dir.ReadCandidates(); err != nil {
+		return Run{}, fmt.Errorf("report: %w", err)
+	}
+	c, err := dir.ReadChoice()
+	switch {
+	case err == nil:
+		r.choice = &c
 	case !errors.Is(err, fs.ErrNotExist):
 		return Run{}, fmt.Errorf("report: %w", err)
 	}

@@ -186,6 +186,7 @@ func facts(run Run) []fact {
 		}
 	}
 	number("Guard band", r.GuardBand, share)
+	number("Entropy of α", r.AlphaEntropy, func(e float64) string { return fmt.Sprintf("%.2f of the greatest", e) })
 	number("Search took", r.SearchWallS, wall)
 	number("Training took", r.TrainWallS, func(s float64) string {
 		if r.TrainEpochs == nil {

@@ -220,6 +220,19 @@ func quantile(name string, s *float64) string {
 	return ", " + units.Seconds(*s) + " " + name
 }
 
+// funnel says how many networks came to each stage of a choice.
+func funnel(c runfile.Choice) string {
+	var text strings.Builder
+	for i, s := range c.Funnel {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		fmt.Fprintf(&text, "%s %d", s.Name, s.Networks)
+	}
+	fmt.Fprintf(&text, "; α's entropy %.2f", c.AlphaEntropy)
+	return text.String()
+}
+
 // summarise tells a person what was found and where it is.
 func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
 	fmt.Fprintf(w, "budget     %s on %s, %s runtime\n", units.Seconds(r.LatencyBudgetS), r.Device, r.Runtime)
@@ -240,6 +253,9 @@ func summarise(w io.Writer, dir runfile.Dir, r runfile.Result) {
 	fmt.Fprintf(w, "accuracy   %.2f %% on %d test images\n", 100*r.TestAccuracy, r.TestImages)
 	fmt.Fprintf(w, "network    %s: %d parameters, %.1f M multiply-accumulates\n", r.Architecture, r.Params,
 		float64(r.MACs)/1e6)
+	if choice, err := dir.ReadChoice(); err == nil { // a run of an older version has none
+		fmt.Fprintf(w, "chosen     %s\n", funnel(choice))
+	}
 	fmt.Fprintf(w, "files      %s, %s\n", dir.Path(runfile.ModelName), dir.Path(runfile.ReportName))
 	for _, text := range r.Warnings {
 		fmt.Fprintf(w, "warning    %s\n", text)

@@ -17,19 +17,18 @@ import (
 	"github.com/edgenas/edgenas/train"
 )
 
-// learnAlpha lets α learn which of the networks are good, and gives each its
-// score.
-func (j *job) learnAlpha(ctx context.Context, list []*contestant, e Effort) error {
+// learnAlpha lets α learn which of the networks are good, gives each its score,
+// and returns what α came to.
+func (j *job) learnAlpha(ctx context.Context, list []*contestant, e Effort) (scores search.Scores, err error) {
 	s, of, err := j.newStage(list, e)
 	if err != nil {
-		return err
+		return scores, err
 	}
 	ph, err := newPhase(j.dir, event.Search, runfile.SearchCheckpoint, s, j.CheckpointEvery)
 	if err != nil {
-		return err
+		return scores, err
 	}
 	j.sink(event.Begun{Stage: event.Search, Steps: s.Steps()})
-	var scores search.Scores
 	err = ph.run(ctx, func(ctx context.Context, point addPoint) (err error) {
 		scores, err = s.Run(ctx, func(p search.Point) {
 			if every := 1 + p.Steps/maxPoints; p.Step%every == 0 || p.Step == p.Steps {
@@ -42,12 +41,12 @@ func (j *job) learnAlpha(ctx context.Context, list []*contestant, e Effort) erro
 	})
 	j.sink(event.Ended{Stage: event.Search, Done: err == nil})
 	if err != nil {
-		return err
+		return scores, err
 	}
 	for i, n := range list {
 		n.alpha = scores.Alpha[of[i]]
 	}
-	return nil
+	return scores, nil
 }
 
 // maxPoints is how many lines of history a search leaves, roughly: one a step,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
@@ -137,7 +138,7 @@ func (c *contest) judged(ctx context.Context, r int, n *contestant, images int) 
 	if j, ok := c.trials.Known(trial); ok {
 		return j, nil
 	}
-	short := c.rungs[r]
+	short, start := c.rungs[r], time.Now()
 	short.Recipe.Epochs = short.Epochs(images)
 	short.Augment = augment(short.Set, short.Recipe.Epochs, 0)
 	res, err := c.trained(ctx, short, a, trial)
@@ -152,6 +153,7 @@ func (c *contest) judged(ctx context.Context, r int, n *contestant, images int) 
 	default:
 		trial.Judgement = search.Judgement{Loss: res.Loss, Noise: luck * res.Error, Accuracy: res.Accuracy}
 	}
+	trial.WallS = time.Since(start).Seconds()
 	return trial.Judgement, c.trials.Add(trial)
 }
 

@@ -89,6 +89,21 @@ func (j *job) predicted(a arch.Architecture) (res runfile.Result, err error) {
 	if err != nil {
 		return res, err
 	}
+	trials, err := j.dir.OpenTrials()
+	if err != nil {
+		return res, err
+	}
+	searched += trials.Wall()
+	if err := trials.Close(); err != nil {
+		return res, err
+	}
+	if j.dir.Has(runfile.ChoiceName) {
+		choice, err := j.dir.ReadChoice()
+		if err != nil {
+			return res, err
+		}
+		res.AlphaEntropy, res.SmallerIsBetter = &choice.AlphaEntropy, choice.SmallerIsBetter
+	}
 	trained, err := j.dir.Wall(runfile.TrainCheckpoint)
 	res.SearchWallS, res.TrainWallS = searched.Seconds(), trained.Seconds()
 	return res, err

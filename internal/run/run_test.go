@@ -167,7 +167,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.CandidatesName,
-		runfile.ArchitectureName, runfile.WeightsName,
+		runfile.ChoiceName, runfile.ArchitectureName, runfile.WeightsName,
 		runfile.ModelName, runfile.ResultName, runfile.ReportName}
 	if !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/event"
@@ -79,7 +80,8 @@ func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
 	defer c.trials.Close()
 	for again := 0; ; again++ {
 		list := j.shortlist(windows, effort)
-		if err := j.learnAlpha(ctx, list, effort); err != nil {
+		scores, err := j.learnAlpha(ctx, list, effort)
+		if err != nil {
 			return best, err
 		}
 		ranked, err := c.run(ctx, pool(list, len(windows), effort))
@@ -91,8 +93,11 @@ func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
 			return best, err
 		}
 		if faster == 1 || again == corrections {
-			c.sayWhySmall(chosen, ranked)
-			return chosen.architecture(), nil
+			told := c.choice(windows, list, ranked, chosen, scores)
+			for _, text := range told.Notes {
+				j.note("%s", text)
+			}
+			return chosen.architecture(), j.written(runfile.ChoiceName, j.dir.WriteChoice(&told))
 		}
 		j.note("it takes %.2f times its prediction: the predictions are corrected, and the choice made again", faster)
 		j.correction *= faster
@@ -203,34 +208,13 @@ func (c *contest) measured(ctx context.Context, n *contestant) (float64, error) 
 	if s, ok := c.trials.Measured(trial); ok {
 		return s, nil
 	}
+	start := time.Now()
 	v, err := c.measureUntrained(ctx, n.architecture())
 	if err != nil {
 		return 0, err
 	}
-	trial.LatencyS = v.MedianS
+	trial.LatencyS, trial.WallS = v.MedianS, time.Since(start).Seconds()
 	return v.MedianS, c.trials.Add(trial)
-}
-
-// sayWhySmall says why a network that uses little of the budget was chosen.
-func (c *contest) sayWhySmall(chosen *contestant, ranked []*contestant) {
-	use := chosen.predicted * c.correction / c.request.LatencyBudgetS
-	if chosen.measured != nil {
-		use = *chosen.measured / c.request.LatencyBudgetS
-	}
-	var larger *contestant
-	for _, n := range ranked {
-		if n != chosen && n.predicted > chosen.predicted/wasted && len(n.rungs) > 0 &&
-			(larger == nil || len(n.rungs) > len(larger.rungs)) {
-			larger = n
-		}
-	}
-	if use >= wasted || larger == nil || len(chosen.rungs) < len(larger.rungs) {
-		return
-	}
-	at := len(larger.rungs) - 1
-	c.note("uses %.0f %% of the budget: after %s larger networks are not better, %.1f %% against %.1f %% of"+
-		" held-out images",
-		100*use, larger.rungs[at].Name, 100*chosen.rungs[at].Accuracy, 100*larger.rungs[at].Accuracy)
 }
 
 // measureUntrained measures a network of the space with random weights.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/atomicfile"
@@ -88,6 +89,7 @@ type Trial struct {
 	Architecture string           `json:"architecture"`
 	Judgement    search.Judgement `json:"judgement"`
 	LatencyS     float64          `json:"latency_s,omitempty"` // measured; of a training, nothing
+	WallS        float64          `json:"wall_s"`              // that it took
 }
 
 // Trials are the short trainings of a run so far. A run that goes on does not
@@ -138,6 +140,15 @@ func (t *Trials) Known(trial Trial) (search.Judgement, bool) {
 func (t *Trials) Measured(trial Trial) (float64, bool) {
 	there, ok := t.all[trial.Key()]
 	return there.LatencyS, ok
+}
+
+// Wall returns how long all of them took.
+func (t *Trials) Wall() time.Duration {
+	total := 0.0
+	for _, trial := range t.all {
+		total += trial.WallS
+	}
+	return time.Duration(total * float64(time.Second))
 }
 
 // Add writes a trial that is over, so that it outlives a crash.

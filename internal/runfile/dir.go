@@ -33,6 +33,7 @@ const (
 	ResultName       = "result.json"
 	ReportName       = "report.html"
 	SizesName        = "sizes.json"
+	ChoiceName       = "choice.json"
 	CheckpointFolder = "checkpoint"
 	SearchCheckpoint = CheckpointFolder + "/search.safetensors"
 	TrainCheckpoint  = CheckpointFolder + "/train.safetensors"
@@ -84,7 +85,7 @@ func (d Dir) Broken(name string, err error) error { return &BrokenError{d.Path(n
 // part of a run, is a *TakenError; but a profile that is there will be used.
 func (d Dir) Create() error {
 	for _, name := range []string{RequestName, HistoryName, ArchitectureName, WeightsName, ModelName, ResultName,
-		SizesName, CandidatesName, TrialsName, SearchCheckpoint, TrainCheckpoint} {
+		SizesName, ChoiceName, CandidatesName, TrialsName, SearchCheckpoint, TrainCheckpoint} {
 		if d.Has(name) {
 			return &TakenError{d, name}
 		}

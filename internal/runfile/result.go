@@ -31,6 +31,8 @@ type Result struct {
 	TestImages          int       `json:"test_images"`
 	Params              int64     `json:"params"`
 	MACs                int64     `json:"macs"`
+	AlphaEntropy        *float64  `json:"alpha_entropy"`     // at the end: 1 undecided, 0 decided; null: the file is from before
+	SmallerIsBetter     bool      `json:"smaller_is_better"` // larger networks lost to it, which uses little of the budget
 	SearchWallS         float64   `json:"search_wall_s"`
 	TrainWallS          float64   `json:"train_wall_s"`
 	TrainEpochs         float64   `json:"train_epochs"`
@@ -87,6 +89,7 @@ type Summary struct {
 	TestImages        int      `json:"test_images"`
 	Params            *int64   `json:"params"`
 	MACs              *int64   `json:"macs"`
+	AlphaEntropy      *float64 `json:"alpha_entropy"`
 	SearchWallS       *float64 `json:"search_wall_s"`
 	TrainWallS        *float64 `json:"train_wall_s"`
 	TrainEpochs       *float64 `json:"train_epochs"`

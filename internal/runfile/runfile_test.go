@@ -127,10 +127,10 @@ func TestFormatExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1)
-	if len(blocks) != 6 {
-		t.Fatalf("%d examples: want 6", len(blocks))
+	if len(blocks) != 7 {
+		t.Fatalf("%d examples: want 7", len(blocks))
 	}
-	for i, v := range map[int]any{0: Request{}, 3: Candidate{}, 5: Result{}} {
+	for i, v := range map[int]any{0: Request{}, 3: Choice{}, 4: Candidate{}, 6: Result{}} {
 		var shown map[string]any
 		if err := json.Unmarshal(blocks[i][1], &shown); err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestFormatExamples(t *testing.T) {
 			t.Errorf("example %d has %v, which is no field", i, shown)
 		}
 	}
-	if points, err := ReadHistory(bytes.NewReader(blocks[4][1])); err != nil || len(points) != 2 || points[1].LR == nil {
+	if points, err := ReadHistory(bytes.NewReader(blocks[5][1])); err != nil || len(points) != 2 || points[1].LR == nil {
 		t.Errorf("the example of a history: %v, %v", points, err)
 	}
 }
