@@ -31,7 +31,7 @@ type Result struct {
 	TestImages          int       `json:"test_images"`
 	Params              int64     `json:"params"`
 	MACs                int64     `json:"macs"`
-	AlphaEntropy        *float64  `json:"alpha_entropy"`     // at the end: 1 undecided, 0 decided; null: the file is from before
+	AlphaEntropy        *float64  `json:"alpha_entropy"`     // at the end: 1 undecided, 0 decided; null: not known
 	SmallerIsBetter     bool      `json:"smaller_is_better"` // larger networks lost to it, which uses little of the budget
 	SearchWallS         float64   `json:"search_wall_s"`
 	TrainWallS          float64   `json:"train_wall_s"`
