@@ -92,7 +92,7 @@ func (j *job) newStage(list []*contestant, e Effort) (s *search.Stage, of []int,
 	}
 	judge, learn := heldOut(&set.Train, r.Train.Batch, r.Seed)
 	most := int(cmp.Or(r.Train.Epochs, 50) * float64(len(learn))) // images
-	config.Steps = max(8, min(steps, most/config.Batch))
+	config.Steps = max(4, min(steps, most/config.Batch))
 	images := func(indices []int, stream uint64) search.Source {
 		epochs := float64(config.Steps*config.Batch) / float64(len(indices))
 		return dataset.NewLoader(set, &set.Train, indices, augment(set, epochs, 0), rand.NewPCG(r.Seed, stream))
