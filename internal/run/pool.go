@@ -27,14 +27,17 @@ func (j *job) windows() ([]window, error) {
 	var all []window
 	var infeasible error
 	for i, s := range j.sizes {
-		limit, costs, what := j.limit(), search.Costs(s.costs), "budget"
-		if s.trained {
-			limit, costs, what = j.trainable(), macs{s.costs, map[ops.Key]int64{}}, "training"
+		rng := rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i)))
+		w, err := search.NewWindow(s.space, s.costs, j.limit(), rng)
+		what := "budget"
+		if s.trained && err == nil {
+			w, what, err = j.trainableWindow(s, w, rng)
 		}
-		w, err := search.NewWindow(s.space, costs, limit, rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i))))
 		var none *search.InfeasibleError
-		if errors.As(err, &none) && !s.trained {
-			infeasible = j.infeasible(err)
+		if errors.As(err, &none) {
+			if !s.trained {
+				infeasible = j.infeasible(err)
+			}
 			continue
 		}
 		if err != nil {
@@ -55,6 +58,30 @@ func (j *job) windows() ([]window, error) {
 		return nil, infeasible
 	}
 	return all, nil
+}
+
+// trainableWindow is the window of the budget without the networks that the
+// training is not enough for or, if few are left, the networks that use what it
+// is enough for.
+func (j *job) trainableWindow(s sized, w *search.Window, rng *rand.Rand) (*search.Window, string, error) {
+	const few = 8
+	costs := macs{s.costs, map[ops.Key]int64{}}
+	kept := *w
+	kept.Networks = nil
+	for _, n := range w.Networks {
+		m, err := costs.Latency(n.Choice)
+		if err != nil {
+			return nil, "", err
+		}
+		if m <= j.trainable() {
+			kept.Networks = append(kept.Networks, n)
+		}
+	}
+	if len(kept.Networks) >= few {
+		return &kept, "budget", nil
+	}
+	own, err := search.NewWindow(s.space, costs, j.trainable(), rng)
+	return own, "training", err
 }
 
 // contestants are the networks of a window that keep the budget, and the

@@ -299,7 +299,7 @@ func (j *job) measure(ctx context.Context) (err error) {
 // sizes are those that a run searches: sizes.json.
 type sizes struct {
 	target.Sizes
-	Trained *arch.Size `json:"trained"` // for what the training is enough for; null: those of the budget are
+	Trained *arch.Size `json:"trained"` // that the training is enough for; null: among the others
 }
 
 // chooseSizes gives the sizes in which the run looks for networks: the one that
@@ -334,15 +334,20 @@ func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
 // reference of the size for it takes at most: others have more operations.
 const trainedShare = 0.8
 
-// addTrained replaces the smallest sizes by one that suits the training, if that
-// is not enough for the largest: the largest of the ladder whose channels fill
-// vectors.
+// vectorGain is how many times more multiply-accumulates a network can do in the
+// same time at most if its channels fill vectors and another's do not.
+const vectorGain = 2.5
+
+// addTrained replaces the smallest sizes by the largest one whose channels fill
+// vectors, that the training is enough for, and that may keep the budget: it is
+// larger than the others where these waste vectors, and smaller where they are
+// too large for the training.
 func (j *job) addTrained(chosen *sizes) error {
-	limit := trainedShare * j.trainable()
 	top, err := j.referenceMACs(chosen.Sizes.Sizes[0])
-	if err != nil || top <= limit {
+	if err != nil {
 		return err
 	}
+	limit := min(trainedShare*j.trainable(), vectorGain*top)
 	ladder, err := arch.Ladder(j.request.Space, j.request.Size)
 	if err != nil {
 		return err
