@@ -3,12 +3,12 @@
 package search
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/stats"
 )
 
 // policy is the distribution that α gives to a list of networks:
@@ -152,21 +152,9 @@ func (p *policy) logOdds(prior []float64) [][]float64 {
 // midRanks returns the share of all values that are below each, those equal to
 // it and itself counted half.
 func midRanks(v []float64) []float64 {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v[a], v[b]) })
-	ranks := make([]float64, len(v))
-	for from := 0; from < len(order); {
-		to := from + 1
-		for to < len(order) && v[order[to]] == v[order[from]] {
-			to++
-		}
-		for _, i := range order[from:to] {
-			ranks[i] = float64(from+to) / float64(2*len(v))
-		}
-		from = to
+	ranks := stats.Ranks(v)
+	for i := range ranks {
+		ranks[i] = (ranks[i] - 0.5) / float64(len(v))
 	}
 	return ranks
 }

@@ -3,9 +3,7 @@
 package search
 
 import (
-	"cmp"
-	"slices"
-
+	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/ops"
 )
 
@@ -43,36 +41,19 @@ func StructureOf(g *ops.Graph) Structure {
 // the latency, accuracy tends to grow with each of the three.
 func Prior(networks []Structure) []float64 {
 	scores := make([]float64, len(networks))
-	for _, by := range []func(Structure) int64{
-		func(s Structure) int64 { return s.Params },
-		func(s Structure) int64 { return int64(s.Depth) },
-		func(s Structure) int64 { return -int64(s.Shortcut) },
+	last := float64(max(1, len(networks)-1))
+	for _, by := range []func(Structure) float64{
+		func(s Structure) float64 { return float64(s.Params) },
+		func(s Structure) float64 { return float64(s.Depth) },
+		func(s Structure) float64 { return -float64(s.Shortcut) },
 	} {
-		for i, rank := range ranks(networks, by) {
-			scores[i] += rank
+		values := make([]float64, len(networks))
+		for i, n := range networks {
+			values[i] = by(n)
+		}
+		for i, rank := range stats.Ranks(values) {
+			scores[i] += (rank - 1) / last
 		}
 	}
 	return scores
-}
-
-// ranks returns where each network stands, 0 for the least and 1 for the
-// greatest; equal ones stand in the middle of their places.
-func ranks(networks []Structure, by func(Structure) int64) []float64 {
-	order := make([]int, len(networks))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(by(networks[a]), by(networks[b])) })
-	r := make([]float64, len(networks))
-	for first := 0; first < len(order); {
-		end := first + 1
-		for end < len(order) && by(networks[order[end]]) == by(networks[order[first]]) {
-			end++
-		}
-		for _, i := range order[first:end] {
-			r[i] = float64(first+end-1) / 2 / float64(max(1, len(order)-1))
-		}
-		first = end
-	}
-	return r
 }

@@ -72,12 +72,12 @@ func Z(confidence float64) float64 { return distuv.UnitNormal.Quantile(confidenc
 // Spearman returns the rank correlation of a and b, with mean ranks for ties;
 // NaN where all of a or all of b are equal. It panics if their lengths differ.
 func Spearman(a, b []float64) float64 {
-	return stat.Correlation(ranks(a), ranks(b), nil)
+	return stat.Correlation(Ranks(a), Ranks(b), nil)
 }
 
-// ranks returns the rank of each sample, from 1; equal samples share the mean of
+// Ranks returns the rank of each sample, from 1; equal samples share the mean of
 // their ranks.
-func ranks(x []float64) []float64 {
+func Ranks(x []float64) []float64 {
 	order := make([]int, len(x))
 	for i := range order {
 		order[i] = i
