@@ -303,8 +303,7 @@ type sizes struct {
 }
 
 // chooseSizes gives the sizes in which the run looks for networks: the one that
-// was asked for, or those that suit the budget and, if these are too large for
-// the training, one that suits that.
+// was asked for, or those that suit the budget and one that suits the training.
 func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
 	if s := j.request.Size; s.Cells > 0 && s.Channels > 0 {
 		chosen.Sizes.Sizes = []arch.Size{s}
@@ -353,11 +352,20 @@ func (j *job) addTrained(chosen *sizes) error {
 		return err
 	}
 	best, most := arch.Size{}, 0.0
+	seen := map[arch.Size]bool{}
 	for _, size := range ladder {
-		for size.Cells = range size.Cells + 1 { // the ladder has one number of cells for each number of channels
+		if size.Channels%8 != 0 {
+			continue
+		}
+		// From the ladder's depth down: with fewer cells whatever was seen with more.
+		for ; size.Cells > 0 && !seen[size]; size.Cells-- {
+			seen[size] = true
 			macs, err := j.referenceMACs(size)
-			if err == nil && size.Channels%8 == 0 && macs <= limit && macs > most {
+			if err == nil && macs <= limit && macs > most {
 				best, most = size, macs
+			}
+			if j.request.Size.Cells > 0 { // they were asked for
+				break
 			}
 		}
 	}
