@@ -55,10 +55,10 @@ func (c *Catalogue) Discretise(p [][]float64, budgetS float64, k int) ([]Candida
 	groups := c.items(p)
 	var found []Candidate
 	for _, u := range c.uses(budgetS) {
-		if found, err = c.best(groups, u, max(k, fewest)); err != nil {
+		if found, err = c.best(groups, u, max(k, Fewest)); err != nil {
 			return nil, err
 		}
-		if len(found) >= fewest {
+		if len(found) >= Fewest {
 			break
 		}
 	}

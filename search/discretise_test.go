@@ -213,7 +213,7 @@ func testDiscretise(t *testing.T, space arch.Space) {
 			if s, err := costs.Latency(n.Choice); err != nil || s != n.LatencyS || s > budget {
 				t.Errorf("budget %g s: candidate %d takes %g s, not %g (%v)", budget, i, s, n.LatencyS, err)
 			}
-			if n.LatencyS < shares[0]*budget && budget > 1.1*fastest.LatencyS {
+			if n.LatencyS < Shares[0]*budget && budget > 1.1*fastest.LatencyS {
 				t.Errorf("budget %g s: candidate %d takes %g s", budget, i, n.LatencyS)
 			}
 			if i > 0 && n.Score > got[i-1].Score+1e-12 {
@@ -234,7 +234,7 @@ func testDiscretise(t *testing.T, space arch.Space) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if s > budget || s < shares[0]*budget || listed[space.Notation(near)] || len(got) < k {
+				if s > budget || s < Shares[0]*budget || listed[space.Notation(near)] || len(got) < k {
 					continue
 				}
 				score := 0.0

@@ -104,7 +104,7 @@ func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
 					t.Fatalf("%d candidates: want 5", len(r))
 				}
 				for i, c := range r {
-					if c.LatencyS > tc.budget || c.LatencyS < shares[0]*tc.budget {
+					if c.LatencyS > tc.budget || c.LatencyS < Shares[0]*tc.budget {
 						t.Errorf("candidate %d takes %g s of %g", i, c.LatencyS, tc.budget)
 					}
 					if math.IsNaN(c.Loss) || i > 0 && c.Accuracy > r[i-1].Accuracy {

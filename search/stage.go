@@ -51,6 +51,11 @@ const (
 	kappa       = 0.05 // a loss that is lower by κ makes a network e times as likely as the prior does
 )
 
+// AlphaOperations is what α adds to the operations of a step, on average over a
+// stage, for each multiply-accumulate of a network and image: the forward passes
+// of those that it compares.
+const AlphaOperations = 2 * alphaPaths * (1 - alphaFrom)
+
 // check returns an error that names the first field that makes no sense.
 func (c *StageConfig) check() error {
 	switch {

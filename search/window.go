@@ -10,13 +10,13 @@ import (
 	"github.com/edgenas/edgenas/arch"
 )
 
-// shares are the shares of a limit from which a network counts as using it, the
-// preferred one first; fewest is how many different networks make a share
-// worth keeping to. Accuracy grows with size, so that networks that waste the
+// Shares are the shares of a limit from which a network counts as using it, the
+// preferred one first. Accuracy grows with size, so that networks that waste the
 // limit are no candidates beside those that use it.
-var shares = []float64{0.85, 0.7, 0.5, 0.25, 0}
+var Shares = []float64{0.85, 0.7, 0.5, 0.25, 0}
 
-const fewest = 8
+// Fewest is how many different networks make a share worth keeping to.
+const Fewest = 8
 
 // A window of more than mostListed networks is a sample of mostDrawn.
 const (
@@ -38,9 +38,9 @@ type use struct {
 
 // uses lists the ways to use a limit, the preferred one first.
 func (c *Catalogue) uses(limitS float64) []use {
-	steps, sumS := shares, limitS
+	steps, sumS := Shares, limitS
 	if math.IsInf(limitS, 1) {
-		steps, sumS = shares[len(shares)-1:], 0
+		steps, sumS = Shares[len(Shares)-1:], 0
 		for _, g := range c.groups {
 			sumS += slices.Max(g.seconds)
 		}
@@ -104,7 +104,7 @@ func NewWindow(space arch.Space, costs Costs, limitS float64, rng *rand.Rand) (*
 		if err != nil {
 			return nil, err
 		}
-		if len(w.Networks) >= fewest {
+		if len(w.Networks) >= Fewest {
 			return w, nil
 		}
 	}

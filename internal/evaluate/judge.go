@@ -23,6 +23,10 @@ type Judged struct {
 	Accuracy float64 // share that it gets right, 0…1
 }
 
+// Luck is how much more the losses of two trainings differ than the images to
+// judge them on do: two trainings of one network differ as well.
+const Luck = 2
+
 // Judge judges a network with these weights on images of a part of the set (nil:
 // all of the part). The native runtime runs it, as it will be used: with the running
 // statistics of batch norms.

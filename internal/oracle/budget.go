@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgenas/edgenas/internal/units"
+	"github.com/edgenas/edgenas/search"
 )
 
 // Budget is a limit of the latency on a device of the table. The zero value is
@@ -53,12 +54,6 @@ func NewSet(name string) (Set, error) {
 	return Set{}, fmt.Errorf("oracle: budgets %q: want %s", name, strings.Join(names, " or "))
 }
 
-// shares are the shares of a limit from which a network counts as using it, and
-// fewest how many networks make a share worth keeping to, as in a search.
-var shares = []float64{0.85, 0.7, 0.5, 0.25, 0}
-
-const fewest = 8
-
 // between lists the networks that take from low to high on the budget's device.
 func (t *Table) between(b Budget, low, high float64) ([]int, error) {
 	d := slices.Index(t.Devices, b.Device)
@@ -94,9 +89,9 @@ func (t *Table) Window(b Budget) ([]int, error) {
 		return t.Fitting(b)
 	}
 	var window []int
-	for _, share := range shares {
+	for _, share := range search.Shares {
 		var err error
-		if window, err = t.between(b, share*b.LimitS, b.LimitS); err != nil || len(window) >= fewest {
+		if window, err = t.between(b, share*b.LimitS, b.LimitS); err != nil || len(window) >= search.Fewest {
 			return window, err
 		}
 	}

@@ -65,7 +65,7 @@ var strategies = []strategy{
 		return f.first(f.fitting, func(i int) float64 { return float64(f.Table.Networks[i].Structure.Params) }, rng)
 	}},
 	{"residual cell", func(f *field, _ *rand.Rand) (int, bool, error) {
-		i, ok := f.Table.Find(residualCell)
+		i, ok := f.Table.Residual()
 		return i, ok && slices.Contains(f.fitting, i), nil
 	}},
 	{"best val12 of 100", func(f *field, rng *rand.Rand) (int, bool, error) {
@@ -86,9 +86,6 @@ var strategies = []strategy{
 		return f.halve(order[:f.pool()])
 	}},
 }
-
-// residualCell is that of ResNet: two 3×3 convolutions in a row beside a skip.
-const residualCell = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
 // pool is how many networks begin.
 func (f *field) pool() int { return min(f.Rungs[0].Networks, len(f.window)) }
@@ -170,9 +167,9 @@ func (r *Replay) field(b Budget) (*field, error) {
 			f.window = append(f.window, i)
 		}
 	}
-	if len(f.window) < fewest {
+	if len(f.window) < search.Fewest {
 		return nil, fmt.Errorf("oracle: %s: %d of %d networks have all scores: want at least %d", b, len(f.window),
-			len(window), fewest)
+			len(window), search.Fewest)
 	}
 	if f.fitting, err = r.Table.Fitting(b); err != nil {
 		return nil, err

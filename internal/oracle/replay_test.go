@@ -72,7 +72,7 @@ func TestReplay(t *testing.T) {
 		t.Error("seeds change nothing")
 	}
 	cell := res.standing(t, "residual cell")
-	i, _ := r.Table.Find(residualCell)
+	i, _ := r.Table.Residual()
 	for b, o := range cell.Outcomes {
 		fitting, err := r.Table.Fitting(r.Budgets[b])
 		if err != nil {

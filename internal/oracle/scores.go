@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/edgenas/edgenas/internal/evaluate"
 	"github.com/edgenas/edgenas/search"
 )
 
@@ -32,13 +33,9 @@ type Score struct {
 	Seed         uint64  `json:"seed"`
 }
 
-// luck is how much more the losses of two trainings differ than the images that
-// judge them do, as in a search.
-const luck = 2
-
 // judgement is what a training says to a search.
 func (s Score) judgement() search.Judgement {
-	return search.Judgement{Loss: -s.Score, Noise: luck * s.Error, Accuracy: s.Accuracy}
+	return search.Judgement{Loss: -s.Score, Noise: evaluate.Luck * s.Error, Accuracy: s.Accuracy}
 }
 
 // Scores are the scores that were recorded, by evaluator and network.

@@ -71,7 +71,8 @@ type Table struct {
 	Devices  []string // that the networks are timed on
 	Networks []Network
 
-	index map[string]int // by notation
+	index    map[string]int // by notation
+	residual string         // notation of ResNet's cell
 }
 
 // Open reads the table in the file, which may be packed by gzip.
@@ -119,6 +120,7 @@ func Read(r io.Reader, name string) (*Table, error) {
 	if err != nil {
 		return fail(err)
 	}
+	t.residual = space.Notation(space.Canonical(arch.Reference(space)))
 	for {
 		record, err := lines.Read()
 		if errors.Is(err, io.EOF) {
@@ -226,6 +228,10 @@ func (t *Table) Find(notation string) (int, bool) {
 	i, ok := t.index[notation]
 	return i, ok
 }
+
+// Residual returns the number of the network of ResNet's cell, by which a search
+// compares sizes.
+func (t *Table) Residual() (int, bool) { return t.Find(t.residual) }
 
 // Accuracy returns an accuracy of each network, in percent. What nothing may be
 // tuned on, the test accuracy on CIFAR-10, is given only after the look at it has

@@ -194,7 +194,7 @@ func TestWindows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(window) < fewest || len(window) > len(fit) {
+			if len(window) < search.Fewest || len(window) > len(fit) {
 				t.Errorf("%s: %d in the window, %d fit", b, len(window), len(fit))
 			}
 			d := slices.Index(table.Devices, b.Device)

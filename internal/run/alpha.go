@@ -116,7 +116,7 @@ func (j *job) memory(list []*contestant, proxy arch.Space) (note string, err err
 // the α's comparisons beside it.
 func stageSteps(work float64, networks []arch.Choice, proxy arch.Space, batch int) (int, error) {
 	const looked = 32
-	const perStep = train.Operations + 2*4*3/4 // of the weights, and four forward passes in three of four steps
+	const perStep = train.Operations + search.AlphaOperations
 	total, n := 0.0, 0
 	for i := 0; i < len(networks); i += 1 + len(networks)/looked {
 		g, err := proxy.Network(networks[i], 1)

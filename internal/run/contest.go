@@ -151,15 +151,11 @@ func (c *contest) judged(ctx context.Context, r int, n *contestant, images int) 
 	case math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0):
 		trial.Judgement.Failure = fmt.Sprintf("its loss on held-out images is %g", res.Loss)
 	default:
-		trial.Judgement = search.Judgement{Loss: res.Loss, Noise: luck * res.Error, Accuracy: res.Accuracy}
+		trial.Judgement = search.Judgement{Loss: res.Loss, Noise: evaluate.Luck * res.Error, Accuracy: res.Accuracy}
 	}
 	trial.WallS = time.Since(start).Seconds()
 	return trial.Judgement, c.trials.Add(trial)
 }
-
-// luck is how much more the losses of two trainings differ than images to judge
-// them on do: two trainings of one network differ as well.
-const luck = 2
 
 // small is the network as it trains in a rung.
 func (c *contest) small(r int, n *contestant) (arch.Architecture, error) {
