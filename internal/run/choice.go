@@ -16,11 +16,11 @@ const fewTrained = 6
 
 // choice says how the network was chosen: windows and list are what was looked
 // at, ranked the networks that competed, the best first.
-func (c *contest) choice(windows []window, list, ranked []*contestant, chosen *contestant, alpha search.Scores) (
+func (c *contest) choice(windows [][]*contestant, list, ranked []*contestant, chosen *contestant, alpha search.Scores) (
 	told runfile.Choice) {
 	all := 0
 	for _, w := range windows {
-		all += len(w.networks)
+		all += len(w)
 	}
 	told = runfile.Choice{AlphaEntropy: alpha.Entropy, Notes: []string{}}
 	told.Funnel = []runfile.Stage{{Name: "window", Networks: all}, {Name: "alpha", Networks: len(list)}}

@@ -4,6 +4,7 @@ package run
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // rung. The prior ranks them as their losses do, α the other way round.
 func ranked(t *testing.T, n int) []*contestant {
 	t.Helper()
-	all := list(t, 8)
+	all := slices.Concat(shortlists(t, 8)...)
 	for i, c := range all {
 		loss := float64(1 + i)
 		c.prior, c.alpha, c.predicted = -loss, loss, 1e-3

@@ -24,8 +24,8 @@ type Effort struct {
 	Rungs    []rung
 }
 
-// rung is a stage of short trainings. Its networks share the operations: all
-// train on the same images.
+// rung is a stage of short trainings. Its networks share the operations: a
+// smaller one sees more images.
 type rung struct {
 	name   string
 	work   float64

@@ -13,18 +13,12 @@ import (
 	"github.com/edgenas/edgenas/search"
 )
 
-// window is the networks of one size that use a limit.
-type window struct {
-	size     sized
-	networks []*contestant
-}
-
-// windows lists the networks that use the budget, of all sizes, and those of
-// the size for the training that use what the training is enough for. Each has
-// the score of its structure within its window. The reference of a size that
-// keeps the budget is in the first window of that size, whatever it uses.
-func (j *job) windows() ([]window, error) {
-	var all []window
+// windows lists, for each size, the networks that use the budget or, of the size
+// for the training, what that is enough for. Each has the score of its structure
+// within its window. The reference of the size is among them, whatever it uses, if
+// it keeps the budget.
+func (j *job) windows() ([][]*contestant, error) {
+	var all [][]*contestant
 	var infeasible error
 	for i, s := range j.sizes {
 		rng := rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i)))
@@ -52,7 +46,7 @@ func (j *job) windows() ([]window, error) {
 		}
 		j.note("%d channels, %d cells: %d different networks use %.0f to 100 %% of the %s", s.space.Size().Channels,
 			s.space.Size().Cells, len(networks), 100*w.Share, what)
-		all = append(all, window{s, networks})
+		all = append(all, networks)
 	}
 	if len(all) == 0 {
 		return nil, infeasible
@@ -64,7 +58,6 @@ func (j *job) windows() ([]window, error) {
 // training is not enough for or, if few are left, the networks that use what it
 // is enough for.
 func (j *job) trainableWindow(s sized, w *search.Window, rng *rand.Rand) (*search.Window, string, error) {
-	const few = 8
 	costs := macs{s.costs, map[ops.Key]int64{}}
 	kept := *w
 	kept.Networks = nil
@@ -77,7 +70,7 @@ func (j *job) trainableWindow(s sized, w *search.Window, rng *rand.Rand) (*searc
 			kept.Networks = append(kept.Networks, n)
 		}
 	}
-	if len(kept.Networks) >= few {
+	if len(kept.Networks) >= search.Fewest {
 		return &kept, "budget", nil
 	}
 	own, err := search.NewWindow(s.space, costs, j.trainable(), rng)
@@ -120,14 +113,17 @@ func (j *job) contestants(s sized, networks []search.Candidate) ([]*contestant, 
 	return all, nil
 }
 
+// share is the i-th of so many equal shares of n, which add up to n.
+func share(n, i, of int) int { return n*(i+1)/of - n*i/of }
+
 // shortlist is the networks that α compares: of each window the reference, the
 // largest, and as many of the best by the prior and of others drawn at random as
 // the effort looks at.
-func (j *job) shortlist(windows []window, e Effort) []*contestant {
-	var list []*contestant
+func (j *job) shortlist(windows [][]*contestant, e Effort) [][]*contestant {
+	var lists [][]*contestant
 	rng := rand.New(rand.NewPCG(j.request.Seed, 30))
-	for i, w := range windows {
-		share := func(n int) int { return (n*(i+1))/len(windows) - n*i/len(windows) }
+	for i, window := range windows {
+		var list []*contestant
 		in := map[*contestant]bool{}
 		enter := func(n *contestant, source string) {
 			if !in[n] {
@@ -135,16 +131,16 @@ func (j *job) shortlist(windows []window, e Effort) []*contestant {
 				list = append(list, n)
 			}
 		}
-		for _, n := range w.networks {
+		for _, n := range window {
 			if n.source == fromReference {
 				enter(n, fromReference)
 			}
 		}
-		enter(slices.MaxFunc(w.networks, func(a, b *contestant) int { return cmp.Compare(a.params, b.params) }), fromLargest)
-		order := slices.SortedStableFunc(slices.Values(w.networks), func(a, b *contestant) int {
+		enter(slices.MaxFunc(window, func(a, b *contestant) int { return cmp.Compare(a.params, b.params) }), fromLargest)
+		order := slices.SortedStableFunc(slices.Values(window), func(a, b *contestant) int {
 			return cmp.Compare(b.prior, a.prior)
 		})
-		most := share(e.List - e.Random)
+		most := share(e.List-e.Random, i, len(windows))
 		for _, n := range order {
 			if len(in) < most {
 				enter(n, fromPrior)
@@ -152,22 +148,23 @@ func (j *job) shortlist(windows []window, e Effort) []*contestant {
 		}
 		rng.Shuffle(len(order), func(a, b int) { order[a], order[b] = order[b], order[a] })
 		for _, n := range order {
-			if len(in) < most+share(e.Random) {
+			if len(in) < most+share(e.Random, i, len(windows)) {
 				enter(n, fromRandom)
 			}
 		}
+		lists = append(lists, list)
 	}
-	return list
+	return lists
 }
 
-// pool is the networks of the list that begin in the first rung: those that are
-// there whatever anybody thinks of them, then of each size the best by α and by
+// pool is the networks that begin in the first rung, of each list an equal share:
+// those that are there whatever anybody thinks of them, then the best by α and by
 // the prior in turn.
-func pool(list []*contestant, sizes int, e Effort) []*contestant {
+func pool(lists [][]*contestant, e Effort) []*contestant {
 	var chosen []*contestant
-	for i, of := range bySize(list) {
+	for i, list := range lists {
 		var entered, open []*contestant
-		for _, n := range of {
+		for _, n := range list {
 			if n.source == fromPrior {
 				open = append(open, n)
 			} else {
@@ -180,30 +177,19 @@ func pool(list []*contestant, sizes int, e Effort) []*contestant {
 			})
 		}
 		alpha, prior := by(func(n *contestant) float64 { return n.alpha }), by(func(n *contestant) float64 { return n.prior })
-		share := e.Pool*(i+1)/sizes - e.Pool*i/sizes
+		most := share(e.Pool, i, len(lists))
 		for r := range open {
-			if n := alpha[r]; len(entered) < share && !slices.Contains(entered, n) {
+			if n := alpha[r]; len(entered) < most && !slices.Contains(entered, n) {
 				n.source = fromAlpha
 				entered = append(entered, n)
 			}
-			if n := prior[r]; len(entered) < share && !slices.Contains(entered, n) {
+			if n := prior[r]; len(entered) < most && !slices.Contains(entered, n) {
 				entered = append(entered, n)
 			}
 		}
 		chosen = append(chosen, entered...)
 	}
 	return chosen
-}
-
-// bySize parts a list where the size changes.
-func bySize(list []*contestant) (parts [][]*contestant) {
-	for i, n := range list {
-		if i == 0 || n.size != list[i-1].size {
-			parts = append(parts, nil)
-		}
-		parts[len(parts)-1] = append(parts[len(parts)-1], n)
-	}
-	return parts
 }
 
 // macs is what networks cost in multiply-accumulates.

@@ -9,11 +9,11 @@ import (
 	"github.com/edgenas/edgenas/arch"
 )
 
-// list is a shortlist of two sizes with so many networks each: a reference, a
+// shortlists are those of two sizes with so many networks each: a reference, a
 // random one, and others whose α and prior rise against each other.
-func list(t *testing.T, each int) []*contestant {
+func shortlists(t *testing.T, each int) [][]*contestant {
 	t.Helper()
-	var all []*contestant
+	var all [][]*contestant
 	for _, channels := range []int{4, 8} {
 		size := tiny
 		size.Channels = channels
@@ -21,6 +21,7 @@ func list(t *testing.T, each int) []*contestant {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var list []*contestant
 		for i := range each {
 			n := &contestant{size: sized{space: space}, source: fromPrior, alpha: float64(channels + i), prior: float64(-i)}
 			switch i {
@@ -29,8 +30,9 @@ func list(t *testing.T, each int) []*contestant {
 			case 1:
 				n.source = fromRandom
 			}
-			all = append(all, n)
+			list = append(list, n)
 		}
+		all = append(all, list)
 	}
 	return all
 }
@@ -39,13 +41,12 @@ func list(t *testing.T, each int) []*contestant {
 // and the prior propose in turn.
 func TestPool(t *testing.T) {
 	const each, entrants = 20, 12
-	all := list(t, each)
-	chosen := pool(all, 2, Effort{Pool: entrants})
+	all := shortlists(t, each)
+	chosen := pool(all, Effort{Pool: entrants})
 	if len(chosen) != entrants {
 		t.Fatalf("%d networks: want %d", len(chosen), entrants)
 	}
-	for s := range 2 {
-		of := all[s*each:][:each]
+	for s, of := range all {
 		want := []*contestant{of[0], of[1], of[19], of[2], of[18], of[3]} // α's first is the last, the prior's is number 2
 		for _, n := range want {
 			if !slices.Contains(chosen, n) {

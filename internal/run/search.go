@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -79,12 +80,13 @@ func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
 	}
 	defer c.trials.Close()
 	for again := 0; ; again++ {
-		list := j.shortlist(windows, effort)
+		lists := j.shortlist(windows, effort)
+		list := slices.Concat(lists...)
 		scores, err := j.learnAlpha(ctx, list, effort)
 		if err != nil {
 			return best, err
 		}
-		ranked, err := c.run(ctx, pool(list, len(windows), effort))
+		ranked, err := c.run(ctx, pool(lists, effort))
 		if err != nil {
 			return best, err
 		}
