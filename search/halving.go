@@ -16,13 +16,21 @@ import (
 // Entrant is a network in successive halving.
 type Entrant struct {
 	Number int // the caller's, to tell it from the others
-	// Known are scores from before any training, greater for better networks.
-	// All entrants have the same ones.
+	// Group is what the network competes in before the last rung: networks of
+	// about the same cost, which short trainings can tell apart. Those of different
+	// size they cannot: whatever learns from more images is ahead.
+	Group int
+	// Images is how many images the training that the winner gets would learn
+	// from; 0: as many as in the last rung.
+	Images float64
+	// Known are scores from before any training, greater for better networks of a
+	// group. All entrants have the same ones.
 	Known []float64
 	// Judgements has one of each rung that the network trained in.
 	Judgements []Judgement
-	// Value is the loss that the network is believed to have in its last rung
-	// (see [Believe]); before the first, it is 0.
+	// Value is the loss that the network is believed to have (see [Believe]):
+	// in its last rung or, after the last of all, at the end of the training that
+	// the winner gets. Before the first rung it is 0.
 	Value float64
 }
 
@@ -31,6 +39,7 @@ type Judgement struct {
 	Loss     float64 `json:"loss"`     // mean of held-out images
 	Noise    float64 `json:"noise"`    // standard deviation of Loss from training to training
 	Accuracy float64 `json:"accuracy"` // of held-out images, 0…1
+	Images   float64 `json:"images"`   // that it learned from
 	Failure  string  `json:"failure,omitempty"`
 }
 
@@ -39,14 +48,14 @@ type Judgement struct {
 // Identification and Hyperparameter Optimization, 2016, §3.
 type Rung struct {
 	Name string
-	Keep int // how many go on, at least 1
+	Keep int // how many of each group go on, at least 1; in the last rung, of all
 }
 
 // Halve lets entrants train in one rung after another and returns them by how
 // far they came, the best first. Judge trains an entrant in a rung; one whose
 // training fails has a Failure and goes. After each rung it calls done, unless
-// that is nil, with all that trained in it, the best first, and how many of
-// them go on. It stops when ctx ends or judge returns an error.
+// that is nil, with all that trained in it, those that go on first, the best
+// first, and how many go on. It stops when ctx ends or judge returns an error.
 func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 	judge func(ctx context.Context, rung int, e Entrant) (Judgement, error),
 	done func(rung int, ranked []Entrant, keep int) error) ([]Entrant, error) {
@@ -63,13 +72,19 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 			}
 			all[i].Judgements = append(slices.Clone(all[i].Judgements), j)
 		}
-		Believe(all[:alive])
-		slices.SortStableFunc(all[:alive], func(a, b Entrant) int { return cmp.Compare(a.Value, b.Value) })
-		ranked := all[:alive]
-		alive = min(alive, max(1, rung.Keep))
-		for alive > 0 && ranked[alive-1].failed() {
-			alive--
+		ranked, last := all[:alive], r == len(rungs)-1
+		if last {
+			Foresee(ranked)
+		} else {
+			Believe(ranked)
 		}
+		slices.SortStableFunc(ranked, func(a, b Entrant) int { return cmp.Compare(a.Value, b.Value) })
+		alive = first(ranked, max(1, rung.Keep), func(e Entrant) int {
+			if last {
+				return 0
+			}
+			return e.Group
+		})
 		if done != nil {
 			if err := done(r, slices.Clone(ranked), alive); err != nil {
 				return nil, err
@@ -79,94 +94,172 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 	return all, nil
 }
 
+// first puts the first of each group, so many, before all others, unless their
+// training failed. It returns how many these are. Otherwise the order stays.
+func first(ranked []Entrant, keep int, group func(Entrant) int) int {
+	kept := map[int]int{}
+	var ahead, behind []Entrant
+	for _, e := range ranked {
+		if g := group(e); kept[g] < keep && !e.failed() {
+			kept[g]++
+			ahead = append(ahead, e)
+		} else {
+			behind = append(behind, e)
+		}
+	}
+	copy(ranked, append(ahead, behind...))
+	return len(ahead)
+}
+
 // last is the judgement of the rung that the entrant was in last.
 func (e *Entrant) last() Judgement { return e.Judgements[len(e.Judgements)-1] }
 
 func (e *Entrant) failed() bool { return e.last().Failure != "" }
 
 // knowledgeDeviation is how much of the spread of losses a score may explain,
-// beforehand, and lossFloor the least spread that losses have.
+// beforehand, lossFloor the least spread that losses have, and roundingError the
+// relative spread of scores that are equal.
 const (
 	knowledgeDeviation = 0.7
 	lossFloor          = 1e-4
+	roundingError      = 1e-9
 )
 
 // Believe sets the Value of entrants that trained in the same rung: the loss
 // that each would have on average over many trainings. Of a short training a
 // part is luck, so that what was known before counts as well: the scores, and
 // the losses of the rung before. How much each of them counts follows from how
-// well it explains the losses of this very rung (a ridge regression), and how
-// much they count together from how much of the rest is noise. That of a
-// training that failed is infinite.
+// well it explains the losses of this very rung, among networks of a group (a
+// ridge regression), and how much they count together from how much of the rest
+// is noise. That of a training that failed is infinite.
 func Believe(entrants []Entrant) {
-	var at []int
+	at := trained(entrants)
+	losses, own := make([]float64, len(at)), make([]float64, len(at))
+	for i, e := range at {
+		losses[i], own[i] = e.last().Loss, e.last().Noise
+	}
+	believe(at, losses, own, groupMeans(at, losses))
+}
+
+// Foresee sets the Value of entrants of any groups to the loss that each is
+// believed to have, as [Believe] says, at the end of the training that the winner
+// gets. How it falls until then [Falls] says.
+func Foresee(entrants []Entrant) {
+	at := trained(entrants)
+	losses, images := make([]float64, len(at)), make([]float64, len(at))
+	for i, e := range at {
+		losses[i], images[i] = e.last().Loss, e.last().Images
+	}
+	falls := Falls(losses, images)
+	own := make([]float64, len(at))
+	for i, e := range at {
+		left := falls.Left(images[i], cmp.Or(e.Images, images[i]))
+		losses[i], own[i] = left*losses[i], left*e.last().Noise
+	}
+	mean, _ := stats.MeanStdDev(losses)
+	level := make([]float64, len(at))
+	for i := range level {
+		level[i] = mean
+	}
+	believe(at, losses, own, level)
+}
+
+// trained are the entrants whose training did not fail. The others get their
+// Value.
+func trained(entrants []Entrant) (at []*Entrant) {
 	for i := range entrants {
 		if entrants[i].failed() {
 			entrants[i].Value = math.Inf(1)
 		} else {
-			at = append(at, i)
+			at = append(at, &entrants[i])
 		}
 	}
+	return at
+}
+
+// believe sets the Value of entrants, which have these losses with noise of their
+// own, around these levels.
+func believe(at []*Entrant, losses, own, level []float64) {
 	if len(at) == 0 {
 		return
 	}
-	losses, own := make([]float64, len(at)), make([]float64, len(at))
-	for i, e := range at {
-		losses[i], own[i] = entrants[e].last().Loss, entrants[e].last().Noise
-	}
-	columns := knowledge(entrants, at)
-	mean, spread := stats.MeanStdDev(losses)
+	columns := knowledge(at)
+	spread := spreadAround(losses, groupMeans(at, losses))
 	deviation := make([]float64, len(columns))
 	for i := range deviation {
 		deviation[i] = knowledgeDeviation * max(lossFloor, spread)
 	}
-	rows := make([][]float64, len(at))
-	for i := range rows {
+	rows, rest := make([][]float64, len(at)), make([]float64, len(at))
+	for i := range at {
 		for _, c := range columns {
 			rows[i] = append(rows[i], c[i])
 		}
-		losses[i] -= mean
+		rest[i] = losses[i] - level[i]
 	}
 	if len(columns) == 0 {
 		for i, e := range at {
-			entrants[e].Value = mean + losses[i]
+			e.Value = losses[i]
 		}
 		return
 	}
-	fit := ridge.Fit(rows, losses, own, deviation, lossFloor)
+	fit := ridge.Fit(rows, rest, own, deviation, lossFloor)
 	for i, e := range at {
 		explained := 0.0
 		for c, v := range rows[i] {
 			explained += v * fit.Coefficients[c]
 		}
 		trust := fit.Noise * fit.Noise / (fit.Noise*fit.Noise + own[i]*own[i])
-		entrants[e].Value = mean + explained + trust*(losses[i]-explained)
+		e.Value = level[i] + explained + trust*(rest[i]-explained)
 	}
 }
 
+// groupMeans gives, for each entrant, the mean of the values of its group.
+func groupMeans(at []*Entrant, values []float64) []float64 {
+	sum, n := map[int]float64{}, map[int]float64{}
+	for i, e := range at {
+		sum[e.Group] += values[i]
+		n[e.Group]++
+	}
+	means := make([]float64, len(at))
+	for i, e := range at {
+		means[i] = sum[e.Group] / n[e.Group]
+	}
+	return means
+}
+
+// spreadAround is the standard deviation of values around levels of their own.
+func spreadAround(values, levels []float64) float64 {
+	sum := 0.0
+	for i, v := range values {
+		sum += (v - levels[i]) * (v - levels[i])
+	}
+	return math.Sqrt(sum / float64(len(values)))
+}
+
 // knowledge gives the columns of what is known of entrants beside their last
-// loss, each with mean 0 and standard deviation 1. Columns that are the same
-// for all say nothing and are left out.
-func knowledge(entrants []Entrant, at []int) [][]float64 {
+// loss, each with mean 0 within a group and standard deviation 1. Columns that
+// are the same for all of a group say nothing and are left out.
+func knowledge(at []*Entrant) [][]float64 {
 	var columns [][]float64
 	add := func(value func(e *Entrant) float64) {
 		column := make([]float64, len(at))
 		for i, e := range at {
-			column[i] = value(&entrants[e])
+			column[i] = value(e)
 		}
-		mean, spread := stats.MeanStdDev(column)
-		if !(spread > 0) || math.IsInf(spread, 0) {
+		levels := groupMeans(at, column)
+		spread := spreadAround(column, levels)
+		if !(spread > roundingError*math.Abs(stats.Median(column))) || math.IsInf(spread, 0) {
 			return
 		}
 		for i := range column {
-			column[i] = (column[i] - mean) / spread
+			column[i] = (column[i] - levels[i]) / spread
 		}
 		columns = append(columns, column)
 	}
-	for k := range entrants[at[0]].Known {
+	for k := range at[0].Known {
 		add(func(e *Entrant) float64 { return e.Known[k] })
 	}
-	if len(entrants[at[0]].Judgements) > 1 {
+	if len(at[0].Judgements) > 1 {
 		add(func(e *Entrant) float64 { return -e.Judgements[len(e.Judgements)-2].Loss })
 	}
 	return columns

@@ -143,3 +143,42 @@ func TestBelieve(t *testing.T) {
 		})
 	}
 }
+
+// Before the last rung networks compete within their group; in it, by what they
+// are expected to come to.
+func TestHalveGroups(t *testing.T) {
+	var all []Entrant
+	for i := range 8 {
+		all = append(all, Entrant{Number: i, Group: i % 2, Images: 1e6})
+	}
+	// Networks of group 1 learn from a tenth of the images, but are better in the end.
+	judge := func(_ context.Context, r int, e Entrant) (Judgement, error) {
+		j := Judgement{Images: 20000, Noise: 1e-3}
+		level := 0.30 + float64(e.Number)/100
+		if e.Group == 1 {
+			j.Images, level = 2000, level-0.05
+		}
+		j.Loss = level * Fall(3).above(j.Images)
+		return j, nil
+	}
+	var on [][]int
+	ranked, err := Halve(t.Context(), all, []Rung{{"first", 2}, {"second", 1}, {"third", 1}}, judge,
+		func(_ int, ranked []Entrant, keep int) error {
+			var numbers []int
+			for _, e := range ranked[:keep] {
+				numbers = append(numbers, e.Number)
+			}
+			slices.Sort(numbers)
+			on = append(on, numbers)
+			return nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := [][]int{{0, 1, 2, 3}, {0, 1}, {1}}; !reflect.DeepEqual(on, want) {
+		t.Errorf("%v go on: want %v", on, want)
+	}
+	if a, b := ranked[1].last().Loss, ranked[0].last().Loss; a >= b {
+		t.Errorf("the winner has the lower loss already, %g and %g: the test shows nothing", b, a)
+	}
+}

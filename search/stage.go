@@ -51,10 +51,10 @@ const (
 	kappa       = 0.05 // a loss that is lower by κ makes a network e times as likely as the prior does
 )
 
-// AlphaOperations is what α adds to the operations of a step, on average over a
-// stage, for each multiply-accumulate of a network and image: the forward passes
-// of those that it compares.
-const AlphaOperations = 2 * alphaPaths * (1 - alphaFrom)
+// AlphaCost is what α adds to a step, on average over a stage, relative to what the
+// weights' learning costs: the forward passes of the networks that it compares, a
+// third of that each.
+const AlphaCost = alphaPaths * (1 - alphaFrom) / 3
 
 // check returns an error that names the first field that makes no sense.
 func (c *StageConfig) check() error {

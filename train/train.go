@@ -10,6 +10,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,13 +55,28 @@ func DefaultConfig() Config {
 	return Config{Batch: 32, LR: 0.05, Warmup: 0.15, Momentum: 0.9, WeightDecay: 5e-4, Clip: 5}
 }
 
-// DefaultWork is the arithmetic that a training spends, in operations: a server
-// with two cores does 1e11 to 4e11 a second.
-const DefaultWork = 2.5e13
+// DefaultWork is what a training spends, in [Operations]: a server with two cores
+// does 1e11 to 4e11 a second.
+const DefaultWork = 3.2e13
 
-// Operations is what training on an image costs for each multiply-accumulate of
-// the network: two forward and four backward.
-const Operations = 6
+// What training on an image costs: of each multiply-accumulate, two operations
+// forward and four backward; of each value between two layers, as much as the
+// arithmetic that could be done while it goes to memory and comes back.
+const (
+	operationsPerMAC   = 6
+	operationsPerValue = 96
+)
+
+// Operations is what training a network, of a batch of one image, costs for each
+// image. Networks train as fast by this count whether they are wide or narrow,
+// and whether they convolve or pool, within a factor of two.
+func Operations(g *ops.Graph) float64 {
+	values := 0.0
+	for _, n := range g.Nodes {
+		values += float64(n.Shape.Len())
+	}
+	return operationsPerMAC*float64(g.Count().MACs) + operationsPerValue*values
+}
 
 // A network gets at least fewestEpochs, whatever they cost, and a small one no
 // more than mostEpochs.
@@ -69,15 +85,12 @@ const (
 	mostEpochs   = 50
 )
 
-// Epochs returns how long to train a network of so many multiply-accumulates an
-// image so that it takes this work (0: DefaultWork): the smaller, the longer,
-// within 1 to 50 epochs. It depends on nothing else, so that the same flags give
-// the same network on every machine.
-func Epochs(work float64, macs int64, images int) float64 {
-	if work == 0 {
-		work = DefaultWork
-	}
-	epochs := work / (Operations * float64(macs) * float64(images))
+// Epochs returns how long to train a network whose images cost so many
+// [Operations] so that it takes this work (0: DefaultWork): the smaller, the
+// longer, within 1 to 50 epochs. It depends on nothing else, so that the same
+// flags give the same network on every machine.
+func Epochs(work, operations float64, images int) float64 {
+	epochs := cmp.Or(work, DefaultWork) / (operations * float64(images))
 	return math.Round(10*min(mostEpochs, max(fewestEpochs, epochs))) / 10
 }
 

@@ -360,20 +360,31 @@ func TestRate(t *testing.T) {
 
 func TestEpochs(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		macs   int64
-		images int
-		want   float64
+		name             string
+		work, operations float64
+		images           int
+		want             float64
 	}{
-		{"tiny networks get 50", 1e6, 20_000, 50},
-		{"huge networks get 1", 1e10, 50_000, 1},
+		{"tiny networks get 50", 0, 6e6, 20_000, 50},
+		{"huge networks get 1", 0, 6e10, 50_000, 1},
+		{"by the work", 1e13, 1e8, 10_000, 10},
+		{"half the operations, twice the epochs", 1e13, 5e7, 10_000, 20},
 	} {
-		if got := Epochs(0, tc.macs, tc.images); got != tc.want {
+		if got := Epochs(tc.work, tc.operations, tc.images); got != tc.want {
 			t.Errorf("%s: %g epochs: want %g", tc.name, got, tc.want)
 		}
 	}
-	if a, b := Epochs(0, 1e8, 20_000), Epochs(0, 5e7, 20_000); !(b > a) {
-		t.Errorf("a network of half the size gets %g epochs, the larger one %g", b, a)
+}
+
+// A value costs as much as sixteen multiply-accumulates.
+func TestOperations(t *testing.T) {
+	b, x := ops.NewBuilder(ops.Shape{N: 1, C: 3, H: 4, W: 4})
+	g, err := b.Finish(b.Linear("linear", b.GlobalAvgPool("pool", b.ReLU("relu", x)), 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Operations(g), 6.0*15+96*(48+48+3+5); got != want {
+		t.Errorf("%g operations: want %g", got, want)
 	}
 }
 

@@ -116,16 +116,15 @@ func (j *job) memory(list []*contestant, proxy arch.Space) (note string, err err
 // the α's comparisons beside it.
 func stageSteps(work float64, networks []arch.Choice, proxy arch.Space, batch int) (int, error) {
 	const looked = 32
-	const perStep = train.Operations + search.AlphaOperations
 	total, n := 0.0, 0
 	for i := 0; i < len(networks); i += 1 + len(networks)/looked {
 		g, err := proxy.Network(networks[i], 1)
 		if err != nil {
 			return 0, fmt.Errorf("search: %w", err)
 		}
-		total += float64(g.Count().MACs)
+		total += (1 + search.AlphaCost) * train.Operations(g)
 		n++
 	}
 	mean := total / float64(n)
-	return max(1, int(work/(perStep*mean*float64(batch)))), nil
+	return max(1, int(work/(mean*float64(batch)))), nil
 }

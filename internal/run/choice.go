@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/stats"
 	"github.com/edgenas/edgenas/search"
 )
 
-// fewTrained is from how many trainings on a rank correlation says anything.
-const fewTrained = 6
+// fewTrained is from how many trainings of a size on a rank correlation says
+// anything.
+const fewTrained = 5
 
 // choice says how the network was chosen: windows and list are what was looked
 // at, ranked the networks that competed, the best first.
@@ -53,31 +55,56 @@ func (c *contest) choice(windows [][]*contestant, list, ranked []*contestant, ch
 	return told
 }
 
-// worth is a rung, with what prior and α knew of it beforehand.
+// worth is a rung, with what prior and α knew of it beforehand: their rank
+// correlations among networks of a size, on average.
 func worth(name string, rung int, ranked []*contestant) runfile.Stage {
 	stage := runfile.Stage{Name: name}
-	var results, prior, alpha []float64
+	bySize := map[arch.Size][]*contestant{}
+	var sizes []arch.Size
 	for _, n := range ranked {
 		if len(n.rungs) <= rung {
 			continue
 		}
 		stage.Networks++
 		if n.rungs[rung].Failure == "" {
-			results = append(results, -n.rungs[rung].Loss)
-			prior, alpha = append(prior, n.prior), append(alpha, n.alpha)
+			size := n.size.space.Size()
+			if bySize[size] == nil {
+				sizes = append(sizes, size)
+			}
+			bySize[size] = append(bySize[size], n)
 		}
 	}
-	if len(results) >= fewTrained {
-		stage.Prior, stage.Alpha = defined(stats.Spearman(prior, results)), defined(stats.Spearman(alpha, results))
+	var prior, alpha mean
+	for _, s := range sizes {
+		var results, byPrior, byAlpha []float64
+		for _, n := range bySize[s] {
+			results = append(results, -n.rungs[rung].Loss)
+			byPrior, byAlpha = append(byPrior, n.prior), append(byAlpha, n.alpha)
+		}
+		if len(results) >= fewTrained {
+			prior.add(stats.Spearman(byPrior, results), len(results))
+			alpha.add(stats.Spearman(byAlpha, results), len(results))
+		}
 	}
+	stage.Prior, stage.Alpha = prior.value(), alpha.value()
 	return stage
 }
 
-// defined is a number, or nil for none.
-func defined(x float64) *float64 {
-	if math.IsNaN(x) {
+// mean is a weighted mean of those numbers that are defined.
+type mean struct{ sum, weight float64 }
+
+func (m *mean) add(x float64, weight int) {
+	if !math.IsNaN(x) {
+		m.sum, m.weight = m.sum+float64(weight)*x, m.weight+float64(weight)
+	}
+}
+
+// value is nil for a mean of nothing.
+func (m *mean) value() *float64 {
+	if m.weight == 0 {
 		return nil
 	}
+	x := m.sum / m.weight
 	return &x
 }
 
@@ -98,7 +125,11 @@ func (c *contest) whySmall(chosen *contestant, ranked []*contestant) string {
 		return ""
 	}
 	at := min(len(larger.rungs), len(chosen.rungs)) - 1
-	return fmt.Sprintf("it uses %.0f %% of the budget: with %.2g operations of training, larger networks are not better"+
-		" (%s: %.1f %% of held-out images right, against %.1f %%); --effort standard trains them longer", 100*use,
-		c.request.Train.Work, larger.rungs[at].Name, 100*chosen.rungs[at].Accuracy, 100*larger.rungs[at].Accuracy)
+	why := fmt.Sprintf("it uses %.0f %% of the budget: with %.2g operations of training, larger networks are not better"+
+		" (%s: %.1f %% of held-out images right, against %.1f %%", 100*use, c.request.Train.Work, larger.rungs[at].Name,
+		100*chosen.rungs[at].Accuracy, 100*larger.rungs[at].Accuracy)
+	if own, others := chosen.rungs[at].Believed, larger.rungs[at].Believed; at == len(c.effort.Rungs)-1 && others != nil {
+		why += fmt.Sprintf("; expected loss after the whole training: %.3f, against %.3f", *own, *others)
+	}
+	return why + "); --effort standard trains them longer"
 }

@@ -23,9 +23,9 @@ import (
 // sized is a size of the space in which the run looks for networks, and what
 // they cost there.
 type sized struct {
-	space   arch.Space
-	costs   costs
-	trained bool // chosen for what the training is enough for, not for the budget
+	space      arch.Space
+	costs      costs
+	operations float64 // that an image may cost its networks in training; 0: anything, the budget decides
 }
 
 // contestant is a network in the contest, and what became of it.
@@ -54,6 +54,9 @@ const (
 	fromReference = "reference"
 	fromLargest   = "most parameters"
 )
+
+// lostIn begins the fate of a network that others were better than in a rung.
+const lostIn = "lost in "
 
 // contest lets networks compete in short trainings of the same work.
 type contest struct {
@@ -151,7 +154,8 @@ func (c *contest) judged(ctx context.Context, r int, n *contestant, images int) 
 	case math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0):
 		trial.Judgement.Failure = fmt.Sprintf("its loss on held-out images is %g", res.Loss)
 	default:
-		trial.Judgement = search.Judgement{Loss: res.Loss, Noise: evaluate.Luck * res.Error, Accuracy: res.Accuracy}
+		trial.Judgement = search.Judgement{Loss: res.Loss, Noise: evaluate.Luck * res.Error, Accuracy: res.Accuracy,
+			Images: float64(images)}
 	}
 	trial.WallS = time.Since(start).Seconds()
 	return trial.Judgement, c.trials.Add(trial)
@@ -179,25 +183,42 @@ func (c *contest) images(r int, n *contestant, entrants int) (int, error) {
 		return 0, err
 	}
 	batch := c.rungs[r].Recipe.Batch
-	images := int(c.effort.Rungs[r].work/float64(entrants)/(train.Operations*float64(g.Count().MACs))) / batch * batch
+	images := int(c.effort.Rungs[r].work/float64(entrants)/train.Operations(g)) / batch * batch
 	mostEpochs := cmp.Or(c.request.Train.Epochs/2, 20)
 	return max(fewestBatches*batch, min(images, int(mostEpochs*float64(len(c.rungs[r].Learn))))), nil
+}
+
+// finalImages is how many images a network learns from in the training that the
+// winner gets.
+func (c *contest) finalImages(n *contestant) (float64, error) {
+	epochs, err := TrainEpochs(c.request.Train, n.architecture(), c.set.Train.Len())
+	return epochs * float64(c.set.Train.Len()), err
 }
 
 // run lets the pool compete. The order in which the same pool is given changes
 // nothing but ties.
 func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, error) {
+	groups := map[arch.Size]int{}
 	var entrants []search.Entrant
 	for i, n := range pool {
-		entrants = append(entrants, search.Entrant{Number: i, Known: []float64{n.prior, n.alpha}})
+		images, err := c.finalImages(n)
+		if err != nil {
+			return nil, err
+		}
+		size := n.size.space.Size()
+		if _, ok := groups[size]; !ok {
+			groups[size] = len(groups)
+		}
+		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images,
+			Known: []float64{n.prior, n.alpha}})
 		n.rungs, n.fate = nil, ""
 	}
 	var rungs []search.Rung
 	for _, r := range c.effort.Rungs {
-		rungs = append(rungs, search.Rung{Name: r.name, Keep: r.keep})
+		rungs = append(rungs, search.Rung{Name: r.name, Keep: max(1, r.keep/len(groups))})
 	}
 	alive, done := len(pool), 0
-	steps := c.steps(len(pool))
+	steps := c.steps(len(pool), rungs, len(groups))
 	c.sink(event.Begun{Stage: event.Contest, Steps: steps})
 	ranked, err := search.Halve(ctx, entrants, rungs, func(ctx context.Context, r int, e search.Entrant) (
 		search.Judgement, error) {
@@ -220,11 +241,10 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 			}
 			n.rungs = append(n.rungs, rung)
 			switch {
-			case i < keep:
 			case rung.Failure != "":
 				n.fate = rung.Failure
-			default:
-				n.fate = "lost in " + rungs[r].Name
+			case i >= keep && r < len(rungs)-1: // of the last rung, whoever keeps the budget may win
+				n.fate = lostIn + rungs[r].Name
 			}
 		}
 		return nil
@@ -240,11 +260,11 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 	return all, nil
 }
 
-// steps is how many trainings a contest has.
-func (c *contest) steps(pool int) int {
+// steps is how many trainings a contest has, roughly: small groups have fewer.
+func (c *contest) steps(pool int, rungs []search.Rung, groups int) int {
 	n := pool
-	for _, r := range c.effort.Rungs[:len(c.effort.Rungs)-1] {
-		n += min(pool, r.keep)
+	for _, r := range rungs[:len(rungs)-1] {
+		n += min(pool, groups*r.Keep)
 	}
 	return n
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 )
 
-// Effort is how much work a run spends. Work is counted in operations of
-// trainings (six for each multiply-accumulate of an inference and image), so
+// Effort is how much work a run spends. Work is counted in [train.Operations], so
 // that the same flags give the same network on every machine.
 type Effort struct {
 	Name  string
@@ -29,7 +28,7 @@ type Effort struct {
 type rung struct {
 	name   string
 	work   float64
-	keep   int
+	keep   int  // how many go on, as many of each size
 	narrow bool // with half of the channels
 	half   bool // on images of half the side
 }
@@ -37,20 +36,19 @@ type rung struct {
 // Efforts lists them, the least first; the first is the default. A server with
 // two cores does 1e11 to 4e11 operations a second.
 var Efforts = []Effort{
-	{Name: "quick", About: "five minutes", Training: 2.5e13, Policy: 5e11, List: 30, Random: 4, Pool: 20, Rungs: []rung{
-		{name: "rung 1", work: 1.6e12, keep: 6, narrow: true, half: true},
-		{name: "rung 2", work: 2.4e12, keep: 3, half: true},
-		{name: "rung 3", work: 4e12, keep: 1},
+	{Name: "quick", About: "five minutes", Training: 3.2e13, Policy: 7e11, List: 30, Random: 4, Pool: 20, Rungs: []rung{
+		{name: "rung 1", work: 2.4e12, keep: 6, narrow: true, half: true},
+		{name: "rung 2", work: 8e12, keep: 1},
 	}},
-	{Name: "standard", About: "an hour", Training: 2e14, Policy: 1e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
-		{name: "rung 1", work: 2e13, keep: 20, narrow: true, half: true},
-		{name: "rung 2", work: 4e13, keep: 6, half: true},
-		{name: "rung 3", work: 8e13, keep: 1},
+	{Name: "standard", About: "an hour", Training: 2.6e14, Policy: 1.3e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
+		{name: "rung 1", work: 2.6e13, keep: 18, narrow: true, half: true},
+		{name: "rung 2", work: 5e13, keep: 6, half: true},
+		{name: "rung 3", work: 1e14, keep: 1},
 	}},
-	{Name: "thorough", About: "a night", Training: 1.2e15, Policy: 1e14, List: 256, Random: 24, Pool: 120, Rungs: []rung{
-		{name: "rung 1", work: 1e14, keep: 40, narrow: true, half: true},
-		{name: "rung 2", work: 3e14, keep: 10, half: true},
-		{name: "rung 3", work: 6e14, keep: 1},
+	{Name: "thorough", About: "a night", Training: 1.6e15, Policy: 1.3e14, List: 256, Random: 24, Pool: 120, Rungs: []rung{
+		{name: "rung 1", work: 1.3e14, keep: 36, narrow: true, half: true},
+		{name: "rung 2", work: 4e14, keep: 9, half: true},
+		{name: "rung 3", work: 8e14, keep: 1},
 	}},
 }
 

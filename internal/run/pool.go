@@ -11,6 +11,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
+	"github.com/edgenas/edgenas/train"
 )
 
 // windows lists, for each size, the networks that use the budget or, of the size
@@ -24,12 +25,12 @@ func (j *job) windows() ([][]*contestant, error) {
 		rng := rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i)))
 		w, err := search.NewWindow(s.space, s.costs, j.limit(), rng)
 		what := "budget"
-		if s.trained && err == nil {
+		if s.operations > 0 && err == nil {
 			w, what, err = j.trainableWindow(s, w, rng)
 		}
 		var none *search.InfeasibleError
 		if errors.As(err, &none) {
-			if !s.trained {
+			if s.operations == 0 {
 				infeasible = j.infeasible(err)
 			}
 			continue
@@ -58,7 +59,7 @@ func (j *job) windows() ([][]*contestant, error) {
 // training is not enough for or, if few are left, the networks that use what it
 // is enough for.
 func (j *job) trainableWindow(s sized, w *search.Window, rng *rand.Rand) (*search.Window, string, error) {
-	costs := macs{s.costs, map[ops.Key]int64{}}
+	costs := learning{s.costs, map[ops.Key]float64{}}
 	kept := *w
 	kept.Networks = nil
 	for _, n := range w.Networks {
@@ -66,14 +67,14 @@ func (j *job) trainableWindow(s sized, w *search.Window, rng *rand.Rand) (*searc
 		if err != nil {
 			return nil, "", err
 		}
-		if m <= j.trainable() {
+		if m <= s.operations {
 			kept.Networks = append(kept.Networks, n)
 		}
 	}
 	if len(kept.Networks) >= search.Fewest {
 		return &kept, "budget", nil
 	}
-	own, err := search.NewWindow(s.space, costs, j.trainable(), rng)
+	own, err := search.NewWindow(s.space, costs, s.operations, rng)
 	return own, "training", err
 }
 
@@ -192,28 +193,28 @@ func pool(lists [][]*contestant, e Effort) []*contestant {
 	return chosen
 }
 
-// macs is what networks cost in multiply-accumulates.
-type macs struct {
+// learning is what networks cost in training: operations for each image.
+type learning struct {
 	costs
-	known map[ops.Key]int64
+	known map[ops.Key]float64
 }
 
 // Latency satisfies search.Costs.
-func (m macs) Latency(c arch.Choice) (float64, error) {
-	counts, err := m.inventory.Counts(c)
+func (l learning) Latency(c arch.Choice) (float64, error) {
+	counts, err := l.inventory.Counts(c)
 	if err != nil {
 		return 0, err
 	}
-	total := int64(0)
+	total := 0.0
 	for key, n := range counts {
-		if _, ok := m.known[key]; !ok {
+		if _, ok := l.known[key]; !ok {
 			g, err := key.Chain(1)
 			if err != nil {
 				return 0, err
 			}
-			m.known[key] = g.Count().MACs
+			l.known[key] = train.Operations(g)
 		}
-		total += int64(n) * m.known[key]
+		total += float64(n) * l.known[key]
 	}
-	return float64(total), nil
+	return total, nil
 }

@@ -78,7 +78,7 @@ func TrainEpochs(c train.Config, a arch.Architecture, images int) (float64, erro
 	if err != nil {
 		return 0, err
 	}
-	return train.Epochs(c.Work, g.Count().MACs, images), nil
+	return train.Epochs(c.Work, train.Operations(g), images), nil
 }
 
 // Accuracy is the share of test images that the native runtime gets right.

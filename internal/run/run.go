@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/edgenas/edgenas/arch"
@@ -274,11 +273,7 @@ func (j *job) measure(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sizes := chosen.Sizes.Sizes
-	if chosen.Trained != nil {
-		sizes = append(slices.Clone(sizes), *chosen.Trained)
-	}
-	inventories, err := j.Inventories.Sizes(j.request.Space, sizes, j.Pool.Threads())
+	inventories, err := j.Inventories.Sizes(j.request.Space, chosen.all(), j.Pool.Threads())
 	if err != nil {
 		return &runfile.BrokenError{Path: j.dir.Path(runfile.RequestName), Err: err}
 	}
@@ -288,113 +283,12 @@ func (j *job) measure(ctx context.Context) (err error) {
 	}
 	j.leave()
 	for i, n := range inventories {
-		j.sizes = append(j.sizes, sized{n.Space(), costs{n, j.table}, i == len(chosen.Sizes.Sizes)})
+		j.sizes = append(j.sizes, sized{n.Space(), costs{n, j.table}, chosen.operations(i)})
 	}
 	j.guard = j.table.Guard(j.request.Confidence)
 	j.sink(event.Guard{Device: j.profile.Device.Name(), Runtime: j.profile.Runtime.Name,
 		Threads: j.profile.Runtime.Threads, Relative: j.guard.Relative, Basis: j.guard.Basis})
 	return nil
-}
-
-// sizes are those that a run searches: sizes.json.
-type sizes struct {
-	target.Sizes
-	Trained *arch.Size `json:"trained"` // that the training is enough for; null: among the others
-}
-
-// chooseSizes gives the sizes in which the run looks for networks: the one that
-// was asked for, or those that suit the budget and one that suits the training.
-func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
-	if s := j.request.Size; s.Cells > 0 && s.Channels > 0 {
-		chosen.Sizes.Sizes = []arch.Size{s}
-		return chosen, nil
-	}
-	if j.dir.Has(runfile.SizesName) {
-		err := j.dir.ReadSizes(&chosen)
-		if err == nil && len(chosen.Sizes.Sizes) == 0 {
-			err = errors.New("it has no size")
-		}
-		if err != nil {
-			return chosen, j.dir.Broken(runfile.SizesName, err)
-		}
-		return chosen, nil
-	}
-	if chosen.Sizes, err = j.targets.ChooseSizes(ctx, j.profile, j.sizeRequest(), j.options); err != nil {
-		return chosen, err
-	}
-	if err := j.addTrained(&chosen); err != nil {
-		return chosen, err
-	}
-	j.note("sizes: %s", chosen.Sizes)
-	return chosen, j.written(runfile.SizesName, j.dir.WriteSizes(chosen))
-}
-
-// trainedShare is the share of what the training is enough for that the
-// reference of the size for it takes at most: others have more operations.
-const trainedShare = 0.8
-
-// vectorGain is how many times more multiply-accumulates a network can do in the
-// same time at most if its channels fill vectors and another's do not.
-const vectorGain = 2.5
-
-// addTrained replaces the smallest sizes by the largest one whose channels fill
-// vectors, that the training is enough for, and that may keep the budget: it is
-// larger than the others where these waste vectors, and smaller where they are
-// too large for the training.
-func (j *job) addTrained(chosen *sizes) error {
-	top, err := j.referenceMACs(chosen.Sizes.Sizes[0])
-	if err != nil {
-		return err
-	}
-	limit := min(trainedShare*j.trainable(), vectorGain*top)
-	ladder, err := arch.Ladder(j.request.Space, j.request.Size)
-	if err != nil {
-		return err
-	}
-	best, most := arch.Size{}, 0.0
-	seen := map[arch.Size]bool{}
-	for _, size := range ladder {
-		if size.Channels%8 != 0 {
-			continue
-		}
-		// From the ladder's depth down: with fewer cells whatever was seen with more.
-		for ; size.Cells > 0 && !seen[size]; size.Cells-- {
-			seen[size] = true
-			macs, err := j.referenceMACs(size)
-			if err == nil && macs <= limit && macs > most {
-				best, most = size, macs
-			}
-			if j.request.Size.Cells > 0 { // they were asked for
-				break
-			}
-		}
-	}
-	if most == 0 || slices.Contains(chosen.Sizes.Sizes, best) {
-		return nil
-	}
-	n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{best}, j.Pool.Threads())
-	if err != nil {
-		return err
-	}
-	if j.options.Live() || target.Lacks(j.profile, n, j.options) == nil {
-		chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(2, len(chosen.Sizes.Sizes))]
-		chosen.Trained = &best
-	}
-	return nil
-}
-
-func (j *job) referenceMACs(size arch.Size) (float64, error) {
-	space, err := arch.NewSpace(j.request.Space, size)
-	if err != nil {
-		return 0, err
-	}
-	return arch.ReferenceMACs(space)
-}
-
-func (j *job) sizeRequest() target.SizeRequest {
-	r := j.request
-	return target.SizeRequest{Space: r.Space, Base: r.Size, BudgetS: r.LatencyBudgetS, Confidence: r.Confidence,
-		Inventories: j.Inventories, Threads: j.Pool.Threads()}
 }
 
 // leave gives the device back while this machine works alone.

@@ -3,11 +3,9 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -21,7 +19,6 @@ import (
 	"github.com/edgenas/edgenas/latency"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
-	"github.com/edgenas/edgenas/train"
 )
 
 // architecture is the network that the search finds, or found before it was
@@ -109,19 +106,6 @@ func (j *job) find(ctx context.Context) (best arch.Architecture, err error) {
 	}
 }
 
-// wellTrained is how many epochs a network should get, to be worth its latency.
-const wellTrained = 5
-
-// trainable is how many multiply-accumulates a network may have to be trained
-// well with the work that the run spends; infinite if its epochs are given.
-func (j *job) trainable() float64 {
-	if j.request.Train.Epochs > 0 {
-		return math.Inf(1)
-	}
-	work := cmp.Or(j.request.Train.Work, train.DefaultWork)
-	return work / (train.Operations * wellTrained * float64(j.set.Train.Len()))
-}
-
 // limit is the greatest prediction that keeps the budget, before predictions
 // are corrected.
 func (j *job) limit() float64 {
@@ -184,6 +168,11 @@ func (c *contest) choose(ctx context.Context, ranked []*contestant) (best *conte
 		look.Chosen = look.MeasuredS <= budget
 		c.sink(look)
 		if look.Chosen {
+			for _, other := range ranked {
+				if other.fate == "" {
+					other.fate = lostIn + c.effort.Rungs[len(c.effort.Rungs)-1].name
+				}
+			}
 			n.fate = "chosen"
 			if n.measured != nil && *n.measured < wasted*n.predicted*c.correction {
 				return n, *n.measured / (n.predicted * c.correction), nil

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/target"
+	"github.com/edgenas/edgenas/train"
+)
+
+// sizes are those that a run searches: sizes.json.
+type sizes struct {
+	target.Sizes               // that suit the budget
+	Trained      []trainedSize `json:"trained"` // that suit the training
+}
+
+// trainedSize is a size that suits the training.
+type trainedSize struct {
+	arch.Size
+	Operations float64 `json:"operations"` // that an image may cost its networks in training
+}
+
+func (s sizes) all() []arch.Size {
+	all := slices.Clone(s.Sizes.Sizes)
+	for _, t := range s.Trained {
+		all = append(all, t.Size)
+	}
+	return all
+}
+
+// operations is what an image may cost networks of a size in training; 0: anything.
+func (s sizes) operations(i int) float64 {
+	if i -= len(s.Sizes.Sizes); i >= 0 {
+		return s.Trained[i].Operations
+	}
+	return 0
+}
+
+// chooseSizes gives the sizes in which the run looks for networks: the one that
+// was asked for, or those that suit the budget and some that suit the training.
+func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
+	if s := j.request.Size; s.Cells > 0 && s.Channels > 0 {
+		chosen.Sizes.Sizes = []arch.Size{s}
+		return chosen, nil
+	}
+	if j.dir.Has(runfile.SizesName) {
+		err := j.dir.ReadSizes(&chosen)
+		if err == nil && len(chosen.Sizes.Sizes) == 0 {
+			err = errors.New("it has no size")
+		}
+		if err != nil {
+			return chosen, j.dir.Broken(runfile.SizesName, err)
+		}
+		return chosen, nil
+	}
+	if chosen.Sizes, err = j.targets.ChooseSizes(ctx, j.profile, j.sizeRequest(), j.options); err != nil {
+		return chosen, err
+	}
+	if err := j.addTrained(&chosen); err != nil {
+		return chosen, err
+	}
+	j.note("sizes: %s", target.Sizes{Sizes: chosen.all()})
+	return chosen, j.written(runfile.SizesName, j.dir.WriteSizes(chosen))
+}
+
+func (j *job) sizeRequest() target.SizeRequest {
+	r := j.request
+	return target.SizeRequest{Space: r.Space, Base: r.Size, BudgetS: r.LatencyBudgetS, Confidence: r.Confidence,
+		Inventories: j.Inventories, Threads: j.Pool.Threads()}
+}
+
+// How many epochs the training should be enough for: small networks that train for
+// long are as good as large ones that do not, and a larger one is better where it
+// gets as many. docs/SEARCH.md has the trainings that say so.
+const (
+	wellTrained   = 20
+	barelyTrained = 10
+)
+
+// trainable is how many operations an image may cost a network in training so that
+// it gets these epochs; infinite if its epochs are given.
+func (j *job) trainable(epochs float64) float64 {
+	if j.request.Train.Epochs > 0 {
+		return math.Inf(1)
+	}
+	return cmp.Or(j.request.Train.Work, train.DefaultWork) / (epochs * float64(j.set.Train.Len()))
+}
+
+// vectorGain is how many times more arithmetic a network can do in the same time
+// at most if its channels fill vectors and another's do not.
+const vectorGain = 2.5
+
+// addTrained replaces all sizes but the largest, if the training is not enough for
+// that, by sizes which it is enough for. Otherwise it replaces the smallest by one
+// whose channels fill vectors, if that may be larger than the largest in the same
+// time.
+func (j *job) addTrained(chosen *sizes) error {
+	top, err := j.referenceCost(chosen.Sizes.Sizes[0])
+	if err != nil {
+		return err
+	}
+	kept, limits := 1, []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
+	if top <= limits[1] {
+		kept, limits = 2, []float64{min(limits[1], vectorGain*top)}
+	}
+	for _, limit := range limits {
+		size, err := j.filled(limit)
+		if err != nil {
+			return err
+		}
+		if size == (arch.Size{}) || slices.Contains(chosen.all(), size) {
+			continue
+		}
+		n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{size}, j.Pool.Threads())
+		if err != nil {
+			return err
+		}
+		if j.options.Live() || target.Lacks(j.profile, n, j.options) == nil {
+			chosen.Trained = append(chosen.Trained, trainedSize{size, limit})
+		}
+	}
+	if chosen.Trained != nil {
+		chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(kept, len(chosen.Sizes.Sizes))]
+	}
+	return nil
+}
+
+// filled is the largest size whose channels fill vectors, the longer ones if they
+// can, and whose reference network costs so many operations at most in training
+// for each image; a size of zeros if there is none.
+func (j *job) filled(limit float64) (best arch.Size, err error) {
+	for _, lanes := range []int{16, 8} {
+		most := limit / 2
+		for channels := lanes; best == (arch.Size{}) || channels <= 2*best.Channels; channels += lanes {
+			base := j.request.Size
+			if base.Channels = cmp.Or(base.Channels, channels); base.Channels != channels {
+				break // others were asked for
+			}
+			ladder, err := arch.Ladder(j.request.Space, base)
+			if err != nil {
+				return best, err
+			}
+			least := math.Inf(1)
+			for _, size := range ladder {
+				cost, err := j.referenceCost(size)
+				if err != nil {
+					return best, err
+				}
+				if least = min(least, cost); cost <= limit && cost > most {
+					best, most = size, cost
+				}
+			}
+			if least > limit {
+				break
+			}
+		}
+		if best.Channels > 0 {
+			break
+		}
+	}
+	return best, nil
+}
+
+// referenceCost is what training the reference network of a size costs for each
+// image, in operations.
+func (j *job) referenceCost(size arch.Size) (float64, error) {
+	space, err := arch.NewSpace(j.request.Space, size)
+	if err != nil {
+		return 0, err
+	}
+	g, err := space.Network(arch.Reference(space), 1)
+	if err != nil {
+		return 0, err
+	}
+	return train.Operations(g), nil
+}

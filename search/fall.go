@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"math"
+
+	"github.com/edgenas/edgenas/internal/stats"
+)
+
+// Fall is how losses fall while networks learn: a network's loss after n images is
+// its level, which no training gets below, times 1 + Fall/(1+n/[lossImages]).
+// Networks differ in their level, data in Fall.
+// Source: a special case of the families of curves of Domhan, Springenberg, Hutter,
+// Speeding Up Automatic Hyperparameter Optimization of Deep Neural Networks by
+// Extrapolation of Learning Curves, 2015, §3; docs/SEARCH.md compares it with
+// trainings.
+type Fall float64
+
+const lossImages = 12000
+
+// What a Fall is taken to be before any training, how far it may be from that, and
+// how far levels differ: standard deviations of logarithms.
+const (
+	usualFall      = 3
+	fallDeviation  = 0.4
+	levelDeviation = 0.1
+)
+
+// above is the loss after so many images, relative to its level.
+func (f Fall) above(images float64) float64 { return 1 + float64(f)*lossImages/(images+lossImages) }
+
+// Left is the loss after so many images, relative to the loss after some of them.
+func (f Fall) Left(some, all float64) float64 { return f.above(all) / f.above(some) }
+
+// Falls is the most likely Fall for networks that came to these losses after so
+// many images: the one that makes their levels most alike, not too far from what
+// is usual.
+func Falls(losses, images []float64) Fall {
+	const steps, widest = 40, 3 // in deviations
+	best, least := Fall(usualFall), math.Inf(1)
+	for i := -steps; i <= steps; i++ {
+		away := widest * float64(i) / steps
+		f := Fall(usualFall * math.Exp(away*fallDeviation))
+		levels := make([]float64, len(losses))
+		for j, loss := range losses {
+			levels[j] = math.Log(loss / f.above(images[j]))
+		}
+		_, spread := stats.MeanStdDev(levels)
+		unlikely := away*away + float64(max(0, len(levels)-1))*spread*spread/(levelDeviation*levelDeviation)
+		if unlikely < least {
+			best, least = f, unlikely
+		}
+	}
+	return best
+}
