@@ -52,7 +52,8 @@ func TestValidationText(t *testing.T) {
 		}, "", false},
 		{"faster", compared(0.8), []string{"the device is 20.0 % faster than when it was profiled (",
 			"bias +25.0 %, 0 % within ±10 %\n"}, "", true},
-		{"unknown", unknown, []string{"2 networks: bias -20.0 %", "predicted 2.00 ms, measured 2.50 ms  a\n"}, "drift", false},
+		{"unknown", unknown, []string{"2 networks: bias -20.0 %", "predicted 2.00 ms, measured 2.50 ms  a\n"}, "drift",
+			false},
 	} {
 		v, err := newValidated(table, tt.measured)
 		if err != nil {
