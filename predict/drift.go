@@ -21,34 +21,30 @@ type Reference struct {
 // Drift is how much slower a device is than when it was profiled, which no
 // prediction from that profile can know. It is relative: 0.03 is 3 % slower.
 type Drift struct {
-	Relative   float64     `json:"relative"` // median of now / then − 1
+	Relative   float64     `json:"relative"` // median of now / then − 1, where now is the mean of all sessions
 	Lo         float64     `json:"lo"`       // least of a network
 	Hi         float64     `json:"hi"`       // greatest
 	References []Reference `json:"references"`
 }
 
 // NewDrift returns the drift of references that were measured in the same
-// sessions, in one at least. Its median is that of all networks in all sessions.
+// sessions, in one at least.
 func NewDrift(references []Reference) Drift {
-	d := Drift{References: references}
-	var all []float64
-	for session := range references[0].NowS {
-		all = append(all, d.of(session)...)
+	var each []float64
+	for _, r := range references {
+		now, _ := stats.MeanStdDev(r.NowS)
+		each = append(each, now/r.ThenS-1)
 	}
-	d.Relative, d.Lo, d.Hi = stats.Median(all), slices.Min(all), slices.Max(all)
-	return d
+	return Drift{Relative: stats.Median(each), Lo: slices.Min(each), Hi: slices.Max(each), References: references}
 }
 
-// In returns the drift of one session.
-func (d Drift) In(session int) float64 { return stats.Median(d.of(session)) }
-
-// of is the drift of each network in one session.
-func (d Drift) of(session int) []float64 {
+// In returns the drift of one session, the median as well.
+func (d Drift) In(session int) float64 {
 	var each []float64
 	for _, r := range d.References {
 		each = append(each, r.NowS[session]/r.ThenS-1)
 	}
-	return each
+	return stats.Median(each)
 }
 
 // Allows reports whether a network that is predicted exactly would still lie in
