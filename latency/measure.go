@@ -21,6 +21,10 @@ import (
 // median are then the 4th and the 12th of them.
 const DefaultRounds = 15
 
+// MaxOpen is how many operations and networks are compiled at once, which bounds
+// memory, and measured in the same rounds. What is beyond it comes after them.
+const MaxOpen = 64
+
 // The protocol's numbers. They keep a table of 75 operations and 20 networks
 // of a millisecond at 20 to 30 seconds where the machine is quiet, half of its
 // entries known to 1 %.
@@ -30,7 +34,6 @@ const (
 	fewestSamples    = 3    // in a batch, so that its median survives an interruption
 	steadyWidth      = 0.02 // width of the 95 % interval, relative to the median, that needs no more rounds
 	steadyWidthPaced = 0.05 // the same of single runs, each after a sleep
-	maxOpen          = 64   // networks compiled at once, which bounds memory
 	minSample        = time.Millisecond
 	maxSample        = 20 * time.Millisecond  // even where the clock is coarse
 	slowSample       = 200 * time.Millisecond // a batch of slower ones is one sample
@@ -174,7 +177,7 @@ func (s *session) measure(ctx context.Context) error {
 		}
 	}
 	s.rng.Shuffle(len(s.items), func(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] })
-	for block := range slices.Chunk(s.items, maxOpen) {
+	for block := range slices.Chunk(s.items, MaxOpen) {
 		if err := s.measureBlock(ctx, block); err != nil {
 			return err
 		}

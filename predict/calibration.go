@@ -368,6 +368,9 @@ func (t *Table) calibrate(p *profiles.Profile) {
 	}
 	slices.SortFunc(cal.LeftOut, func(a, b LeftOut) int { return cmp.Compare(a.Arch, b.Arch) })
 	cal.ConstantS, cal.Factors, cal.Used = t.line.constant, t.line.factors, len(c.networks)
+	for _, n := range c.networks {
+		t.references = append(t.references, Reference{Arch: n.arch, ThenS: c.target(n)})
+	}
 }
 
 // judge keeps how far predictions of networks are from what was measured, and

@@ -31,6 +31,7 @@ type Table struct {
 	residuals   []float64 // relative, measured / predicted − 1, of each network, held out of the fit
 	noise       float64   // standard deviation of a usual network, relative, by that of its entries
 	networks    []Case
+	references  []Reference
 }
 
 type cost struct {

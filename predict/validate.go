@@ -18,13 +18,18 @@ type Case struct {
 	MeasuredS  float64 `json:"measured_s"`
 	LoS        float64 `json:"lo_s,omitempty"` // the prediction's interval at 95 %; 0: not known
 	HiS        float64 `json:"hi_s,omitempty"`
+	Drift      float64 `json:"drift,omitempty"` // of the device when it was measured ([Drift]); 0: not known
 }
 
-// Error returns predicted / measured − 1.
-func (c Case) Error() float64 { return c.PredictedS/c.MeasuredS - 1 }
+// Expected returns the prediction for the device as it was when the network was
+// measured: with its drift.
+func (c Case) Expected() float64 { return c.PredictedS * (1 + c.Drift) }
 
-// Validation says how good predictions are. Errors are relative: predicted /
-// measured − 1; shares are 0…1.
+// Error returns expected / measured − 1.
+func (c Case) Error() float64 { return c.Expected()/c.MeasuredS - 1 }
+
+// Validation says how good predictions are, with the drift that the cases give.
+// Errors are relative: expected / measured − 1; shares are 0…1.
 type Validation struct {
 	N        int      `json:"n"`
 	Bias     float64  `json:"bias"`         // mean error
@@ -44,18 +49,18 @@ func Validate(cases []Case) (Validation, error) {
 	if len(cases) == 0 {
 		return Validation{}, errors.New("predict: validate: no measured network")
 	}
-	var predicted, measured []float64
+	var expected, measured []float64
 	for _, c := range cases {
-		predicted, measured = append(predicted, c.PredictedS), append(measured, c.MeasuredS)
+		expected, measured = append(expected, c.Expected()), append(measured, c.MeasuredS)
 	}
-	e := stats.RelativeErrors(predicted, measured)
+	e := stats.RelativeErrors(expected, measured)
 	v := Validation{N: len(cases), Bias: stats.Bias(e), MAPE: stats.MAPE(e),
 		Within5: stats.Within(e, 0.05), Within10: stats.Within(e, 0.10)}
 	inside, known := 0, 0
 	for _, c := range cases {
 		if c.HiS > 0 {
 			known++
-			if c.LoS <= c.MeasuredS && c.MeasuredS <= c.HiS {
+			if s := c.MeasuredS / (1 + c.Drift); c.LoS <= s && s <= c.HiS {
 				inside++
 			}
 		}
@@ -64,7 +69,7 @@ func Validate(cases []Case) (Validation, error) {
 		share := float64(inside) / float64(known)
 		v.Covered = &share
 	}
-	if rho := stats.Spearman(predicted, measured); !math.IsNaN(rho) {
+	if rho := stats.Spearman(expected, measured); !math.IsNaN(rho) {
 		v.Spearman = &rho
 	}
 	worst := slices.SortedStableFunc(slices.Values(cases), func(a, b Case) int {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/devices"
+	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/inventory"
 	"github.com/edgenas/edgenas/internal/native"
@@ -133,7 +135,9 @@ func (a *app) lutValidateCommand() *cobra.Command {
 		Long: `validate draws networks that the profile does not know, measures them whole on
 the device and compares: bias, mean absolute percentage error, share within
 ±5 % and ±10 %, rank correlation, and the worst cases. Missing entries are
-measured first. The networks are of the sizes (channels and cells) that the
+measured first. A few networks that the profile has measured whole are measured
+again among them: what these take now and took then is the device's drift, which
+is taken out of the errors and said beside them. The networks are of the sizes (channels and cells) that the
 profile has, or of the default size where it has none.`,
 		Example: "  edgenas lut validate --space nb201 --n 50",
 		Args:    arguments(0, 0),
@@ -189,19 +193,18 @@ func (a *app) runValidate(ctx context.Context, o validateOptions) error {
 	if err != nil {
 		return err
 	}
-	measured := &profiles.Profile{Device: p.Device, Runtime: p.Runtime, Protocol: profiles.Protocol{Mode: p.Protocol.Mode}}
-	if err := a.targets().Validate(ctx, drawn, measured, on); err != nil {
-		return err
-	}
-	cases, err := validationCases(table, drawn, measured.Networks)
+	measured, err := a.targets().Validate(ctx, target.ValidateRequest{Profile: p, Table: table, Sizes: nets,
+		Networks: drawn, Confidence: confidence}, on)
 	if err != nil {
 		return err
 	}
-	v, err := predict.Validate(cases)
+	res, err := newValidated(table, measured)
 	if err != nil {
 		return err
 	}
-	res := validated{v, table.Guard(confidence).Relative, table.Calibration(), cases}
+	if d := res.Drift; d != nil && !table.Allows(*d, confidence) {
+		a.show(event.Warning{Text: driftWarning(*d, res.GuardBand)})
+	}
 	return a.result(res, func(w io.Writer) { writeValidation(w, res) })
 }
 
@@ -239,12 +242,31 @@ func (o *validateOptions) draw(n inventory.Sizes, p *profiles.Profile, table *pr
 	return drawn[:min(o.n, len(drawn))], nil
 }
 
-// validated is what lut validate says.
+// validated is what lut validate says. Where the profile has networks that were
+// measured again, errors are those with the device's drift taken out.
 type validated struct {
 	predict.Validation
-	GuardBand   float64             `json:"guard_band"` // at 95 %, relative
+	Drift       *predict.Drift      `json:"drift"`       // null: not known
+	AsMeasured  *predict.Validation `json:"as_measured"` // the drift left in; null where none is known
+	GuardBand   float64             `json:"guard_band"`  // at 95 %, relative
 	Calibration predict.Calibration `json:"calibration"`
 	Cases       []predict.Case      `json:"cases"` // every network
+}
+
+func newValidated(table *predict.Table, measured target.Validated) (validated, error) {
+	res := validated{Drift: measured.Drift, GuardBand: table.Guard(confidence).Relative,
+		Calibration: table.Calibration(), Cases: measured.Cases}
+	var err error
+	if res.Validation, err = predict.Validate(measured.Cases); err != nil || measured.Drift == nil {
+		return res, err
+	}
+	raw := slices.Clone(measured.Cases)
+	for i := range raw {
+		raw[i].Drift = 0
+	}
+	v, err := predict.Validate(raw)
+	res.AsMeasured = &v
+	return res, err
 }
 
 func writeValidation(w io.Writer, v validated) {
@@ -256,33 +278,30 @@ func writeValidation(w io.Writer, v validated) {
 	if v.Spearman != nil {
 		fmt.Fprintf(w, ", Spearman %.3f", *v.Spearman)
 	}
+	if v.Drift != nil {
+		fmt.Fprintf(w, "\n%s (%d networks measured in both sessions, %+.1f to %+.1f %%), which is not in these errors\n"+
+			"as measured, with the device's drift: bias %+.1f %%, %.0f %% within ±10 %%", driftText(*v.Drift),
+			len(v.Drift.References), 100*v.Drift.Lo, 100*v.Drift.Hi, 100*v.AsMeasured.Bias, 100*v.AsMeasured.Within10)
+	}
 	fmt.Fprintf(w, "\nguard band %.1f %%; %s", 100*v.GuardBand, v.Calibration.Basis)
 	fmt.Fprintln(w, "\nworst:")
 	for _, c := range v.Worst {
-		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), units.Seconds(c.PredictedS),
+		fmt.Fprintf(w, "%+6.1f %%  predicted %s, measured %s  %s\n", 100*c.Error(), units.Seconds(c.Expected()),
 			units.Seconds(c.MeasuredS), c.Arch)
 	}
 }
 
-// validationCases pairs each measured network with its prediction. Measuring
-// hands them back in an order of its own.
-func validationCases(t *predict.Table, drawn []inventory.Network, measured []profiles.Network) ([]predict.Case, error) {
-	predicted := map[string]predict.Estimate{}
-	for _, d := range drawn {
-		e, err := t.Estimate(d.Graph)
-		if err != nil {
-			return nil, err
-		}
-		predicted[d.Arch] = e
+// driftText says how the device has changed.
+func driftText(d predict.Drift) string {
+	than := "slower"
+	if d.Relative < 0 {
+		than = "faster"
 	}
-	var cases []predict.Case
-	for _, m := range measured {
-		if m.Status != profiles.OK {
-			return nil, fmt.Errorf("validate: %s: %s", m.Arch, m.Reason)
-		}
-		c := predict.Case{Arch: m.Arch, PredictedS: predicted[m.Arch].Seconds, MeasuredS: m.MedianS}
-		c.LoS, c.HiS = t.Interval(predicted[m.Arch], confidence)
-		cases = append(cases, c)
-	}
-	return cases, nil
+	return fmt.Sprintf("the device is %.1f %% %s than when it was profiled", 100*math.Abs(d.Relative), than)
+}
+
+// driftWarning says that a profile does not hold for the device as it is.
+func driftWarning(d predict.Drift, guard float64) string {
+	return fmt.Sprintf("%s, beyond the intervals of its predictions (guard band %.1f %%): it is busy or hot now,"+
+		" or was then; measure it again with edgenas profile once it is quiet", driftText(d), 100*guard)
 }

@@ -3,6 +3,7 @@
 package inventory
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -66,6 +67,30 @@ func (s Sizes) SampleSmallest(count int, cost Cost, rng *rand.Rand) ([]Network, 
 	return s.each(count, func(n *Inventory, count int, seen map[string]bool) ([]Network, error) {
 		return n.sampleSmallest(count, cost, seen, rng)
 	})
+}
+
+// Find returns the network of this notation that is made of these operations,
+// named by the texts of their keys: the same notation in another size has others.
+// It reports false where no size has it.
+func (s Sizes) Find(notation string, counts map[string]int) (Network, bool) {
+	for _, n := range s {
+		c, err := n.space.Parse(notation)
+		if err != nil {
+			continue
+		}
+		g, err := n.space.Network(c, 1)
+		if err != nil {
+			continue
+		}
+		found, own := Network{Space: n.space, Arch: notation, Graph: ops.Fuse(g)}, map[string]int{}
+		for k, count := range ops.Keys(found.Graph) {
+			own[k.String()] = count
+		}
+		if maps.Equal(own, counts) {
+			return found, true
+		}
+	}
+	return Network{}, false
 }
 
 func (s Sizes) each(count int, sample func(*Inventory, int, map[string]bool) ([]Network, error)) ([]Network, error) {

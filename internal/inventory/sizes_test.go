@@ -74,6 +74,7 @@ func TestSizes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			checkFind(t, all, d)
 			if g.Count().MACs != ops.Fuse(g).Count().MACs || d.Graph.Count().MACs != ops.Fuse(g).Count().MACs {
 				t.Errorf("%s: the graph of %s is not that of its size", space, d.Arch)
 			}
@@ -81,5 +82,28 @@ func TestSizes(t *testing.T) {
 		if of[4] != 33 || of[6] != 33 || of[8] != 34 || len(names) != 100 {
 			t.Errorf("%s: %v networks of each width, %d notations", space, of, len(names))
 		}
+	}
+}
+
+// checkFind looks a network up by its notation and its operations, which name it
+// in one size, and by those of another network.
+func checkFind(t *testing.T, all Sizes, d Network) {
+	t.Helper()
+	counts := map[string]int{}
+	for k, n := range ops.Keys(d.Graph) {
+		counts[k.String()] = n
+	}
+	found, ok := all.Find(d.Arch, counts)
+	if !ok || found.Space != d.Space || found.Arch != d.Arch || found.Graph.Count() != d.Graph.Count() {
+		t.Errorf("%s of %+v: found %v, %+v", d.Arch, d.Space.Size(), ok, found)
+	}
+	for k := range counts {
+		counts[k]++
+	}
+	if _, ok := all.Find(d.Arch, counts); ok {
+		t.Errorf("%s was found by the operations of another network", d.Arch)
+	}
+	if _, ok := all.Find("of another space", counts); ok {
+		t.Error("what is no network was found")
 	}
 }

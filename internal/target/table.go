@@ -205,19 +205,16 @@ func (t *Targets) Complete(ctx context.Context, p *profiles.Profile, sizes inven
 	return nil
 }
 
-// Validate measures networks whole into p.
-func (t *Targets) Validate(ctx context.Context, drawn []inventory.Network, p *profiles.Profile, o Options) error {
-	done := event.Measured{Networks: len(drawn)}
-	return t.measure(ctx, event.Validate, Work{Networks: drawn}, p, o, nil, done)
-}
-
 // measure measures on the target and tells how far it is.
 func (t *Targets) measure(ctx context.Context, stage string, w Work, p *profiles.Profile,
 	o Options, record Record, done event.Measured) error {
+	return t.stage(stage, done, func(tell Progress) error { return t.Of(o).Measure(ctx, w, p, record, tell) })
+}
+
+// stage tells how far what measures is, and what it has done in the end.
+func (t *Targets) stage(stage string, done event.Measured, measure func(Progress) error) error {
 	t.sink(event.Begun{Stage: stage, Steps: parts})
-	err := t.Of(o).Measure(ctx, w, p, record, func(pr latency.Progress) {
-		t.sink(progress(stage, pr))
-	})
+	err := measure(func(pr latency.Progress) { t.sink(progress(stage, pr)) })
 	if err == nil {
 		t.sink(done)
 	}
