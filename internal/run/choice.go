@@ -115,21 +115,29 @@ func (c *contest) whySmall(chosen *contestant, ranked []*contestant) string {
 	if chosen.measured != nil {
 		use = *chosen.measured / c.request.LatencyBudgetS
 	}
+	if use >= wasted {
+		return ""
+	}
+	why := fmt.Sprintf("it uses %.2g %% of the budget: ", 100*use)
+	if s := c.beyond; s != nil {
+		return why + fmt.Sprintf("with %.2g operations of training, networks that use it (%d channels, %d cells) would"+
+			" hardly learn", c.request.Train.Work, s.Channels, s.Cells) + c.effort.longer()
+	}
 	var larger *contestant // the one that came farthest
 	for _, n := range ranked {
 		if n.predicted > chosen.predicted/wasted && len(n.rungs) > 0 && (larger == nil || len(n.rungs) > len(larger.rungs)) {
 			larger = n
 		}
 	}
-	if use >= wasted || larger == nil {
+	if larger == nil {
 		return ""
 	}
 	at := min(len(larger.rungs), len(chosen.rungs)) - 1
-	why := fmt.Sprintf("it uses %.0f %% of the budget: with %.2g operations of training, larger networks are not better"+
-		" (%s: %.1f %% of held-out images right, against %.1f %%", 100*use, c.request.Train.Work, larger.rungs[at].Name,
-		100*chosen.rungs[at].Accuracy, 100*larger.rungs[at].Accuracy)
+	why += fmt.Sprintf("with %.2g operations of training, larger networks are not better (%s: %.1f %% of held-out images"+
+		" right, against %.1f %%", c.request.Train.Work, larger.rungs[at].Name, 100*chosen.rungs[at].Accuracy,
+		100*larger.rungs[at].Accuracy)
 	if own, others := chosen.rungs[at].Believed, larger.rungs[at].Believed; at == len(c.effort.Rungs)-1 && others != nil {
 		why += fmt.Sprintf("; expected loss after the whole training: %.3f, against %.3f", *own, *others)
 	}
-	return why + "); --effort standard trains them longer"
+	return why + ")" + c.effort.longer()
 }

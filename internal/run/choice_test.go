@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/search"
 )
@@ -42,19 +43,22 @@ func TestWorth(t *testing.T) {
 func TestWhySmall(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
-		measured float64 // of the chosen one
-		larger   float64 // prediction of another
+		measured float64    // of the chosen one
+		larger   float64    // prediction of another
+		beyond   *arch.Size // that suits the budget
 		want     string
 	}{
-		{"uses the budget", 1.9e-3, 2e-3, ""},
-		{"nothing larger competed", 0.5e-3, 1e-3, ""},
-		{"larger ones lost", 0.5e-3, 1.9e-3, "uses 25 % of the budget"},
+		{"uses the budget", 1.9e-3, 2e-3, nil, ""},
+		{"nothing larger competed", 0.5e-3, 1e-3, nil, ""},
+		{"larger ones lost", 0.5e-3, 1.9e-3, nil, "uses 25 % of the budget: with 1 operations of training, larger"},
+		{"larger ones would not train", 0.5e-3, 1e-3, &arch.Size{Channels: 96, Cells: 5}, "(96 channels, 5 cells) would hardly"},
 	} {
 		all := ranked(t, 3)
 		all[0].measured, all[1].predicted = &tc.measured, tc.larger
-		j := &job{correction: 1}
+		j := &job{correction: 1, beyond: tc.beyond}
+		j.request.Train.Work = 1
 		j.request.LatencyBudgetS = 2e-3
-		got := (&contest{job: j}).whySmall(all[0], all)
+		got := (&contest{job: j, effort: Efforts[0]}).whySmall(all[0], all)
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}

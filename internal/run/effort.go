@@ -64,6 +64,16 @@ func NewEffort(name string) (Effort, error) {
 	return Effort{}, fmt.Errorf("effort %q: want %s", name, strings.Join(names, ", "))
 }
 
+// longer says which effort trains networks longer; it is empty for the last one.
+func (e Effort) longer() string {
+	for i := range len(Efforts) - 1 {
+		if Efforts[i].Name == e.Name {
+			return "; --effort " + Efforts[i+1].Name + " trains them longer"
+		}
+	}
+	return ""
+}
+
 // size is that of the space in which a network of this size trains in the rung,
 // on images of so many rows: as deep.
 func (r rung) size(s arch.Size, image int) arch.Size {

@@ -95,6 +95,7 @@ type job struct {
 	targets *target.Targets
 	options target.Options       // of the run in its folder
 	sizes   []sized              // of the space, in which networks are looked for
+	beyond  *arch.Size           // a size that suits the budget, but would hardly train; nil: none
 	sets    map[int]*dataset.Set // the images, by their rows
 	profile *profiles.Profile
 	table   *predict.Table
@@ -285,6 +286,7 @@ func (j *job) measure(ctx context.Context) (err error) {
 	for i, n := range inventories {
 		j.sizes = append(j.sizes, sized{n.Space(), costs{n, j.table}, chosen.operations(i)})
 	}
+	j.beyond = chosen.Beyond
 	j.guard = j.table.Guard(j.request.Confidence)
 	j.sink(event.Guard{Device: j.profile.Device.Name(), Runtime: j.profile.Runtime.Name,
 		Threads: j.profile.Runtime.Threads, Relative: j.guard.Relative, Basis: j.guard.Basis})

@@ -19,6 +19,7 @@ import (
 type sizes struct {
 	target.Sizes               // that suit the budget
 	Trained      []trainedSize `json:"trained"` // that suit the training
+	Beyond       *arch.Size    `json:"beyond"`  // that suits the budget, but would hardly train; null: none
 }
 
 // trainedSize is a size that suits the training.
@@ -52,7 +53,7 @@ func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
 	}
 	if j.dir.Has(runfile.SizesName) {
 		err := j.dir.ReadSizes(&chosen)
-		if err == nil && len(chosen.Sizes.Sizes) == 0 {
+		if err == nil && len(chosen.all()) == 0 {
 			err = errors.New("it has no size")
 		}
 		if err != nil {
@@ -78,10 +79,12 @@ func (j *job) sizeRequest() target.SizeRequest {
 
 // How many epochs the training should be enough for: small networks that train for
 // long are as good as large ones that do not, and a larger one is better where it
-// gets as many. docs/SEARCH.md has the trainings that say so.
+// gets as many (docs/SEARCH.md has the trainings that say so). What gets less than
+// hardlyTrained would not even get the few batches that a contest is about.
 const (
 	wellTrained   = 20
 	barelyTrained = 10
+	hardlyTrained = 0.25
 )
 
 // trainable is how many operations an image may cost a network in training so that
@@ -98,20 +101,24 @@ func (j *job) trainable(epochs float64) float64 {
 const vectorGain = 2.5
 
 // addTrained replaces all sizes but the largest, if the training is not enough for
-// that, by sizes which it is enough for. Otherwise it replaces the smallest by one
-// whose channels fill vectors, if that may be larger than the largest in the same
-// time.
+// that, by sizes which it is enough for, and even that if it would hardly train.
+// Otherwise it replaces the smallest by one whose channels fill vectors, if that
+// may be larger than the largest in the same time.
 func (j *job) addTrained(chosen *sizes) error {
-	top, err := j.referenceCost(chosen.Sizes.Sizes[0])
+	largest := chosen.Sizes.Sizes[0]
+	top, err := j.referenceCost(largest)
 	if err != nil {
 		return err
 	}
 	kept, limits := 1, []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
-	if top <= limits[1] {
-		kept, limits = 2, []float64{min(limits[1], vectorGain*top)}
+	switch {
+	case top <= limits[1]:
+		kept, limits = 2, limits[1:]
+	case top > j.trainable(hardlyTrained):
+		kept = 0
 	}
 	for _, limit := range limits {
-		size, err := j.filled(limit)
+		size, err := j.filled(min(limit, vectorGain*top))
 		if err != nil {
 			return err
 		}
@@ -126,8 +133,12 @@ func (j *job) addTrained(chosen *sizes) error {
 			chosen.Trained = append(chosen.Trained, trainedSize{size, limit})
 		}
 	}
-	if chosen.Trained != nil {
-		chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(kept, len(chosen.Sizes.Sizes))]
+	if chosen.Trained == nil {
+		return nil
+	}
+	chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(kept, len(chosen.Sizes.Sizes))]
+	if kept == 0 {
+		chosen.Beyond = &largest
 	}
 	return nil
 }
