@@ -148,8 +148,8 @@ func (b *board) interrupted(t *testing.T, prefix string, n int, then func(cancel
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
-	a.host.Self, a.host.Inventories, a.pace = self(), &fixtures.spaces, pace{}
+	a := newTestApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
+	a.host.Inventories = &fixtures.spaces
 	a.host.Patience, a.host.Pause = b.patience, time.Millisecond
 	if b.program != nil {
 		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }

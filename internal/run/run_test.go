@@ -110,9 +110,9 @@ func request(t *testing.T, host Host, budget float64) Request {
 	return q
 }
 
-func host(t *testing.T) Host {
+func host(t *testing.T, threads int) Host {
 	t.Helper()
-	pool := kernels.NewWorkers(2)
+	pool := kernels.NewWorkers(threads)
 	t.Cleanup(pool.Close)
 	return Host{Pool: pool, Inventories: &inventory.Cache{}, CheckpointEvery: time.Hour}
 }
@@ -133,7 +133,7 @@ func (t *told) take(e event.Event) {
 // The events tell everything: stages with their steps, points, the network that
 // was chosen, each file, and the end.
 func TestEvents(t *testing.T) {
-	q := request(t, host(t), 60e-6)
+	q := request(t, host(t, 1), 60e-6)
 	var events told
 	res, err := Run(t.Context(), q, events.take)
 	if err != nil {
@@ -218,7 +218,7 @@ var interruptions = []struct {
 
 // A run that is interrupted goes on, and ends as if it had not been.
 func TestResume(t *testing.T) {
-	h := host(t)
+	h := host(t, 2) // and what was interrupted on one, which gives the same
 	whole := request(t, h, 60e-6)
 	whole.Train.Epochs = 4
 	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
@@ -279,7 +279,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 		{"too few images", func(q *Request) { q.Train.Batch = 1 << 20 }, fault.Data},
 		{"no profile", func(q *Request) { q.Profile = "missing.json" }, fault.Profile},
 	} {
-		q := request(t, host(t), 60e-6)
+		q := request(t, host(t, 1), 60e-6)
 		c.spoil(&q)
 		var events told
 		_, err := Run(t.Context(), q, events.take)
@@ -290,7 +290,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 			t.Errorf("%s: the folder is there", c.name)
 		}
 	}
-	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t), func(event.Event) {})
+	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t, 1), func(event.Event) {})
 	if fault.Code(err) != fault.Usage {
 		t.Errorf("an empty folder: %v", err)
 	}
