@@ -271,7 +271,7 @@ func TestDeviceProfile(t *testing.T) {
 func TestDeviceInterrupted(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
-	path, args := b.lacking(t, "--rounds", "2")
+	path, args := b.lacking(t, "--rounds", "4")
 	o := b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "the same command goes on from there") {
 		t.Errorf("stderr %s", o.stderr)

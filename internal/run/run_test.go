@@ -216,10 +216,12 @@ var interruptions = []struct {
 	}},
 }
 
-// A run that is interrupted goes on, and ends as if it had not been.
+// A run that is interrupted goes on, and ends as if it had not been, on any
+// number of threads.
 func TestResume(t *testing.T) {
-	h := host(t, 2) // and what was interrupted on one, which gives the same
-	whole := request(t, h, 60e-6)
+	h, other := host(t, 1), host(t, 2)
+	other.Inventories = h.Inventories
+	whole := request(t, other, 60e-6)
 	whole.Train.Epochs = 4
 	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
 		t.Fatal(err)
