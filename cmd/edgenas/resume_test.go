@@ -44,7 +44,7 @@ func TestInterruptAndResume(t *testing.T) {
 			o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
 			t.Errorf("stderr %s: want %q", o.stderr, want)
 		}
-		args = []string{"search", "--resume", dir}
+		args = []string{"search", "--resume", dir, "--threads", "2"}
 	}
 	edgenas(t, args...).want(t, fault.Done)
 	same(t, dir)
