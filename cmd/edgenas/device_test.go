@@ -148,8 +148,8 @@ func (b *board) interrupted(t *testing.T, prefix string, n int, then func(cancel
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
-	a.host.Self, a.host.Inventories, a.pace = self(), &fixtures.spaces, pace{}
+	a := newTestApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: func() { then(cancel) }})
+	a.host.Inventories = &fixtures.spaces
 	a.host.Patience, a.host.Pause = b.patience, time.Millisecond
 	if b.program != nil {
 		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return b.program, nil }
@@ -271,7 +271,7 @@ func TestDeviceProfile(t *testing.T) {
 func TestDeviceInterrupted(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
-	path, args := b.lacking(t, "--rounds", "2")
+	path, args := b.lacking(t, "--rounds", "4")
 	o := b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "the same command goes on from there") {
 		t.Errorf("stderr %s", o.stderr)

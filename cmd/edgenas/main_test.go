@@ -24,6 +24,7 @@ import (
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/hostinfo"
 	"github.com/edgenas/edgenas/internal/inventory"
+	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/target"
@@ -36,7 +37,7 @@ const (
 	programEnv = "EDGENAS_TEST_PROGRAM" // the test binary is to be edgenas itself
 	killEnv    = "EDGENAS_TEST_KILL"    // "search 3": SIGKILL at the third line of progress that begins so
 	agentEnv   = "EDGENAS_TEST_AGENT"   // file of the agent for devices
-	statusEnv  = "EDGENAS_TEST_STATUS"  // what Linux knows of the process goes to stderr at its end
+	stopEnv    = "EDGENAS_TEST_STOP"    // "train 2": it is interrupted there, and what Linux knows of it goes to stderr
 )
 
 func TestMain(m *testing.M) {
@@ -55,26 +56,42 @@ func TestMain(m *testing.M) {
 func program() int {
 	ctx, stop := untilSignal()
 	defer stop()
-	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
-	a.host.Self = self()
-	a.pace, a.host.CheckpointEvery = pace{}, 0
+	a := newTestApp(os.Args[1:], os.Stdout, os.Stderr)
+	a.host.CheckpointEvery = 0
 	if path := os.Getenv(agentEnv); path != "" {
 		a.host.Agent = func(context.Context, agent.Platform) ([]byte, error) { return os.ReadFile(path) }
 	}
-	if prefix, count, ok := strings.Cut(os.Getenv(killEnv), " "); ok {
-		n, _ := strconv.Atoi(count)
-		a.stderr.w = &watcher{w: os.Stderr, prefix: prefix, n: n, then: func() {
+	for env, then := range map[string]func(){
+		stopEnv: stop,
+		killEnv: func() {
 			self, _ := os.FindProcess(os.Getpid())
 			self.Kill()
 			select {} // until it comes
-		}}
+		},
+	} {
+		if prefix, count, ok := strings.Cut(os.Getenv(env), " "); ok {
+			n, _ := strconv.Atoi(count)
+			a.stderr.w = &watcher{w: os.Stderr, prefix: prefix, n: n, then: then}
+		}
 	}
 	code := a.run(ctx)
-	if os.Getenv(statusEnv) != "" {
+	if os.Getenv(stopEnv) != "" {
 		status, _ := os.ReadFile("/proc/self/status") // nothing is a failure of the test that wants it
 		os.Stderr.Write(status)
 	}
 	return code
+}
+
+// newTestApp is edgenas whose own program is the test binary and which tells
+// every step. It works on one thread, unless asked for more: the tests share
+// the processors, and threads that wait for one another there are slow.
+func newTestApp(args []string, stdout, stderr io.Writer) *app {
+	a := newApp(args, stdout, stderr)
+	a.host.Self, a.pace = self(), pace{}
+	if !slices.Contains(args, "--threads") {
+		a.host.Pool = kernels.NewWorkers(1)
+	}
+	return a
 }
 
 // self runs the test binary as edgenas.
@@ -134,8 +151,8 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	a := newApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: cancel})
-	a.host.Self, a.host.Inventories, a.pace = self(), &fixtures.spaces, pace{}
+	a := newTestApp(args, &stdout, &watcher{w: &stderr, prefix: prefix, n: n, then: cancel})
+	a.host.Inventories = &fixtures.spaces
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
 }

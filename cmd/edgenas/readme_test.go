@@ -29,7 +29,8 @@ import (
 //   - "go run ./cmd/edgenas" runs this test binary as edgenas, and "go test
 //     ./..." only lists what it would test;
 //   - search and profile get flags for a tiny network, few epochs and one
-//     round of measurement;
+//     round of measurement; for the board, of mbconv, whose operations are
+//     counted in no time even where that is emulated;
 //   - scp, ssh and adb are scripts that stand for a board and a phone with two
 //     folders. The program that was built for them runs under qemu on the
 //     board. On the phone, and on the board where there is no qemu, this
@@ -58,6 +59,7 @@ func TestReadme(t *testing.T) {
 	if qemu == "" {
 		boardProgram = here
 	}
+	boardFlags := []string{"--space", "mbconv", "--cells", "1", "--channels", "1"}
 	allow := "*pi.json*"
 	if emulated() {
 		allow = "*"
@@ -71,16 +73,20 @@ func TestReadme(t *testing.T) {
 	script("tiny", fmt.Sprintf(`
 program=$1; shift
 case "$*" in
+*pi.json*) size="%s" ;;
+*) size="--cells 1 --channels 4" ;;
+esac
+case "$*" in
 *--resume*) ;;
 search*)
-	set -- "$@" --cells 1 --channels 4 --epochs 2 --rounds 1
+	set -- "$@" $size --epochs 2 --rounds 1
 	case "$*" in *--data*) ;; *) set -- "$@" --data "idx:%s" ;; esac
 	case "$*" in %s) set -- "$@" --allow-emulated ;; esac ;;
 profile*)
-	set -- "$@" %s --rounds 1 ;;
+	set -- "$@" $size --image 8 --classes 3 --rounds 1 ;;
 esac
 exec $program "$@"
-`, fixture(t, "tiny"), allow, strings.Join(tinyFlags, " ")))
+`, strings.Join(boardFlags, " "), fixture(t, "tiny"), allow))
 	script("go", fmt.Sprintf(`
 case "$*" in
 "run ./cmd/edgenas "*) shift 2; exec tiny "%s" "$@" ;;
@@ -151,9 +157,9 @@ esac
 			t.Errorf("the profile from the emulated board: emulation %q, warnings %q", p.Device.Emulation, p.Warnings)
 		}
 		args := []string{"search", "--latency-budget", "20ms", "--profile", filepath.Join(work, "pi.json"),
-			"--data", "idx:" + fixture(t, "tiny"),
-			"--cells", "1", "--channels", "4", "--out", filepath.Join(home, "refused")}
-		refused(t, edgenas(t, args...), fault.Profile, "pi.json", "measured under emulation and are not valid")
+			"--data", "idx:" + fixture(t, "tiny"), "--out", filepath.Join(home, "refused")}
+		refused(t, edgenas(t, append(args, boardFlags...)...), fault.Profile, "pi.json",
+			"measured under emulation and are not valid")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // The same seed and profile give the same bytes for any number of threads.
 func TestDeterminism(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	edgenas(t, searchArgs(t, dir, "--threads", "1")...).want(t, fault.Done)
+	edgenas(t, searchArgs(t, dir, "--threads", "2")...).want(t, fault.Done)
 	same(t, dir)
 }
 
@@ -44,7 +44,7 @@ func TestInterruptAndResume(t *testing.T) {
 			o.lines()[len(o.lines())-1] != "edgenas: interrupted" {
 			t.Errorf("stderr %s: want %q", o.stderr, want)
 		}
-		args = []string{"search", "--resume", dir, "--threads", "1"}
+		args = []string{"search", "--resume", dir, "--threads", "2"}
 	}
 	edgenas(t, args...).want(t, fault.Done)
 	same(t, dir)

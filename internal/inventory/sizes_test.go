@@ -12,12 +12,13 @@ import (
 	"github.com/edgenas/edgenas/ops"
 )
 
-// sized are the inventories of a space in some widths.
+// sized are the inventories of a space in some widths, of few cells.
 func sized(t *testing.T, space string, widths ...int) Sizes {
 	t.Helper()
+	cells := map[string]int{"nb201": 1, "darts": 3, "mbconv": 1}
 	var sizes []arch.Size
 	for _, channels := range widths {
-		sizes = append(sizes, arch.Size{Cells: 3, Channels: channels, Image: 8, Colours: 1, Classes: 3})
+		sizes = append(sizes, arch.Size{Cells: cells[space], Channels: channels, Image: 8, Colours: 1, Classes: 3})
 	}
 	all, err := new(Cache).Sizes(space, sizes, 2)
 	if err != nil {

@@ -57,9 +57,10 @@ func convReference(s ConvShape, x, w []float64) []float64 {
 						if h < 0 || h >= s.H || v < 0 || v >= s.W {
 							continue
 						}
-						for i := range s.In {
-							for o := range s.Out {
-								y[((n*oh+r)*ow+c)*s.Out+o] += x[((n*s.H+h)*s.W+v)*s.In+i] * w[((kr*s.Kernel+kc)*s.In+i)*s.Out+o]
+						pixel := y[((n*oh+r)*ow+c)*s.Out:][:s.Out]
+						for i, a := range x[((n*s.H+h)*s.W+v)*s.In:][:s.In] {
+							for o, b := range w[((kr*s.Kernel+kc)*s.In+i)*s.Out:][:s.Out] {
+								pixel[o] += a * b
 							}
 						}
 					}

@@ -110,9 +110,9 @@ func request(t *testing.T, host Host, budget float64) Request {
 	return q
 }
 
-func host(t *testing.T) Host {
+func host(t *testing.T, threads int) Host {
 	t.Helper()
-	pool := kernels.NewWorkers(2)
+	pool := kernels.NewWorkers(threads)
 	t.Cleanup(pool.Close)
 	return Host{Pool: pool, Inventories: &inventory.Cache{}, CheckpointEvery: time.Hour}
 }
@@ -133,7 +133,7 @@ func (t *told) take(e event.Event) {
 // The events tell everything: stages with their steps, points, the network that
 // was chosen, each file, and the end.
 func TestEvents(t *testing.T) {
-	q := request(t, host(t), 60e-6)
+	q := request(t, host(t, 1), 60e-6)
 	var events told
 	res, err := Run(t.Context(), q, events.take)
 	if err != nil {
@@ -216,10 +216,12 @@ var interruptions = []struct {
 	}},
 }
 
-// A run that is interrupted goes on, and ends as if it had not been.
+// A run that is interrupted goes on, and ends as if it had not been, on any
+// number of threads.
 func TestResume(t *testing.T) {
-	h := host(t)
-	whole := request(t, h, 60e-6)
+	h, other := host(t, 1), host(t, 2)
+	other.Inventories = h.Inventories
+	whole := request(t, other, 60e-6)
 	whole.Train.Epochs = 4
 	if _, err := Run(t.Context(), whole, func(event.Event) {}); err != nil {
 		t.Fatal(err)
@@ -279,7 +281,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 		{"too few images", func(q *Request) { q.Train.Batch = 1 << 20 }, fault.Data},
 		{"no profile", func(q *Request) { q.Profile = "missing.json" }, fault.Profile},
 	} {
-		q := request(t, host(t), 60e-6)
+		q := request(t, host(t, 1), 60e-6)
 		c.spoil(&q)
 		var events told
 		_, err := Run(t.Context(), q, events.take)
@@ -290,7 +292,7 @@ func TestRefusedBeforeWork(t *testing.T) {
 			t.Errorf("%s: the folder is there", c.name)
 		}
 	}
-	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t), func(event.Event) {})
+	_, err := Resume(t.Context(), runfile.Dir(t.TempDir()), host(t, 1), func(event.Event) {})
 	if fault.Code(err) != fault.Usage {
 		t.Errorf("an empty folder: %v", err)
 	}
