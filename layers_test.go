@@ -59,7 +59,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/agent", ""},
 	{"internal/wording", ""},
 	{"internal/oracle", "arch search train internal/units internal/stats internal/dataset internal/kernels" +
-		" internal/evaluate"},
+		" internal/evaluate internal/jsonlines"},
 	{"internal/event", "search train internal/runfile"},
 	{"internal/fault", "profiles search export devices internal/wire internal/runfile"},
 	{"internal/inventory", "ops arch"},
