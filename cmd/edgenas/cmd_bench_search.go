@@ -15,8 +15,6 @@ import (
 	"github.com/edgenas/edgenas/internal/compare"
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/run"
-	"github.com/edgenas/edgenas/search"
-	"github.com/edgenas/edgenas/train"
 )
 
 // benchSearchOptions are those of comparing whole searches with simple things.
@@ -29,8 +27,7 @@ type benchSearchOptions struct {
 }
 
 func (a *app) benchSearchCommand() *cobra.Command {
-	o := benchSearchOptions{
-		search: searchOptions{search: search.DefaultStageConfig(0), recipe: recipeOptions{Config: train.DefaultConfig()}}}
+	o := benchSearchOptions{search: newSearchOptions()}
 	c := &cobra.Command{
 		Use:   "search --runs FILE",
 		Short: "Run whole searches on this machine beside simple things",
@@ -97,6 +94,9 @@ func (a *app) runBenchSearch(ctx context.Context, o benchSearchOptions) error {
 		if err := plan.Run(ctx, r, here.Do, func(missing []compare.Step) {
 			a.note("%d left: %s", len(missing), missing[0])
 		}); err != nil {
+			if fault.Code(err) == fault.Interrupted {
+				a.note("interrupted; the same command goes on from there: %s", a.commandLine())
+			}
 			return err
 		}
 		lines = r.Lines

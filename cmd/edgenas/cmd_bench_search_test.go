@@ -15,8 +15,6 @@ import (
 
 	"github.com/edgenas/edgenas/internal/compare"
 	"github.com/edgenas/edgenas/internal/fault"
-	"github.com/edgenas/edgenas/search"
-	"github.com/edgenas/edgenas/train"
 )
 
 // Searches and simple things run beside each other, and what was lost of a file is
@@ -25,8 +23,7 @@ func TestBenchSearch(t *testing.T) {
 	runs := filepath.Join(t.TempDir(), "runs.jsonl")
 	compared := func(list bool) string {
 		t.Helper()
-		o := benchSearchOptions{search: searchOptions{search: search.DefaultStageConfig(0),
-			recipe: recipeOptions{Config: train.DefaultConfig()}}}
+		o := benchSearchOptions{search: newSearchOptions()}
 		o.AddFlags(pflag.NewFlagSet("search", pflag.ContinueOnError))
 		if err := o.budgets.Set("1s"); err != nil {
 			t.Fatal(err)

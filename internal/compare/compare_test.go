@@ -109,7 +109,8 @@ func TestGoesOn(t *testing.T) {
 		if l.Kind == Latency {
 			continue // which sizes are measured follows from these
 		}
-		if err := os.WriteFile(path, []byte(strings.Join(slices.Delete(slices.Clone(lines), i, i+1), "")), 0o666); err != nil {
+		text := strings.Join(slices.Delete(slices.Clone(lines), i, i+1), "")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		there, err := ReadLines(path)
@@ -231,24 +232,24 @@ func TestTable(t *testing.T) {
 2.00 ms – none – – –
 mean difference over 0 runs: – points`},
 		{"searches alone", one, `
-1.00 ms 92.50 ± 0.50 [92.00 93.00] none – 320 (300 to 340) 110.0 % of the budget
+1.00 ms 92.50 ± 0.50 [92.00 93.00] none – 320 (300 to 340) 110.0 %
 2.00 ms – none – – –
 mean difference over 0 runs: – points`},
 		{"one seed of two", append(slices.Clone(one), simple("empty", small, 1, 0.5e-3, 0.91)), `
-1.00 ms 92.50 ± 0.50 [92.00 93.00] none – 320 (300 to 340) 110.0 % of the budget
+1.00 ms 92.50 ± 0.50 [92.00 93.00] none – 320 (300 to 340) 110.0 %
 2.00 ms – none – – –
 mean difference over 0 runs: – points`},
 		{"the best mean that keeps the budget", append(slices.Clone(one),
 			simple("empty", small, 1, 0.5e-3, 0.91), simple("empty", small, 2, 0.5e-3, 0.90),
 			simple("residual", small, 1, 0.8e-3, 0.90), simple("residual", small, 2, 0.8e-3, 0.92),
 			simple("residual", wide, 1, 1.5e-3, 0.94), simple("residual", wide, 2, 1.5e-3, 0.94)), `
-1.00 ms 92.50 ± 0.50 [92.00 93.00] 91.00 ± 1.00 residual, 0 channels, 0 cells +1.50 ± 0.50 320 (300 to 340) 110.0 % of the budget
+1.00 ms 92.50 ± 0.50 [92.00 93.00] 91.00 ± 1.00 residual, 0 channels, 0 cells +1.50 ± 0.50 320 (300 to 340) 110.0 %
 2.00 ms – 94.00 ± 0.00 residual, 16 channels, 0 cells – – –
 mean difference over 2 runs: +1.50 ± 0.50 points`},
 		{"over all runs", append(slices.Clone(one), found(2e-3, 1, 1e-3, 0.94, 310),
 			simple("empty", small, 1, 0.5e-3, 0.91), simple("empty", small, 2, 0.5e-3, 0.91)), `
-1.00 ms 92.50 ± 0.50 [92.00 93.00] 91.00 ± 0.00 empty, 0 channels, 0 cells +1.50 ± 0.50 320 (300 to 340) 110.0 % of the budget
-2.00 ms 94.00 [94.00] 91.00 ± 0.00 empty, 0 channels, 0 cells +3.00 310 (310 to 310) 50.0 % of the budget
+1.00 ms 92.50 ± 0.50 [92.00 93.00] 91.00 ± 0.00 empty, 0 channels, 0 cells +1.50 ± 0.50 320 (300 to 340) 110.0 %
+2.00 ms 94.00 [94.00] 91.00 ± 0.00 empty, 0 channels, 0 cells +3.00 310 (310 to 310) 50.0 %
 mean difference over 3 runs: +2.00 ± 0.00 points`},
 		{"of another setting", []Line{{Step: Step{Kind: Search, BudgetS: 1e-3, Seed: 1}, MeasuredS: 1, TestAccuracy: 1}}, `
 1.00 ms – none – – –

@@ -14,7 +14,7 @@ import (
 func (t *Table) Write(w io.Writer) {
 	fmt.Fprintln(w, "accuracy on test images in percent, mean ± standard error over seeds; each seed's in brackets")
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab, "budget\tfound\tbest simple thing\tdifference\tseconds of a search\tslowest measured")
+	fmt.Fprintln(tab, "budget\tfound\tbest simple thing\tdifference\tseconds of a search\tslowest, of the budget")
 	for _, r := range t.Rows {
 		found, simple, wall, slowest := "–", "none", "–", "–"
 		if r.Found != nil {
@@ -32,7 +32,7 @@ func (t *Table) Write(w io.Writer) {
 		}
 		if r.WallS != nil {
 			wall = fmt.Sprintf("%.0f (%.0f to %.0f)", r.WallS[0], r.WallS[1], r.WallS[2])
-			slowest = fmt.Sprintf("%.1f %% of the budget", 100**r.WorstUse)
+			slowest = fmt.Sprintf("%.1f %%", 100**r.WorstUse)
 		}
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", units.Seconds(r.BudgetS), found, simple, r.Difference.text("%+.2f"),
 			wall, slowest)
