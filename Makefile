@@ -22,7 +22,7 @@ CPUS     = cortex-a53 max
 # what has assembly or asks the processor what it can do, what computes with it, and the agent
 ASSEMBLY = ./internal/kernels ./internal/autodiff ./internal/infer ./internal/bench ./internal/hostinfo ./cmd/edgenas-agent
 
-.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers evidence lint layers library notice generate onnx check check-all clean
+.PHONY: all build dist test race twins record bounds noasm test-arm64 test-arm64-all test-devices test-faults fuzz fuzz-long bench peers evidence evidence-search lint layers library notice generate onnx check check-all clean
 
 all: build
 
@@ -127,6 +127,13 @@ evidence: ## what evaluators and searches are worth (docs/SEARCH.md), by TABLE (
 	mkdir -p $(dir $(SCORES)) && go build -o bin/ ./cmd/edgenas
 	bin/edgenas bench evaluators --threads 1 --table $(TABLE) --budgets $(BUDGETS) --scores $(SCORES) --data $(IMAGES) --evaluators $(EVALUATORS) --n $(NETWORKS)
 	bin/edgenas bench oracle --table $(TABLE) --budgets $(BUDGETS) --scores $(SCORES) --rungs $(RUNGS)
+
+evidence-search: BUDGETS = 500us,1ms,2ms,4ms
+evidence-search: SEEDS   = 3
+evidence-search: RUNS    = docs/evidence/search.jsonl
+evidence-search: ## whole searches on this machine beside simple things (docs/SEARCH.md), in hours; goes on where it was interrupted
+	mkdir -p $(dir $(RUNS)) && go build -o bin/ ./cmd/edgenas
+	bin/edgenas bench search --budgets $(BUDGETS) --seeds $(SEEDS) --runs $(RUNS)
 
 lint: COLUMNS = 121
 lint: ## gofmt, length of lines, vet, staticcheck

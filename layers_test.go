@@ -26,6 +26,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/stats", ""},
 	{"internal/ridge", "internal/stats"},
 	{"internal/units", ""},
+	{"internal/jsonlines", ""},
 	{"internal/hostinfo", "internal/stats"},
 	{"internal/version", ""},
 	{"internal/dataset/embedded", ""},
@@ -58,7 +59,7 @@ var layers = []struct{ pkg, may string }{
 	{"internal/agent", ""},
 	{"internal/wording", ""},
 	{"internal/oracle", "arch search train internal/units internal/stats internal/dataset internal/kernels" +
-		" internal/evaluate"},
+		" internal/evaluate internal/jsonlines"},
 	{"internal/event", "search train internal/runfile"},
 	{"internal/fault", "profiles search export devices internal/wire internal/runfile"},
 	{"internal/inventory", "ops arch"},
@@ -68,6 +69,8 @@ var layers = []struct{ pkg, may string }{
 		" internal/infer internal/kernels internal/autodiff internal/dataset internal/evaluate internal/memory" +
 		" internal/safetensors internal/atomicfile internal/version internal/inventory internal/target" +
 		" internal/runfile internal/stats" + telling},
+	{"internal/compare", "arch profiles internal/dataset internal/stats internal/units internal/version" +
+		" internal/jsonlines internal/inventory internal/target internal/run internal/runfile internal/event"},
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},
@@ -76,7 +79,7 @@ var layers = []struct{ pkg, may string }{
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +
 		" internal/hostinfo internal/version internal/units internal/wire internal/agent internal/inventory internal/target" +
-		" internal/oracle internal/run internal/runfile" + telling},
+		" internal/oracle internal/run internal/runfile internal/compare" + telling},
 }
 
 // telling are the packages by which work tells what happens.

@@ -38,7 +38,7 @@ fields of the PyTorch programs that edgenas is compared with.`,
 	}
 	c.Flags().BoolVar(&list, "list", false, "list the inner loops and what implements them on this machine")
 	c.AddCommand(a.benchStepCommand(), a.benchOpsCommand(), a.benchLimitsCommand(), a.benchEvaluatorsCommand(),
-		a.benchOracleCommand())
+		a.benchOracleCommand(), a.benchSearchCommand())
 	return c
 }
 

@@ -42,8 +42,13 @@ type searchOptions struct {
 	flags       *pflag.FlagSet
 }
 
+// newSearchOptions are those that have no flag or whose flag asks for a default.
+func newSearchOptions() searchOptions {
+	return searchOptions{search: search.DefaultStageConfig(0), recipe: recipeOptions{Config: train.DefaultConfig()}}
+}
+
 func (a *app) searchCommand() *cobra.Command {
-	o := searchOptions{search: search.DefaultStageConfig(0), recipe: recipeOptions{Config: train.DefaultConfig()}}
+	o := newSearchOptions()
 	c := &cobra.Command{
 		Use:   "search --latency-budget TIME",
 		Short: "Find, train, export and verify a network within a latency budget",

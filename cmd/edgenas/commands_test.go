@@ -207,6 +207,7 @@ func TestJSON(t *testing.T) {
 		{"bench limits --seconds 0.001", "conv_gflops"},
 		{"bench evaluators --n 30 --table " + table + " --scores " + filepath.Join(dir, "scores.jsonl"), "cards"},
 		{"bench oracle --seeds 1 --table " + table, "replays"},
+		{"bench search --list --data idx:@tiny --runs " + filepath.Join(dir, "runs.jsonl"), "rows"},
 		{"version", "version"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {

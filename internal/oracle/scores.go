@@ -3,22 +3,14 @@
 package oracle
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math"
-	"os"
 
 	"github.com/edgenas/edgenas/internal/evaluate"
+	"github.com/edgenas/edgenas/internal/jsonlines"
 	"github.com/edgenas/edgenas/search"
 )
-
-// maxScoreBytes is the greatest length of a line of scores.
-const maxScoreBytes = 1 << 16
 
 // Score is what an evaluator said of a network: a line of the file of scores.
 type Score struct {
@@ -47,42 +39,19 @@ type Scores struct {
 // OpenScores reads the file of scores; where there is none, or no path, there
 // are no scores. A last line that was not written to its end is passed over.
 func OpenScores(path string) (*Scores, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ReadScores(bytes.NewReader(nil), path)
-	}
-	if err != nil {
+	s := newScores()
+	if err := jsonlines.Read(path, s.read); err != nil {
 		return nil, fmt.Errorf("oracle: %w", err)
 	}
-	defer f.Close()
-	return ReadScores(f, path)
+	return s, nil
 }
 
-// ReadScores reads lines of JSON, each of them a [Score]. Errors begin with name
-// and say the line.
-func ReadScores(r io.Reader, name string) (*Scores, error) {
-	s := &Scores{of: map[string]map[string]Score{}}
-	lines := bufio.NewReaderSize(r, maxScoreBytes)
-	for n := 1; ; n++ {
-		line, err := lines.ReadSlice('\n')
-		if errors.Is(err, io.EOF) {
-			return s, nil
-		}
-		if err == nil {
-			err = s.read(line)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("oracle: %s: line %d: %w", name, n, err)
-		}
-	}
-}
+func newScores() *Scores { return &Scores{of: map[string]map[string]Score{}} }
 
 // read adds the score of a line.
 func (s *Scores) read(line []byte) error {
 	var score Score
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&score); err != nil {
+	if err := jsonlines.Decode(line, &score); err != nil {
 		return err
 	}
 	if score.Evaluator == "" || score.Architecture == "" {
@@ -115,32 +84,18 @@ func (s *Scores) Evaluators() []string { return s.evaluators }
 // Record is a file of scores to which new ones are added.
 type Record struct {
 	*Scores
-	file *os.File
+	file *jsonlines.File
 }
 
 // OpenRecord opens a file of scores, or makes it. It cuts off a last line that
 // was not written to its end.
 func OpenRecord(path string) (*Record, error) {
-	scores, err := OpenScores(path)
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("oracle: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666)
+	s := newScores()
+	f, err := jsonlines.Open(path, s.read)
 	if err != nil {
 		return nil, fmt.Errorf("oracle: %w", err)
 	}
-	whole := int64(bytes.LastIndexByte(text, '\n') + 1)
-	if err := f.Truncate(whole); err != nil {
-		return nil, errors.Join(fmt.Errorf("oracle: %w", err), f.Close())
-	}
-	if _, err := f.Seek(whole, io.SeekStart); err != nil {
-		return nil, errors.Join(fmt.Errorf("oracle: %w", err), f.Close())
-	}
-	return &Record{scores, f}, nil
+	return &Record{s, f}, nil
 }
 
 // Add writes a score, which must be finite.
@@ -148,11 +103,7 @@ func (r *Record) Add(s Score) error {
 	if math.IsNaN(s.Score) || math.IsInf(s.Score, 0) {
 		return fmt.Errorf("oracle: %s: the score of %s is %g", s.Evaluator, s.Architecture, s.Score)
 	}
-	line, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("oracle: %w", err)
-	}
-	if _, err := r.file.Write(append(line, '\n')); err != nil {
+	if err := r.file.Add(s); err != nil {
 		return fmt.Errorf("oracle: %w", err)
 	}
 	r.add(s)
