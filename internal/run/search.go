@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"time"
 
@@ -16,8 +14,6 @@ import (
 	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/units"
-	"github.com/edgenas/edgenas/latency"
-	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 )
 
@@ -200,33 +196,10 @@ func (c *contest) measured(ctx context.Context, n *contestant) (float64, error) 
 		return s, nil
 	}
 	start := time.Now()
-	v, err := c.measureUntrained(ctx, n.architecture())
+	v, err := Untrained(ctx, c.targets.Of(c.options), n.architecture(), c.profile.Protocol.InMode(), c.request.Seed)
 	if err != nil {
 		return 0, err
 	}
 	trial.LatencyS, trial.WallS = v.MedianS, time.Since(start).Seconds()
 	return v.MedianS, c.trials.Add(trial)
-}
-
-// measureUntrained measures a network of the space with random weights.
-func (j *job) measureUntrained(ctx context.Context, a arch.Architecture) (latency.Verification, error) {
-	g, err := a.Network(1)
-	if err != nil {
-		return latency.Verification{}, err
-	}
-	w := ops.InitWeights(g, rand.New(rand.NewPCG(j.request.Seed, 8)))
-	file, err := Export(a, w, nil)
-	if err != nil {
-		return latency.Verification{}, err
-	}
-	f, err := os.CreateTemp("", "edgenas-*.onnx")
-	if err != nil {
-		return latency.Verification{}, err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(file)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return latency.Verification{}, err
-	}
-	return j.targets.Of(j.options).Verify(ctx, f.Name(), j.profile.Protocol.InMode())
 }
