@@ -37,7 +37,7 @@ type rung struct {
 // two cores does 1e11 to 4e11 operations a second.
 var Efforts = []Effort{
 	{Name: "quick", About: "five minutes", Training: 3.2e13, Policy: 7e11, List: 30, Random: 4, Pool: 20, Rungs: []rung{
-		{name: "rung 1", work: 2.4e12, keep: 6, narrow: true, half: true},
+		{name: "rung 1", work: 1.2e12, keep: 6, narrow: true, half: true},
 		{name: "rung 2", work: 8e12, keep: 1},
 	}},
 	{Name: "standard", About: "an hour", Training: 2.6e14, Policy: 1.3e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
