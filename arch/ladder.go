@@ -86,8 +86,8 @@ const (
 
 // Ladder returns sizes of a space from tiny to huge, in the order of their
 // [ReferenceMACs]. Image, colours and classes are those of base, and so are its
-// channels and cells if they are not 0. A step is about a quarter more at most,
-// except where there are few sizes: below 8 channels, and to the last.
+// channels and cells if they are not 0. A step is a quarter to a third more at most,
+// except where there are few sizes: below 24 channels, and to the last.
 //
 // Networks get deeper as they get wider, by the square root, and have widths
 // that kernels like, as far as the steps allow it: of all ladders with such
@@ -187,13 +187,14 @@ func depart(times float64) float64 {
 	if times > 1 {
 		return 4 * squared
 	}
-	return squared
+	return 2 * squared
 }
 
-// smooth is the multiple that kernels like widths to be.
+// smooth is the multiple that kernels like widths to be: most fill vectors of
+// eight, the wide ones of sixteen and thirty-two as well.
 func smooth(channels int) int {
 	switch {
-	case channels < 16:
+	case channels < 8:
 		return 4
 	case channels < 64:
 		return 8
@@ -203,13 +204,12 @@ func smooth(channels int) int {
 	return 32
 }
 
-// widthStep is how far the next width of a ladder is.
+// widthStep is how far the next width of a ladder is. From 8 channels on all of
+// them are multiples that kernels like: what does not fill vectors takes as long
+// as what does, to run and to train.
 func widthStep(channels int) int {
-	switch {
-	case channels < 8:
+	if channels < 8 {
 		return 1
-	case channels < 128:
-		return smooth(channels) / 2
 	}
 	return smooth(channels)
 }

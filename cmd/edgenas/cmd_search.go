@@ -31,6 +31,7 @@ import (
 // searchOptions are those of the main job.
 type searchOptions struct {
 	budget      latencyFlag
+	aim         latencyFlag
 	out, resume string
 	data        string
 	space       spaceOptions
@@ -78,6 +79,7 @@ func (o *searchOptions) AddFlags(f *pflag.FlagSet) {
 	}
 	o.flags = f
 	f.Var(&o.budget, "latency-budget", "most time that one inference may take, with its unit, such as 20ms")
+	f.Var(&o.aim, "latency-target", "time that one inference should take: a budget of which at least four fifths are used")
 	f.StringVar(&o.out, "out", "edgenas-out", "folder for everything that the run leaves")
 	f.StringVar(&o.resume, "resume", "", "folder of a run that was interrupted: go on with it")
 	f.StringVar(&o.effort, "effort", run.Efforts[0].Name, "how much work to spend: "+strings.Join(efforts, ", "))
@@ -100,6 +102,12 @@ const maxBatch = 1 << 16
 // check is a usage error where a value makes no sense. It fills in the defaults
 // that depend on others.
 func (o *searchOptions) check() error {
+	if o.aim.Duration != 0 {
+		if o.budget.Duration != 0 {
+			return fault.Usagef("--latency-budget and --latency-target: want one of them")
+		}
+		o.budget = o.aim
+	}
 	if o.budget.Duration == 0 {
 		return fault.Usagef("--latency-budget is needed, such as --latency-budget 20ms; see edgenas search -h")
 	}
@@ -138,7 +146,7 @@ func (o *searchOptions) request(a *app, set *dataset.Set) (r runfile.Request, er
 		return r, err
 	}
 	r = runfile.Request{Command: a.commandLine(), Version: version.String(), Date: time.Now().UTC().Truncate(time.Second),
-		Seed: a.seed, LatencyBudgetS: o.budget.Seconds(), Confidence: confidence, Space: o.space.name, Size: s.Size(),
+		Seed: a.seed, LatencyBudgetS: o.budget.Seconds(), LatencyLeastS: run.LeastUse * o.aim.Seconds(), Confidence: confidence, Space: o.space.name, Size: s.Size(),
 		Method: o.method, Dataset: o.data, DataDigest: set.Digest,
 		Target: o.target.Options, Effort: o.effort, Search: o.search, Train: o.recipe.Config, Cutout: o.recipe.Cutout}
 	r.Size.Cells, r.Size.Channels = o.space.open().Cells, o.space.open().Channels // 0: by the budget

@@ -115,7 +115,7 @@ func (c *contest) whySmall(chosen *contestant, ranked []*contestant) string {
 	if chosen.measured != nil {
 		use = *chosen.measured / c.request.LatencyBudgetS
 	}
-	if use >= wasted {
+	if use >= LeastUse {
 		return ""
 	}
 	why := fmt.Sprintf("it uses %.2g %% of the budget: ", 100*use)
@@ -125,7 +125,7 @@ func (c *contest) whySmall(chosen *contestant, ranked []*contestant) string {
 	}
 	var larger *contestant // the one that came farthest
 	for _, n := range ranked {
-		if n.predicted > chosen.predicted/wasted && len(n.rungs) > 0 && (larger == nil || len(n.rungs) > len(larger.rungs)) {
+		if n.predicted > chosen.predicted/LeastUse && len(n.rungs) > 0 && (larger == nil || len(n.rungs) > len(larger.rungs)) {
 			larger = n
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
+	"github.com/edgenas/edgenas/internal/fault"
 	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/search"
 	"github.com/edgenas/edgenas/train"
@@ -21,6 +22,7 @@ import (
 func (j *job) windows() ([][]*contestant, error) {
 	var all [][]*contestant
 	var infeasible error
+	longest := 0.0
 	for i, s := range j.sizes {
 		rng := rand.New(rand.NewPCG(j.request.Seed, 20+uint64(i)))
 		w, err := search.NewWindow(s.space, s.costs, j.limit(), rng)
@@ -42,6 +44,12 @@ func (j *job) windows() ([][]*contestant, error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, n := range networks {
+			longest = max(longest, n.predicted*j.correction)
+		}
+		networks = slices.DeleteFunc(networks, func(n *contestant) bool {
+			return n.predicted*j.correction < j.request.LatencyLeastS
+		})
 		if len(networks) == 0 {
 			continue
 		}
@@ -49,7 +57,11 @@ func (j *job) windows() ([][]*contestant, error) {
 			s.space.Size().Cells, len(networks), 100*w.Share, what)
 		all = append(all, networks)
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) > 0:
+	case infeasible == nil:
+		return nil, fault.New(fault.Infeasible, &NoneUsesError{j.request.LatencyLeastS, longest})
+	default:
 		return nil, infeasible
 	}
 	return all, nil

@@ -115,6 +115,16 @@ type InfeasibleError struct {
 	Guard   float64 // relative, kept from the budget
 }
 
+// NoneUsesError says that no network takes as long as it should.
+type NoneUsesError struct {
+	LeastS, LongestS float64 // asked for; predicted of the slowest network that keeps the budget
+}
+
+func (e *NoneUsesError) Error() string {
+	return fmt.Sprintf("no network takes %s or more: the slowest of these sizes that keeps the budget is predicted at %s;"+
+		" --channels and --cells give larger ones", units.Seconds(e.LeastS), units.Seconds(e.LongestS))
+}
+
 func (e *InfeasibleError) Error() string {
 	return fmt.Sprintf("no network keeps %s: the fastest possible is predicted at %s, which needs a budget of %s"+
 		" with the guard band of %.1f %%", units.Seconds(e.BudgetS), units.Seconds(e.FastestS),
@@ -137,31 +147,41 @@ func (j *job) infeasible(err error) error {
 // slow.
 const tries = 5
 
-// wasted is the share of its prediction below which a measurement says that the
-// predictions are wrong.
-const wasted = 0.8
+// LeastUse is the share of a budget that a network which is to use it takes at
+// least, and of its prediction below which a measurement says that the predictions
+// are wrong.
+const LeastUse = 0.8
 
 // choose takes the first contestant whose predicted upper end keeps the budget
-// and, where the device is at hand, whose measured median does: latency does
-// not depend on the weights, so nothing need be trained for it. If it takes much
-// less than its prediction, faster says how much: measured / predicted; else
-// that is 1.
+// and, where the device is at hand, whose measured median does, and does not take
+// less than was asked for: latency does not depend on the weights, so nothing need
+// be trained for it. If it takes much less than its prediction, faster says how
+// much: measured / predicted; else that is 1.
 func (c *contest) choose(ctx context.Context, ranked []*contestant) (best *contestant, faster float64, err error) {
-	var over error
-	measured, budget := 0, c.request.LatencyBudgetS
+	var failed error
+	measured := 0
 	for _, n := range ranked {
 		if n.fate != "" {
 			break // it lost
 		}
 		look := event.Candidate{Architecture: n.size.space.Notation(n.choice), PredictedS: n.predicted}
+		faster := 1.0
 		if c.options.Live() {
 			s, err := c.measured(ctx, n)
 			if err != nil {
 				return nil, 0, err
 			}
 			n.measured, look.MeasuredS = &s, s
+			if relative := s / (n.predicted * c.correction); relative < LeastUse {
+				faster = relative
+			} else if s < c.request.LatencyLeastS {
+				n.fate, failed = "faster than the target when measured", c.missed(measured+1, "less", c.request.LatencyLeastS)
+			}
+			if s > c.request.LatencyBudgetS {
+				n.fate, failed = "over the budget when measured", c.missed(measured+1, "longer", c.request.LatencyBudgetS)
+			}
 		}
-		look.Chosen = look.MeasuredS <= budget
+		look.Chosen = n.fate == ""
 		c.sink(look)
 		if look.Chosen {
 			for _, other := range ranked {
@@ -170,22 +190,22 @@ func (c *contest) choose(ctx context.Context, ranked []*contestant) (best *conte
 				}
 			}
 			n.fate = "chosen"
-			if n.measured != nil && *n.measured < wasted*n.predicted*c.correction {
-				return n, *n.measured / (n.predicted * c.correction), nil
-			}
-			return n, 1, nil
+			return n, faster, nil
 		}
-		n.fate = "over the budget when measured"
-		over = fmt.Errorf("the %d best networks all take longer than the budget of %s when measured:"+
-			" is something else running on the device?", measured+1, units.Seconds(budget))
 		if measured++; measured == tries {
 			break
 		}
 	}
-	if over == nil {
-		over = errors.New("every network failed to train")
+	if failed == nil {
+		failed = errors.New("every network failed to train")
 	}
-	return nil, 0, fault.New(fault.Verify, over)
+	return nil, 0, fault.New(fault.Verify, failed)
+}
+
+// missed says that so many networks did not take the time that they should.
+func (c *contest) missed(n int, how string, seconds float64) error {
+	return fmt.Errorf("the %d best networks do not keep to the time that was asked for; the last took %s than %s when"+
+		" measured: is something else running on the device?", n, how, units.Seconds(seconds))
 }
 
 // measured is the latency of an untrained network on the device, in seconds. A

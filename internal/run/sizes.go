@@ -64,8 +64,10 @@ func (j *job) chooseSizes(ctx context.Context) (chosen sizes, err error) {
 	if chosen.Sizes, err = j.targets.ChooseSizes(ctx, j.profile, j.sizeRequest(), j.options); err != nil {
 		return chosen, err
 	}
-	if err := j.addTrained(&chosen); err != nil {
-		return chosen, err
+	if j.request.LatencyLeastS == 0 {
+		if err := j.addTrained(&chosen); err != nil {
+			return chosen, err
+		}
 	}
 	j.note("sizes: %s", target.Sizes{Sizes: chosen.all()})
 	return chosen, j.written(runfile.SizesName, j.dir.WriteSizes(chosen))
@@ -96,29 +98,21 @@ func (j *job) trainable(epochs float64) float64 {
 	return cmp.Or(j.request.Train.Work, train.DefaultWork) / (epochs * float64(j.set.Train.Len()))
 }
 
-// vectorGain is how many times more arithmetic a network can do in the same time
-// at most if its channels fill vectors and another's do not.
-const vectorGain = 2.5
-
 // addTrained replaces all sizes but the largest, if the training is not enough for
-// that, by sizes which it is enough for, and even that if it would hardly train.
-// Otherwise it replaces the smallest by one whose channels fill vectors, if that
-// may be larger than the largest in the same time.
+// that, by smaller ones which it is enough for, and even that if it would hardly
+// train.
 func (j *job) addTrained(chosen *sizes) error {
 	largest := chosen.Sizes.Sizes[0]
 	top, err := j.referenceCost(largest)
 	if err != nil {
 		return err
 	}
-	kept, limits := 1, []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
-	switch {
-	case top <= limits[1]:
-		kept, limits = 2, limits[1:]
-	case top > j.trainable(hardlyTrained):
-		kept = 0
+	if top <= j.trainable(wellTrained) {
+		return nil
 	}
+	limits := []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
 	for _, limit := range limits {
-		size, err := j.filled(min(limit, vectorGain*top))
+		size, err := j.affordable(min(limit, top))
 		if err != nil {
 			return err
 		}
@@ -136,40 +130,31 @@ func (j *job) addTrained(chosen *sizes) error {
 	if chosen.Trained == nil {
 		return nil
 	}
-	chosen.Sizes.Sizes = chosen.Sizes.Sizes[:min(kept, len(chosen.Sizes.Sizes))]
-	if kept == 0 {
-		chosen.Beyond = &largest
+	chosen.Sizes.Sizes = chosen.Sizes.Sizes[:1]
+	if top > j.trainable(hardlyTrained) {
+		chosen.Sizes.Sizes, chosen.Beyond = nil, &largest
 	}
 	return nil
 }
 
-// filled is the largest size whose channels fill vectors, the longer ones if they
-// can, and whose reference network costs so many operations at most in training
-// for each image; a size of zeros if there is none.
-func (j *job) filled(limit float64) (best arch.Size, err error) {
-	for _, lanes := range []int{16, 8} {
+// affordable is the largest size of the ladder whose reference network costs less
+// than so many operations in training for each image; where some cost more than
+// half of that, one with channels that fill the longest vectors if there is any. It
+// is a size of zeros if there is none.
+func (j *job) affordable(limit float64) (best arch.Size, err error) {
+	ladder, err := arch.Ladder(j.request.Space, j.request.Size)
+	if err != nil {
+		return best, err
+	}
+	for _, lanes := range []int{16, 8, 1} {
 		most := limit / 2
-		for channels := lanes; best == (arch.Size{}) || channels <= 2*best.Channels; channels += lanes {
-			base := j.request.Size
-			if base.Channels = cmp.Or(base.Channels, channels); base.Channels != channels {
-				break // others were asked for
-			}
-			ladder, err := arch.Ladder(j.request.Space, base)
+		for _, size := range ladder {
+			cost, err := j.referenceCost(size)
 			if err != nil {
 				return best, err
 			}
-			least := math.Inf(1)
-			for _, size := range ladder {
-				cost, err := j.referenceCost(size)
-				if err != nil {
-					return best, err
-				}
-				if least = min(least, cost); cost <= limit && cost > most {
-					best, most = size, cost
-				}
-			}
-			if least > limit {
-				break
+			if size.Channels%lanes == 0 && cost < limit && cost > most {
+				best, most = size, cost
 			}
 		}
 		if best.Channels > 0 {

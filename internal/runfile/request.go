@@ -41,6 +41,7 @@ type Request struct {
 	Date           time.Time `json:"date"`
 	Seed           uint64    `json:"seed"`
 	LatencyBudgetS float64   `json:"latency_budget_s"`
+	LatencyLeastS  float64   `json:"latency_least_s"` // that the network must take; 0: anything
 	Confidence     float64   `json:"confidence"`
 
 	Space      string    `json:"space"`
