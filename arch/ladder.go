@@ -76,8 +76,8 @@ func ReferenceMACs(s Space) (float64, error) {
 }
 
 // A ladder ends with the first size whose reference network has so many
-// multiply-accumulates. No step is shorter than shortestStep or, where the
-// space has sizes in between, longer than longestStep.
+// multiply-accumulates. No step is shorter than shortestStep, and few are longer
+// than longestStep.
 const (
 	ladderTop    = 1e11
 	shortestStep = 1.1
@@ -86,8 +86,8 @@ const (
 
 // Ladder returns sizes of a space from tiny to huge, in the order of their
 // [ReferenceMACs]. Image, colours and classes are those of base, and so are its
-// channels and cells if they are not 0. A step is a quarter to a third more at most,
-// except where there are few sizes: below 24 channels, and to the last.
+// channels and cells if they are not 0. A step is about a quarter more, two fifths at
+// most, except where there are few sizes: below 24 channels, and to the last.
 //
 // Networks get deeper as they get wider, by the square root, and have widths
 // that kernels like, as far as the steps allow it: of all ladders with such
@@ -125,9 +125,9 @@ type rung struct {
 	oddity float64 // of its depth and width
 }
 
-// stretch is what a step costs for being too long: more than any oddity.
+// stretch is what a step costs for being too long: more than most oddities.
 func stretch(step float64) float64 {
-	const much = 1000
+	const much = 20
 	return much * max(0, math.Log(step/longestStep))
 }
 
