@@ -84,8 +84,8 @@ func (j *job) sizeRequest() target.SizeRequest {
 // gets as many (docs/SEARCH.md has the trainings that say so). What gets less than
 // hardlyTrained would not even get the few batches that a contest is about.
 const (
-	wellTrained   = 20
-	barelyTrained = 10
+	wellTrained   = 10
+	barelyTrained = 5
 	hardlyTrained = 0.25
 )
 
@@ -111,12 +111,16 @@ func (j *job) addTrained(chosen *sizes) error {
 		return nil
 	}
 	limits := []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
+	budget := chosen.Sizes.Sizes[:1]
+	if top > j.trainable(hardlyTrained) {
+		budget = nil
+	}
 	for _, limit := range limits {
 		size, err := j.affordable(min(limit, top))
 		if err != nil {
 			return err
 		}
-		if size == (arch.Size{}) || slices.Contains(chosen.all(), size) {
+		if size == (arch.Size{}) || slices.ContainsFunc(chosen.Trained, func(t trainedSize) bool { return t.Size == size }) {
 			continue
 		}
 		n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{size}, j.Pool.Threads())
@@ -130,9 +134,8 @@ func (j *job) addTrained(chosen *sizes) error {
 	if chosen.Trained == nil {
 		return nil
 	}
-	chosen.Sizes.Sizes = chosen.Sizes.Sizes[:1]
-	if top > j.trainable(hardlyTrained) {
-		chosen.Sizes.Sizes, chosen.Beyond = nil, &largest
+	if chosen.Sizes.Sizes = budget; budget == nil {
+		chosen.Beyond = &largest
 	}
 	return nil
 }
