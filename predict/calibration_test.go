@@ -389,10 +389,10 @@ func TestCalibrationIsDeterministicAndLinear(t *testing.T) {
 }
 
 // Two-sided intervals cover what they promise in another session, on devices of
-// any noise.
+// any noise; and in a session of which the drift is known those that leave it out.
 func TestIntervalCovers(t *testing.T) {
 	for _, tc := range []struct{ noise, lo, hi float64 }{{0.03, 0.92, 0.98}, {0.02, 0.93, 0.995}, {0.05, 0.90, 0.97}} {
-		inside, all := 0, 0
+		inside, known, all := 0, 0, 0
 		for seed := range uint64(60) {
 			w := newWorld(100 + seed)
 			w.factor = func(k ops.Key) float64 { return 1 + 0.03*float64(kindOf(k)) }
@@ -401,6 +401,7 @@ func TestIntervalCovers(t *testing.T) {
 			session := math.Exp(sessions * rand.New(rand.NewPCG(seed, 5)).NormFloat64())
 			for range 60 {
 				counts, seconds := w.network()
+				same := seconds
 				seconds *= session
 				e, err := table.EstimateCounts(counts)
 				if err != nil {
@@ -410,7 +411,13 @@ func TestIntervalCovers(t *testing.T) {
 				if lo, hi := table.Interval(e, 0.95); lo <= seconds && seconds <= hi {
 					inside++
 				}
+				if lo, hi := table.IntervalInSession(e, 0.95); lo <= same && same <= hi {
+					known++
+				}
 			}
+		}
+		if share := float64(known) / float64(all); share < 0.90 || share > 0.975 {
+			t.Errorf("noise of %.0f %%: intervals of the same session cover %.3f", 100*tc.noise, share)
 		}
 		if share := float64(inside) / float64(all); share < tc.lo || share > tc.hi {
 			t.Errorf("noise of %.0f %%: intervals cover %.3f, want %v to %v", 100*tc.noise, share, tc.lo, tc.hi)

@@ -45,7 +45,7 @@ const sessions = 0.02
 
 // Guard returns the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
-	return Guard{Relative: t.beyond(confidence), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
+	return Guard{Relative: t.beyond(confidence, false), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
 }
 
 func (t *Table) guardBasis() string {
@@ -66,10 +66,10 @@ func (t *Table) guardBasis() string {
 // predictions is the same for all networks.
 //
 // It is Student's t of the held-out residuals, of the entries' noise and of what
-// sessions differ by. For
-// skewed errors, it is no less than the conformal bound of the residuals at a
-// confidence that leaves some of them beyond it: the worst of 20 says little.
-func (t *Table) beyond(confidence float64) float64 {
+// sessions differ by, unless that is known. For skewed errors, it is no less than
+// the conformal bound of the residuals at a confidence that leaves some of them
+// beyond it: the worst of 20 says little.
+func (t *Table) beyond(confidence float64, known bool) float64 {
 	n := float64(len(t.residuals))
 	noise := stats.Z(confidence) * t.noise
 	if n < fewNetworks {
@@ -84,8 +84,12 @@ func (t *Table) beyond(confidence float64) float64 {
 		squares += r * r
 	}
 	degrees := max(2, n-choices)
-	spread := math.Sqrt(max(squares/degrees, (squares+usualWeight*usualError*usualError)/(degrees+usualWeight)))
-	bound := stats.StudentT(confidence, degrees) * math.Hypot(math.Hypot(spread, sessions), t.noise)
+	spread := math.Sqrt(squares / degrees)
+	if !known {
+		usual := math.Sqrt((squares + usualWeight*usualError*usualError) / (degrees + usualWeight))
+		spread = math.Hypot(max(spread, usual), sessions)
+	}
+	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
 	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
 	return max(0, bound, conformal)
 }
@@ -95,7 +99,7 @@ func (t *Table) beyond(confidence float64) float64 {
 func (t *Table) Upper(e Estimate, confidence float64) float64 { return t.upper(e.Seconds, confidence) }
 
 func (t *Table) upper(seconds, confidence float64) float64 {
-	return seconds * (1 + t.beyond(confidence))
+	return seconds * (1 + t.beyond(confidence, false))
 }
 
 // Interval bounds the latency of a network with this estimate, in seconds: it
@@ -105,10 +109,17 @@ func (t *Table) Interval(e Estimate, confidence float64) (lo, hi float64) {
 	return e.Seconds * (e.Seconds / hi), hi
 }
 
+// IntervalInSession is [Table.Interval] for a session in which the device is known
+// to be as fast as when it was profiled, or how much slower.
+func (t *Table) IntervalInSession(e Estimate, confidence float64) (lo, hi float64) {
+	beyond := 1 + t.beyond((1+confidence)/2, true)
+	return e.Seconds / beyond, e.Seconds * beyond
+}
+
 // Limit returns the greatest prediction, in seconds, of which [Table.Upper] keeps
 // the budget with this confidence.
 func (t *Table) Limit(budget, confidence float64) float64 {
-	limit := budget / (1 + t.beyond(confidence))
+	limit := budget / (1 + t.beyond(confidence, false))
 	for t.upper(limit, confidence) > budget { // by rounding
 		limit = math.Nextafter(limit, 0)
 	}

@@ -53,6 +53,8 @@ func TestFallsOfTrainings(t *testing.T) {
 		{"residual, 8 channels, 1 cell, four times", 53_200, 0.3179, 249_900, 0.2375},
 	} {
 		got := Fall(usualFall).Left(tc.images, tc.longer) * tc.loss
+		t.Logf("%s: %.3f after %.0f images; after %.0f foreseen %.3f, came to %.3f", tc.name, tc.loss, tc.images, tc.longer,
+			got, tc.cameTo)
 		if math.Abs(got-tc.cameTo) > 0.12*tc.cameTo {
 			t.Errorf("%s: %.3f foreseen, came to %.3f", tc.name, got, tc.cameTo)
 		}

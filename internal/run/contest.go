@@ -16,6 +16,7 @@ import (
 	"github.com/edgenas/edgenas/internal/evaluate"
 	"github.com/edgenas/edgenas/internal/event"
 	"github.com/edgenas/edgenas/internal/runfile"
+	"github.com/edgenas/edgenas/internal/units"
 	"github.com/edgenas/edgenas/search"
 	"github.com/edgenas/edgenas/train"
 )
@@ -64,6 +65,7 @@ type contest struct {
 	effort Effort
 	rungs  []evaluate.Short // the images and the recipe of each rung, but for its epochs
 	trials *runfile.Trials
+	ahead  string // what is said of the network that is ahead
 }
 
 func (j *job) newContest(e Effort) (*contest, error) {
@@ -229,7 +231,7 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 		j, err := c.judged(ctx, r, pool[e.Number], images)
 		done++
 		c.sink(event.Progress{Stage: event.Contest, Done: min(done, steps), Steps: steps,
-			Label: fmt.Sprintf("%s of %d: %d networks", rungs[r].Name, len(rungs), alive)})
+			Label: fmt.Sprintf("%s of %d: %d networks%s", rungs[r].Name, len(rungs), alive, c.ahead)})
 		return j, err
 	}, func(r int, entrants []search.Entrant, keep int) error {
 		alive = keep
@@ -247,7 +249,10 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 				n.fate = lostIn + rungs[r].Name
 			}
 		}
-		return nil
+		if keep == 0 {
+			return nil
+		}
+		return c.lead(pool[entrants[0].Number], entrants[0].Judgements[r])
 	})
 	c.sink(event.Ended{Stage: event.Contest, Done: err == nil})
 	if err != nil {
@@ -258,6 +263,12 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 		all = append(all, pool[e.Number])
 	}
 	return all, nil
+}
+
+// lead keeps the network that is ahead, so that it can be used at any moment.
+func (c *contest) lead(n *contestant, j search.Judgement) error {
+	c.ahead = fmt.Sprintf("; ahead %s, %.1f %% right", units.Seconds(n.predicted*c.correction), 100*j.Accuracy)
+	return c.written(runfile.BestName, n.architecture().WriteFile(c.dir.Path(runfile.BestName)))
 }
 
 // steps is how many trainings a contest has, roughly: small groups have fewer.

@@ -166,11 +166,15 @@ func TestEvents(t *testing.T) {
 			files = append(files, filepath.Base(e.Path))
 		}
 	}
-	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName, runfile.CandidatesName,
+	want := []string{runfile.ProfileName, runfile.RequestName, runfile.ProfileName,
+		runfile.BestName, runfile.BestName, runfile.CandidatesName, // one that is ahead after each rung
 		runfile.ChoiceName, runfile.ArchitectureName, runfile.WeightsName,
 		runfile.ModelName, runfile.ResultName, runfile.ReportName}
 	if !slices.Equal(files, want) {
 		t.Errorf("files %v, want %v", files, want)
+	}
+	if q.Dir.Has(runfile.BestName) {
+		t.Errorf("%s is there beside what was found", runfile.BestName)
 	}
 	if len(steps) != 3 || points["search"] != steps[event.Search] || points["train"] == 0 {
 		t.Errorf("stages %v, points %v", steps, points)
@@ -181,6 +185,59 @@ func TestEvents(t *testing.T) {
 	}
 	if there, err := q.Dir.ReadResult(); err != nil || !reflect.DeepEqual(there, res) {
 		t.Errorf("%+v, %v: want %+v", there, err, res)
+	}
+}
+
+// While a search goes on, the network that is ahead can be used.
+func TestAhead(t *testing.T) {
+	q := request(t, host(t, 1), 60e-6)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var label string
+	_, err := Run(ctx, q, func(e event.Event) {
+		if p, ok := e.(event.Progress); ok && p.Stage == event.Contest && q.Dir.Has(runfile.BestName) {
+			label = p.Label
+			cancel()
+		}
+	})
+	if fault.Code(err) != fault.Interrupted || !strings.Contains(label, "; ahead ") {
+		t.Errorf("%v, after %q", err, label)
+	}
+	a, err := arch.ReadFile(q.Dir.Path(runfile.BestName))
+	if err != nil || a.Space.Size() != tiny {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// A target is a budget that is used.
+func TestLatencyLeast(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		budget, least float64
+		code          int
+	}{
+		{"at most", 60e-6, 0, 0},
+		{"about", 60e-6, 48e-6, 0},
+		{"more than any takes", 1, 0.8, fault.Infeasible},
+	} {
+		q := request(t, host(t, 1), tc.budget)
+		q.LatencyLeastS = tc.least
+		res, err := Run(t.Context(), q, func(event.Event) {})
+		if fault.Code(err) != tc.code {
+			t.Errorf("%s: %v: want exit %d", tc.name, err, tc.code)
+		}
+		if err == nil && (res.LatencyPredictedS > tc.budget || res.LatencyPredictedS < tc.least) {
+			t.Errorf("%s: %g s: want %g to %g", tc.name, res.LatencyPredictedS, tc.least, tc.budget)
+		}
+		candidates, err := q.Dir.ReadCandidates()
+		if tc.code == 0 && err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range candidates {
+			if c.LatencyPredictedS < tc.least {
+				t.Errorf("%s: %g s: a candidate", tc.name, c.LatencyPredictedS)
+			}
+		}
 	}
 }
 

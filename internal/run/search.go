@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -25,7 +26,11 @@ func (j *job) architecture(ctx context.Context) (arch.Architecture, error) {
 		if err != nil {
 			return a, err
 		}
-		return a, j.written(runfile.ArchitectureName, a.WriteFile(j.dir.Path(runfile.ArchitectureName)))
+		err = j.written(runfile.ArchitectureName, a.WriteFile(j.dir.Path(runfile.ArchitectureName)))
+		if err == nil {
+			os.Remove(j.dir.Path(runfile.BestName))
+		}
+		return a, err
 	}
 	a, err := arch.ReadFile(j.dir.Path(runfile.ArchitectureName))
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/runfile"
 	"github.com/edgenas/edgenas/internal/target"
+	"github.com/edgenas/edgenas/internal/wording"
 	"github.com/edgenas/edgenas/train"
 )
 
@@ -127,9 +128,11 @@ func (j *job) addTrained(chosen *sizes) error {
 		if err != nil {
 			return err
 		}
-		if j.options.Live() || target.Lacks(j.profile, n, j.options) == nil {
-			chosen.Trained = append(chosen.Trained, trainedSize{size, limit})
+		if lacks := target.Lacks(j.profile, n, j.options); lacks != nil && !j.options.Live() {
+			j.note("the training is hardly enough for the sizes of the profile; for a smaller one: %s", wording.OneLine(lacks))
+			continue
 		}
+		chosen.Trained = append(chosen.Trained, trainedSize{size, limit})
 	}
 	if chosen.Trained == nil {
 		return nil

@@ -33,6 +33,7 @@ const (
 	ResultName       = "result.json"
 	ReportName       = "report.html"
 	SizesName        = "sizes.json"
+	BestName         = "best.json" // the architecture that is ahead while the search goes on
 	ChoiceName       = "choice.json"
 	CheckpointFolder = "checkpoint"
 	SearchCheckpoint = CheckpointFolder + "/search.safetensors"

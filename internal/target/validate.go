@@ -80,6 +80,7 @@ func (t *Targets) Validate(ctx context.Context, q ValidateRequest, o Options) (V
 		c.LoS, c.HiS = q.Table.Interval(estimates[i], q.Confidence)
 		if v.Drift != nil {
 			c.Drift = v.Drift.In(i % sessions)
+			c.LoS, c.HiS = q.Table.IntervalInSession(estimates[i], q.Confidence)
 		}
 		v.Cases = append(v.Cases, c)
 	}
