@@ -45,7 +45,8 @@ const sessions = 0.02
 
 // Guard returns the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
-	return Guard{Relative: t.beyond(confidence, false), Confidence: confidence, Networks: len(t.residuals), Basis: t.guardBasis()}
+	return Guard{Relative: t.beyond(confidence, false), Confidence: confidence, Networks: len(t.residuals),
+		Basis: t.guardBasis()}
 }
 
 func (t *Table) guardBasis() string {

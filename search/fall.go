@@ -34,8 +34,8 @@ func (f Fall) above(images float64) float64 { return 1 + float64(f)*lossImages/(
 func (f Fall) Left(some, all float64) float64 { return f.above(all) / f.above(some) }
 
 // Falls is the most likely Fall for networks that came to these losses after so
-// many images: the one that makes their levels most alike, not too far from what
-// is usual.
+// many images: the one that makes the levels of most of them alike, not too far
+// from what is usual. Few may be out of line: those that have hardly begun to learn.
 func Falls(losses, images []float64) Fall {
 	const steps, widest = 40, 3 // in deviations
 	best, least := Fall(usualFall), math.Inf(1)
@@ -46,8 +46,8 @@ func Falls(losses, images []float64) Fall {
 		for j, loss := range losses {
 			levels[j] = math.Log(loss / f.above(images[j]))
 		}
-		_, spread := stats.MeanStdDev(levels)
-		unlikely := away*away + float64(max(0, len(levels)-1))*spread*spread/(levelDeviation*levelDeviation)
+		spread := stats.RobustDeviation(levels) / levelDeviation
+		unlikely := float64(away*away) + float64(float64(len(levels))*spread*spread) // no fused multiply-add
 		if unlikely < least {
 			best, least = f, unlikely
 		}

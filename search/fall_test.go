@@ -22,6 +22,8 @@ func TestFalls(t *testing.T) {
 		{"less", 1.5, few, 1.4, 2.7, []float64{0.2, 0.2, 0.2, 0.2}},
 		{"more", 6, few, 3.4, 6.1, []float64{0.3, 0.3, 0.3, 0.3}},
 		{"levels that differ", 3, few, 2, 4, []float64{0.22, 0.2, 0.21, 0.19}},
+		{"two that have hardly begun to learn", 3, []float64{500, 800, 5000, 10000, 20000, 40000}, 2.5, 4.2,
+			[]float64{0.5, 0.6, 0.2, 0.21, 0.2, 0.19}},
 		{"all the same length", 6, []float64{5000, 5000}, 3, 3, []float64{0.2, 0.4}},
 		{"one", 6, []float64{5000}, 3, 3, []float64{0.2}},
 		{"none", 6, nil, 3, 3, nil},

@@ -231,7 +231,7 @@ func groupMeans(at []*Entrant, values []float64) []float64 {
 func spreadAround(values, levels []float64) float64 {
 	sum := 0.0
 	for i, v := range values {
-		sum += (v - levels[i]) * (v - levels[i])
+		sum += float64((v - levels[i]) * (v - levels[i])) // no fused multiply-add
 	}
 	return math.Sqrt(sum / float64(len(values)))
 }

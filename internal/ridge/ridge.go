@@ -27,10 +27,9 @@ type Regression struct {
 }
 
 const (
-	huber       = 1.345  // residual, in standard deviations, from which a weight falls: 95 % efficient with normal noise
-	toDeviation = 1.4826 // standard deviation of a normal distribution by its median absolute deviation
-	rounds      = 50
-	standsAt    = 1e-4 // relative change of the noise at which the weights stand
+	huber    = 1.345 // residual, in standard deviations, from which a weight falls: 95 % efficient with normal noise
+	rounds   = 50
+	standsAt = 1e-4 // relative change of the noise at which the weights stand
 )
 
 // Fit regresses y on the rows of x. A coefficient has the prior standard
@@ -58,7 +57,7 @@ func Fit(x [][]float64, y, own, deviation []float64, floor float64) Regression {
 	}
 	covariance := mat.NewSymDense(n, nil)
 	var solved, fitted mat.VecDense
-	r.Noise = max(floor, spread(y))
+	r.Noise = max(floor, stats.RobustDeviation(y))
 	for range rounds {
 		covariance.CopySym(prior)
 		for i := range n {
@@ -74,7 +73,7 @@ func Fit(x [][]float64, y, own, deviation []float64, floor float64) Regression {
 			residuals[i] = math.Abs(y[i] - fitted.AtVec(i))
 		}
 		before := r.Noise
-		r.Noise = max(floor, toDeviation*stats.Median(residuals))
+		r.Noise = max(floor, stats.ToDeviation*stats.Median(residuals))
 		for i := range n {
 			weights[i] = min(1, huber*math.Hypot(r.Noise, own[i])/max(residuals[i], floor))
 		}
@@ -89,15 +88,6 @@ func Fit(x [][]float64, y, own, deviation []float64, floor float64) Regression {
 		}
 	}
 	return r
-}
-
-// spread is the standard deviation of y by its median absolute deviation.
-func spread(y []float64) float64 {
-	middle, away := stats.Median(y), make([]float64, len(y))
-	for i := range y {
-		away[i] = math.Abs(y[i] - middle)
-	}
-	return toDeviation * stats.Median(away)
 }
 
 // covariance is that of the sums a·β and b·β by the prior of β.

@@ -125,7 +125,10 @@ func (c *contest) whySmall(chosen *contestant, ranked []*contestant) string {
 	}
 	var larger *contestant // the one that came farthest
 	for _, n := range ranked {
-		if n.predicted > chosen.predicted/LeastUse && len(n.rungs) > 0 && (larger == nil || len(n.rungs) > len(larger.rungs)) {
+		if n.predicted <= chosen.predicted/LeastUse || len(n.rungs) == 0 {
+			continue
+		}
+		if larger == nil || len(n.rungs) > len(larger.rungs) {
 			larger = n
 		}
 	}

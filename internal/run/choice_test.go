@@ -51,7 +51,8 @@ func TestWhySmall(t *testing.T) {
 		{"uses the budget", 1.9e-3, 2e-3, nil, ""},
 		{"nothing larger competed", 0.5e-3, 1e-3, nil, ""},
 		{"larger ones lost", 0.5e-3, 1.9e-3, nil, "uses 25 % of the budget: with 1 operations of training, larger"},
-		{"larger ones would not train", 0.5e-3, 1e-3, &arch.Size{Channels: 96, Cells: 5}, "(96 channels, 5 cells) would hardly"},
+		{"larger ones would not train", 0.5e-3, 1e-3, &arch.Size{Channels: 96, Cells: 5},
+			"(96 channels, 5 cells) would hardly"},
 	} {
 		all := ranked(t, 3)
 		all[0].measured, all[1].predicted = &tc.measured, tc.larger

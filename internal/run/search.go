@@ -120,6 +120,14 @@ type InfeasibleError struct {
 	Guard   float64 // relative, kept from the budget
 }
 
+func (e *InfeasibleError) Error() string {
+	return fmt.Sprintf("no network keeps %s: the fastest possible is predicted at %s, which needs a budget of %s"+
+		" with the guard band of %.1f %%", units.Seconds(e.BudgetS), units.Seconds(e.FastestS),
+		units.Seconds(e.FastestS*(1+e.Guard)), 100*e.Guard)
+}
+
+func (e *InfeasibleError) Unwrap() error { return e.InfeasibleError }
+
 // NoneUsesError says that no network takes as long as it should.
 type NoneUsesError struct {
 	LeastS, LongestS float64 // asked for; predicted of the slowest network that keeps the budget
@@ -129,14 +137,6 @@ func (e *NoneUsesError) Error() string {
 	return fmt.Sprintf("no network takes %s or more: the slowest of these sizes that keeps the budget is predicted at %s;"+
 		" --channels and --cells give larger ones", units.Seconds(e.LeastS), units.Seconds(e.LongestS))
 }
-
-func (e *InfeasibleError) Error() string {
-	return fmt.Sprintf("no network keeps %s: the fastest possible is predicted at %s, which needs a budget of %s"+
-		" with the guard band of %.1f %%", units.Seconds(e.BudgetS), units.Seconds(e.FastestS),
-		units.Seconds(e.FastestS*(1+e.Guard)), 100*e.Guard)
-}
-
-func (e *InfeasibleError) Unwrap() error { return e.InfeasibleError }
 
 // infeasible says of an infeasible search what could be done.
 func (j *job) infeasible(err error) error {

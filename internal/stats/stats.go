@@ -148,6 +148,24 @@ func StudentT(confidence, degrees float64) float64 {
 	return distuv.StudentsT{Sigma: 1, Nu: degrees}.Quantile(confidence)
 }
 
+// ToDeviation is the standard deviation of a normal distribution by its median
+// absolute deviation.
+const ToDeviation = 1.4826
+
+// RobustDeviation returns the standard deviation that x would have if it were
+// normal, by its median absolute deviation: less than half of the values may be
+// anything. It is 0 for fewer than two.
+func RobustDeviation(x []float64) float64 {
+	if len(x) < 2 {
+		return 0
+	}
+	middle, away := Median(x), make([]float64, len(x))
+	for i := range x {
+		away[i] = math.Abs(x[i] - middle)
+	}
+	return ToDeviation * Median(away)
+}
+
 // MeanStdDev returns the mean of x and its sample standard deviation, which is 0 for
 // fewer than two values.
 func MeanStdDev(x []float64) (mean, deviation float64) {

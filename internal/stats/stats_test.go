@@ -156,3 +156,19 @@ func TestStudentT(t *testing.T) {
 		t.Errorf("%v", q)
 	}
 }
+
+func TestRobustDeviation(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		x    []float64
+		want float64
+	}{
+		{"none", nil, 0}, {"one", []float64{3}, 0}, {"equal", []float64{3, 3, 3}, 0},
+		{"five", []float64{1, 2, 3, 4, 5}, 1.4826},
+		{"two of them wild", []float64{1, 2, 3, 4000, -5000}, 1.4826},
+	} {
+		if got := RobustDeviation(tc.x); math.Abs(got-tc.want) > 1e-12 {
+			t.Errorf("%s: %g: want %g", tc.name, got, tc.want)
+		}
+	}
+}
