@@ -118,7 +118,7 @@ func one(ctx context.Context, s evaluate.Short, t training, share float64, done 
 	}
 	s.Recipe.Epochs = s.Epochs(t.Images)
 	s.Augment = s.Set.Augment
-	if s.Recipe.Epochs < 10 {
+	if s.Recipe.Epochs < 15 {
 		s.Augment.Pad = 0 // as the default training does
 	}
 	r, err := s.Train(ctx, arch.Architecture{Space: space, Choice: choice})
