@@ -174,6 +174,7 @@ func TestSteps(t *testing.T) {
 }
 
 func TestLargest(t *testing.T) {
+	const most = 13
 	var rungs []rung
 	for i := range 60 {
 		rungs = append(rungs, rung{arch.Size{Channels: i}, 1e5 * math.Pow(1.2, float64(i))})
@@ -190,14 +191,21 @@ func TestLargest(t *testing.T) {
 		{"mostly overhead", 1e-3, func(m float64) float64 { return 0.9e-3 + m/3e10 }, 18},
 		{"none", 1e-3, func(m float64) float64 { return 2e-3 + m/3e10 }, -1},
 		{"all", 1e3, func(m float64) float64 { return m / 3e10 }, 59},
+		{"every fourth twice as fast", 1e-3, func(m float64) float64 {
+			if i := int(math.Round(math.Log(m/1e5) / math.Log(1.2))); i%4 == 0 {
+				return m / 6e10
+			}
+			return m / 3e10
+		}, 32},
 	} {
 		measured := map[arch.Size]float64{}
 		known := func(s arch.Size) (float64, bool) { t, ok := measured[s]; return t, ok }
 		for {
 			found, next := largest(rungs, known, tc.budget)
 			if next < 0 {
-				if found != tc.want || len(measured) > 8 {
-					t.Errorf("%s: rung %d after %d measurements: want %d after 8 at most", tc.name, found, len(measured), tc.want)
+				if found != tc.want || len(measured) > most {
+					t.Errorf("%s: rung %d after %d measurements: want %d after %d at most", tc.name, found, len(measured),
+						tc.want, most)
 				}
 				break
 			}

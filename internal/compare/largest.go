@@ -8,9 +8,14 @@ import "github.com/edgenas/edgenas/arch"
 // is measured.
 const firstRate = 3e10
 
+// faster is how many times more arithmetic a network may do in the same time, where
+// its channels fill vectors and another's do not.
+const faster = 2.5
+
 // largest looks for the last rung that keeps the budget, by the sizes that are
 // measured already. It returns that rung, −1 for none, or else the one to measure
-// next: as far up as the last one promises, and halfway once one was over.
+// next: as far up as the last one promises, halfway once one was over, and in the
+// end those above that may be faster.
 func largest(rungs []rung, known func(arch.Size) (seconds float64, ok bool), budgetS float64) (found, next int) {
 	keeps, over := -1, len(rungs)
 	rate := firstRate
@@ -22,6 +27,11 @@ func largest(rungs []rung, known func(arch.Size) (seconds float64, ok bool), bud
 		}
 	}
 	if over == keeps+1 {
+		for i := over + 1; keeps >= 0 && i < len(rungs) && rungs[i].macs <= faster*rungs[keeps].macs; i++ {
+			if _, ok := known(rungs[i].size); !ok {
+				return -1, i
+			}
+		}
 		return keeps, -1
 	}
 	if over < len(rungs) {
