@@ -75,6 +75,16 @@ func ReferenceMACs(s Space) (float64, error) {
 	return float64(g.Count().MACs), nil
 }
 
+// Usual returns the size with the space's default for channels and cells that are 0.
+func Usual(space string, size Size) Size {
+	for _, s := range Spaces {
+		if s.Name == space {
+			size.Cells, size.Channels = cmp.Or(size.Cells, s.Default.Cells), cmp.Or(size.Channels, s.Default.Channels)
+		}
+	}
+	return size
+}
+
 // A ladder ends with the first size whose reference network has so many
 // multiply-accumulates. No step is shorter than shortestStep, and few are longer
 // than longestStep.

@@ -3,7 +3,6 @@
 package compare
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,13 +24,7 @@ type Plan struct {
 // NewPlan plans a comparison. Of a size, cells and channels that are not 0 are
 // those of all simple networks; the rest is what the images have.
 func NewPlan(s Setting, size arch.Size, budgets []float64, seeds []uint64) (*Plan, error) {
-	p := &Plan{Setting: s, Budgets: budgets, Seeds: seeds, usual: size}
-	for _, space := range arch.Spaces {
-		if space.Name == s.Space {
-			p.usual.Cells = cmp.Or(size.Cells, space.Default.Cells)
-			p.usual.Channels = cmp.Or(size.Channels, space.Default.Channels)
-		}
-	}
+	p := &Plan{Setting: s, Budgets: budgets, Seeds: seeds, usual: arch.Usual(s.Space, size)}
 	var err error
 	if p.cells, err = cellsOf(s.Space); err != nil {
 		return nil, err

@@ -120,7 +120,7 @@ func (t *Targets) ChooseSizes(ctx context.Context, p *profiles.Profile, q SizeRe
 // lacking is an error that says what the profile lacks of the default size, and
 // how to measure what the request needs.
 func (q SizeRequest) lacking(p *profiles.Profile, o Options) error {
-	s, err := arch.NewSpace(q.Space, usual(q.Space, q.Base))
+	s, err := arch.NewSpace(q.Space, arch.Usual(q.Space, q.Base))
 	if err != nil {
 		return fault.New(fault.Usage, err)
 	}
@@ -129,16 +129,6 @@ func (q SizeRequest) lacking(p *profiles.Profile, o Options) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w; on that device: edgenas profile%s", o.Profile, lacks(p, n.KeyTexts()), q.flags(p, o))
-}
-
-// usual is the size with the space's default for what is open.
-func usual(space string, size arch.Size) arch.Size {
-	for _, s := range arch.Spaces {
-		if s.Name == space {
-			size.Cells, size.Channels = cmp.Or(size.Cells, s.Default.Cells), cmp.Or(size.Channels, s.Default.Channels)
-		}
-	}
-	return size
 }
 
 // SizesOf are the sizes of the request of which the profile has all operations:
@@ -152,7 +142,7 @@ func SizesOf(p *profiles.Profile, q SizeRequest) ([]arch.Size, error) {
 	var sizes []arch.Size
 	for _, r := range ladder.predicted(predict.NewTable(p)).rungs {
 		size := r.space.Size()
-		byDefault := usual(q.Space, q.Base) == size
+		byDefault := arch.Usual(q.Space, q.Base) == size
 		if !byDefault && slices.ContainsFunc(sizes, func(s arch.Size) bool { return s.Channels == size.Channels }) {
 			continue
 		}
@@ -239,7 +229,7 @@ func newLadder(q SizeRequest) (*ladder, error) {
 	if err != nil {
 		return nil, fault.New(fault.Usage, err)
 	}
-	if size := usual(q.Space, q.Base); !slices.Contains(sizes, size) {
+	if size := arch.Usual(q.Space, q.Base); !slices.Contains(sizes, size) {
 		sizes = append(sizes, size)
 	}
 	l := &ladder{}
