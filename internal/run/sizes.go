@@ -111,16 +111,16 @@ func (j *job) addTrained(chosen *sizes) error {
 	if top <= j.trainable(wellTrained) {
 		return nil
 	}
-	limits := []float64{j.trainable(barelyTrained), j.trainable(wellTrained)}
 	budget := chosen.Sizes.Sizes[:1]
 	if top > j.trainable(hardlyTrained) {
 		budget = nil
 	}
-	for _, limit := range limits {
-		size, err := j.affordable(min(limit, top))
-		if err != nil {
-			return err
-		}
+	ladder, err := j.referenceCosts()
+	if err != nil {
+		return err
+	}
+	for _, limit := range []float64{j.trainable(barelyTrained), j.trainable(wellTrained)} {
+		size := affordable(ladder, min(limit, top))
 		if size == (arch.Size{}) || slices.ContainsFunc(chosen.Trained, func(t trainedSize) bool { return t.Size == size }) {
 			continue
 		}
@@ -143,31 +143,46 @@ func (j *job) addTrained(chosen *sizes) error {
 	return nil
 }
 
-// affordable is the largest size of the ladder whose reference network costs less
-// than so many operations in training for each image; where some cost more than
-// half of that, one with channels that fill the longest vectors if there is any. It
-// is a size of zeros if there is none.
-func (j *job) affordable(limit float64) (best arch.Size, err error) {
+// trainedCost is a size with what training its reference network costs for each
+// image, in operations.
+type trainedCost struct {
+	size arch.Size
+	cost float64
+}
+
+// referenceCosts are those of the ladder's sizes.
+func (j *job) referenceCosts() (all []trainedCost, err error) {
 	ladder, err := arch.Ladder(j.request.Space, j.request.Size)
 	if err != nil {
-		return best, err
+		return nil, err
 	}
+	for _, size := range ladder {
+		cost, err := j.referenceCost(size)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, trainedCost{size, cost})
+	}
+	return all, nil
+}
+
+// affordable is the largest size of the ladder whose reference network costs less
+// than so many operations; where some cost more than half of that, one with
+// channels that fill the longest vectors if there is any. It is a size of zeros if
+// there is none.
+func affordable(ladder []trainedCost, limit float64) (best arch.Size) {
 	for _, lanes := range []int{16, 8, 1} {
 		most := limit / 2
-		for _, size := range ladder {
-			cost, err := j.referenceCost(size)
-			if err != nil {
-				return best, err
-			}
-			if size.Channels%lanes == 0 && cost < limit && cost > most {
-				best, most = size, cost
+		for _, r := range ladder {
+			if r.size.Channels%lanes == 0 && r.cost < limit && r.cost > most {
+				best, most = r.size, r.cost
 			}
 		}
 		if best.Channels > 0 {
 			break
 		}
 	}
-	return best, nil
+	return best
 }
 
 // referenceCost is what training the reference network of a size costs for each
