@@ -74,7 +74,7 @@ var layers = []struct{ pkg, may string }{
 	{"cmd/edgenas-agent", "profiles latency internal/kernels internal/native internal/onnx internal/version" +
 		" internal/wire"},
 	{"examples/betadecay", "arch search internal/dataset"},
-	{"examples/learningcurves", "arch train internal/dataset internal/evaluate internal/kernels"},
+	{"examples/learningcurves", "arch train internal/dataset internal/evaluate internal/jsonlines internal/kernels"},
 	{"examples/library", "ops arch profiles predict export"},
 	{"cmd/edgenas", "ops arch profiles predict latency search train report devices internal/infer internal/native" +
 		" internal/kernels internal/onnx internal/safetensors internal/atomicfile internal/dataset internal/bench" +

@@ -12,13 +12,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -26,6 +23,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/evaluate"
+	"github.com/edgenas/edgenas/internal/jsonlines"
 	"github.com/edgenas/edgenas/internal/kernels"
 	"github.com/edgenas/edgenas/train"
 )
@@ -67,8 +65,13 @@ func main() {
 
 // all does the trainings that are missing.
 func all(ctx context.Context, from string, seed uint64) error {
-	done, err := read(from)
-	if err != nil {
+	done := map[string]bool{}
+	if err := jsonlines.Read(from, func(line []byte) error {
+		var t training
+		err := jsonlines.Decode(line, &t)
+		done[t.name()] = true
+		return err
+	}); err != nil {
 		return err
 	}
 	set, err := dataset.Open("embedded", dataset.Options{})
@@ -117,39 +120,11 @@ func one(ctx context.Context, s evaluate.Short, t training, share float64, done 
 		return nil
 	}
 	s.Recipe.Epochs = s.Epochs(t.Images)
-	s.Augment = s.Set.Augment
-	if s.Recipe.Epochs < 15 {
-		s.Augment.Pad = 0 // as the default training does
-	}
+	s.Augment = s.Set.Augment.For(s.Recipe.Epochs)
 	r, err := s.Train(ctx, arch.Architecture{Space: space, Choice: choice})
 	if err != nil {
 		return err
 	}
 	t.Loss, t.Accuracy = r.Loss, r.Accuracy
 	return json.NewEncoder(os.Stdout).Encode(t)
-}
-
-// read returns the names of the trainings in a file, none without one.
-func read(path string) (map[string]bool, error) {
-	done := map[string]bool{}
-	if path == "" {
-		return done, nil
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return done, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		var t training
-		if err := json.Unmarshal(lines.Bytes(), &t); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		done[t.name()] = true
-	}
-	return done, lines.Err()
 }

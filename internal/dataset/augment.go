@@ -12,6 +12,19 @@ type Augment struct {
 	Cutout int  `json:"cutout"` // side of a square set to the mean at a random place (arXiv:1708.04552)
 }
 
+// cropEpochs is the length of training from which images are cropped at
+// random. A shorter one sees each image too rarely to overfit, and crops only
+// slow it down (docs/METHODS.md).
+const cropEpochs = 15
+
+// For returns what suits a training of so many epochs.
+func (a Augment) For(epochs float64) Augment {
+	if epochs < cropEpochs {
+		a.Pad = 0
+	}
+	return a
+}
+
 // A variation is what one image gets: where its source starts, whether it is
 // mirrored, and the square cut out.
 type variation struct {

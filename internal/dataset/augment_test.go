@@ -118,3 +118,19 @@ func TestCutout(t *testing.T) {
 		}
 	}
 }
+
+// Short trainings do without crops, and with everything else.
+func TestFor(t *testing.T) {
+	all := Augment{Flip: true, Pad: 4, Cutout: 8}
+	for _, tt := range []struct {
+		name   string
+		epochs float64
+		want   Augment
+	}{
+		{"short", cropEpochs - 0.1, Augment{Flip: true, Cutout: 8}}, {"long enough", cropEpochs, all},
+	} {
+		if got := all.For(tt.epochs); got != tt.want {
+			t.Errorf("%s: %+v: want %+v", tt.name, got, tt.want)
+		}
+	}
+}

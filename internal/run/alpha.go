@@ -95,7 +95,7 @@ func (j *job) newStage(list []*contestant, e Effort) (s *search.Stage, of []int,
 	config.Steps = max(4, min(steps, most/config.Batch))
 	images := func(indices []int, stream uint64) search.Source {
 		epochs := float64(config.Steps*config.Batch) / float64(len(indices))
-		return dataset.NewLoader(set, &set.Train, indices, augment(set, epochs, 0), rand.NewPCG(r.Seed, stream))
+		return dataset.NewLoader(set, &set.Train, indices, set.Augment.For(epochs), rand.NewPCG(r.Seed, stream))
 	}
 	problem.Weights, problem.Alpha = images(learn, 4), images(judge, 5)
 	s, err = search.NewStage(config, problem)

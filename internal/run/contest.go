@@ -145,7 +145,7 @@ func (c *contest) judged(ctx context.Context, r int, n *contestant, images int) 
 	}
 	short, start := c.rungs[r], time.Now()
 	short.Recipe.Epochs = short.Epochs(images)
-	short.Augment = augment(short.Set, short.Recipe.Epochs, 0)
+	short.Augment = short.Set.Augment.For(short.Recipe.Epochs)
 	res, err := c.trained(ctx, short, a, trial)
 	var diverged *train.DivergedError
 	switch {

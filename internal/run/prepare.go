@@ -54,21 +54,6 @@ func Suits(a arch.Architecture, set *dataset.Set) error {
 	return nil
 }
 
-// cropEpochs is the length of training from which images are cropped at
-// random. A shorter one sees each image too rarely to overfit, and crops only
-// slow it down (docs/METHODS.md).
-const cropEpochs = 15
-
-// augment is how training images are varied over so many epochs.
-func augment(set *dataset.Set, epochs float64, cutout int) dataset.Augment {
-	a := set.Augment
-	a.Cutout = cutout
-	if epochs < cropEpochs {
-		a.Pad = 0
-	}
-	return a
-}
-
 // TrainEpochs is how long the recipe trains the architecture on so many images.
 func TrainEpochs(c train.Config, a arch.Architecture, images int) (float64, error) {
 	if c.Epochs > 0 {

@@ -84,7 +84,8 @@ func (t Training) Run(ctx context.Context, events event.Sink) (ops.Weights, erro
 func (t Training) trainer(epochs float64) (*train.Trainer, error) {
 	recipe, set := t.Recipe, t.Images
 	recipe.Epochs = epochs
-	varied := augment(set, epochs, t.Cutout)
+	varied := set.Augment.For(epochs)
+	varied.Cutout = t.Cutout
 	loader := dataset.NewLoader(set, &set.Train, nil, varied, rand.NewPCG(recipe.Seed, 6))
 	return train.New(recipe, t.Architecture, loader, t.Pool.Threads())
 }

@@ -77,8 +77,9 @@ func (t *Targets) Validate(ctx context.Context, q ValidateRequest, o Options) (V
 	}
 	for i, n := range q.Networks {
 		c := predict.Case{Arch: n.Arch, PredictedS: seconds[i], MeasuredS: took[i%sessions][n.Arch]}
-		c.LoS, c.HiS = q.Table.Interval(estimates[i], q.Confidence)
-		if v.Drift != nil {
+		if v.Drift == nil {
+			c.LoS, c.HiS = q.Table.Interval(estimates[i], q.Confidence)
+		} else {
 			c.Drift = v.Drift.In(i % sessions)
 			c.LoS, c.HiS = q.Table.IntervalInSession(estimates[i], q.Confidence)
 		}
