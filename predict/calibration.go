@@ -30,12 +30,18 @@ const (
 
 // Calibration says how a table predicts, and what that rests on.
 type Calibration struct {
-	Model     Model     `json:"model"`
-	Basis     string    `json:"basis"`      // why this model, in words
-	ConstantS float64   `json:"constant_s"` // of a whole network beyond its operations
-	Factors   []Factor  `json:"factors"`    // of the kinds that the profile has; none for MACs
-	HeldOut   []HeldOut `json:"held_out"`   // each model that was tried; none with fewer than three networks
-	Drift     bool      `json:"drift"`      // times were put right by those of the sentinel
+	Model     Model    `json:"model"`
+	Basis     string   `json:"basis"`      // why this model, in words
+	ConstantS float64  `json:"constant_s"` // of a whole network beyond its operations
+	Factors   []Factor `json:"factors"`    // of the kinds that the profile has; none for MACs
+
+	// CachePressure is how much longer operations with weights take in the network
+	// that has the most weights, relative: the more there are, the fewer are still
+	// in a cache when they are needed. In other networks it is in proportion.
+	CachePressure float64 `json:"cache_pressure"`
+
+	HeldOut []HeldOut `json:"held_out"` // each model that was tried; none with fewer than three networks
+	Drift   bool      `json:"drift"`    // times were put right by those of the sentinel
 
 	Measured int       `json:"measured"` // networks that were to be measured whole
 	Used     int       `json:"used"`     // of them in the fit
@@ -69,6 +75,7 @@ const (
 	allDeviation       = 0.2 // of the factor that all operations share, from 1
 	kindDeviation      = 0.1 // of a kind's factor from that of all
 	operationDeviation = 0.1 // of an operation's factor from its kind's
+	pressureDeviation  = 0.1 // of the cache pressure from 0, in the network with the most weights
 	constantDeviation  = 0.1 // of the constant from 0, as a share of the smallest network
 	noiseFloor         = 0.005
 	smallestFactor     = 0.05 // an operation takes some time
@@ -104,19 +111,39 @@ type term struct {
 	count float64
 }
 
-// line is a fitted model. All models are linear in the counts.
+// line is a fitted model. But for the cache pressure, all models are linear in the
+// counts.
 type line struct {
 	seconds  []float64 // of each operation, as in Table.costs
 	constant float64
+	pressure float64   // as Calibration.CachePressure
+	alone    []float64 // seconds of each operation alone; as weights, read only where there is pressure
+	weights  []float64 // of each operation, as a share of the network with the most
 	factors  []Factor
 }
 
-func (l line) predict(n network) float64 {
+// predict returns what a network takes.
+func (l line) predict(terms []term) float64 {
 	s := l.constant
-	for _, t := range n.terms {
+	for _, t := range terms {
 		s += t.count * l.seconds[t.cost]
 	}
+	if l.pressure > 0 {
+		s += l.pressure * pressure(terms, l.alone, l.weights)
+	}
 	return s
+}
+
+// pressure is what the operations with weights take, times all weights.
+func pressure(terms []term, seconds, weights []float64) float64 {
+	time, all := 0.0, 0.0
+	for _, t := range terms {
+		if w := weights[t.cost]; w > 0 {
+			time += t.count * seconds[t.cost]
+			all += t.count * w
+		}
+	}
+	return time * all
 }
 
 // calibrator fits models to networks. Its times are those of the operations
@@ -155,15 +182,18 @@ func (c *calibrator) fit(m Model, networks []network) (l line, ok bool) {
 }
 
 // regress fits the rows to 1, where all is relative to the measured latency, so
-// that errors are relative. The last column is a constant that is not negative.
-func regress(rows [][]float64, target, own, deviation []float64) ridge.Regression {
-	r := ridge.Fit(rows, target, own, deviation, noiseFloor)
-	if last := len(deviation) - 1; r.Coefficients[last] < 0 {
-		deviation = slices.Clone(deviation)
-		deviation[last] = 0
-		r = ridge.Fit(rows, target, own, deviation, noiseFloor)
+// that errors are relative. The last columns, so many, are not negative.
+func regress(rows [][]float64, target, own, deviation []float64, positive int) ridge.Regression {
+	deviation = slices.Clone(deviation)
+	for {
+		r := ridge.Fit(rows, target, own, deviation, noiseFloor)
+		from := len(deviation) - positive
+		least := from + slices.Index(r.Coefficients[from:], slices.Min(r.Coefficients[from:]))
+		if r.Coefficients[least] >= 0 {
+			return r
+		}
+		deviation[least] = 0
 	}
-	return r
 }
 
 // macs fits the line through multiply-accumulates.
@@ -190,7 +220,7 @@ func (c *calibrator) macs(networks []network) (line, bool) {
 		}
 		rows, target, own = append(rows, row), append(target, 1), append(own, n.own)
 	}
-	r := regress(rows, target, own, []float64{wide, wide})
+	r := regress(rows, target, own, []float64{wide, wide}, 1)
 	if r.Coefficients[0] <= 0 {
 		return line{}, false
 	}
@@ -208,34 +238,53 @@ func (c *calibrator) calibrated(networks []network, operation float64) line {
 	for _, n := range networks {
 		smallest = min(smallest, c.target(n))
 	}
-	columns := 1 + int(kinds) + len(c.costs) + 1
+	columns := 1 + int(kinds) + len(c.costs) + 2
 	deviation := make([]float64, columns)
 	deviation[0] = allDeviation
-	for i := range columns - 2 {
+	for i := range columns - 3 {
 		deviation[1+i] = kindDeviation
 		if i >= int(kinds) {
 			deviation[1+i] = operation
 		}
 	}
-	deviation[columns-1] = constantDeviation
+	deviation[columns-2], deviation[columns-1] = pressureDeviation, constantDeviation
+	weights, most := make([]float64, len(c.costs)), 1.0
+	for i := range c.costs {
+		weights[i] = weightsOf(c.costs[i].key)
+	}
+	for _, n := range networks {
+		all := 0.0
+		for _, t := range n.terms {
+			all += t.count * weights[t.cost]
+		}
+		most = max(most, all)
+	}
+	for i := range weights {
+		weights[i] /= most
+	}
+	row := func(terms []term, seconds float64) []float64 {
+		row := make([]float64, columns)
+		for _, t := range terms {
+			share := t.count * c.seconds[t.cost] / seconds
+			row[0] += share
+			row[1+int(kindOf(c.costs[t.cost].key))] += share
+			row[1+int(kinds)+t.cost] = share
+		}
+		row[columns-2] = pressure(terms, c.seconds, weights) / seconds
+		row[columns-1] = smallest / seconds
+		return row
+	}
 	var rows [][]float64
 	var target, own []float64
 	for _, n := range networks {
-		row, sum := make([]float64, columns), 0.0
-		s := c.target(n)
-		for _, t := range n.terms {
-			share := t.count * c.seconds[t.cost] / s
-			row[1+int(kindOf(c.costs[t.cost].key))] += share
-			row[1+int(kinds)+t.cost] = share
-			sum += share
-		}
-		row[0], row[columns-1] = sum, smallest/s
-		rows, target, own = append(rows, row), append(target, 1-sum), append(own, n.own)
+		of := row(n.terms, c.target(n))
+		rows, target, own = append(rows, of), append(target, 1-of[0]), append(own, n.own)
 	}
-	r := regress(rows, target, own, deviation)
+	r := regress(rows, target, own, deviation, 2)
 
 	beta := r.Coefficients
-	l := line{seconds: make([]float64, len(c.costs)), constant: beta[columns-1] * smallest}
+	l := line{seconds: make([]float64, len(c.costs)), constant: beta[columns-1] * smallest,
+		pressure: beta[columns-2], alone: c.seconds, weights: weights}
 	factors := make([]float64, len(c.costs))
 	for i := range c.costs {
 		k := int(kindOf(c.costs[i].key))
@@ -243,9 +292,9 @@ func (c *calibrator) calibrated(networks []network, operation float64) line {
 		l.seconds[i] = factors[i] * c.seconds[i]
 	}
 	l.factors = c.factors(factors, func(k kind) (value, open float64) {
-		row := make([]float64, columns)
-		row[0], row[1+k] = 1, 1
-		return max(smallestFactor, 1+beta[0]+beta[1+k]), r.Deviation(row)
+		of := make([]float64, columns)
+		of[0], of[1+k] = 1, 1
+		return max(smallestFactor, 1+beta[0]+beta[1+k]), r.Deviation(of)
 	})
 	return l
 }
@@ -296,7 +345,7 @@ func (c *calibrator) heldOut(m Model) (predicted []float64, ok bool) {
 			return nil, false
 		}
 		for i := f; i < len(predicted); i += folds {
-			predicted[i] = l.predict(c.networks[i])
+			predicted[i] = l.predict(c.networks[i].terms)
 			if !(predicted[i] > 0) {
 				return nil, false
 			}
@@ -345,11 +394,11 @@ func (t *Table) calibrate(p *profiles.Profile) {
 	case p.ConstantS != nil:
 		t.line = c.sum(*p.ConstantS)
 		cal.Model, cal.Basis = SumConstant, "the profile gives the constant"
-		t.judge(c.networks, func(i int) float64 { return t.line.predict(c.networks[i]) })
+		t.judge(c.networks, func(i int) float64 { return t.line.predict(c.networks[i].terms) })
 	case len(c.networks) < fewNetworks:
 		t.line = c.sum(0)
 		cal.Model, cal.Basis = Sum, fmt.Sprintf("%s: no factor can be fitted", t.whole())
-		t.judge(c.networks, func(i int) float64 { return t.line.predict(c.networks[i]) })
+		t.judge(c.networks, func(i int) float64 { return t.line.predict(c.networks[i].terms) })
 	default:
 		c = c.withoutDrift()
 		model, predicted, tried := c.choose()
@@ -367,7 +416,8 @@ func (t *Table) calibrate(p *profiles.Profile) {
 		cal.Basis = t.basis()
 	}
 	slices.SortFunc(cal.LeftOut, func(a, b LeftOut) int { return cmp.Compare(a.Arch, b.Arch) })
-	cal.ConstantS, cal.Factors, cal.Used = t.line.constant, t.line.factors, len(c.networks)
+	cal.ConstantS, cal.CachePressure = t.line.constant, t.line.pressure
+	cal.Factors, cal.Used = t.line.factors, len(c.networks)
 	for _, n := range c.networks {
 		t.references = append(t.references, Reference{Arch: n.arch, ThenS: c.target(n)})
 	}
@@ -384,7 +434,7 @@ func (t *Table) judge(networks []network, predicted func(i int) float64) {
 		}
 		t.residuals = append(t.residuals, n.seconds/s-1)
 		t.networks = append(t.networks, Case{Arch: n.arch, PredictedS: s, MeasuredS: n.seconds})
-		noise = append(noise, t.add(n.terms).Deviation/s)
+		noise = append(noise, t.deviation(n.terms)/s)
 	}
 	if len(noise) == 0 {
 		for _, c := range t.costs {

@@ -22,6 +22,7 @@ type world struct {
 	alone    []float64
 	factor   func(k ops.Key) float64
 	constant float64
+	pressure float64 // how much longer operations with weights take for each million weights, relative
 	noise    float64 // of networks, relative
 	drift    func() float64
 	rng      *rand.Rand
@@ -47,12 +48,18 @@ func newWorld(seed uint64) *world {
 // network has each operation up to 5 times.
 func (w *world) network() (counts map[ops.Key]int, seconds float64) {
 	counts, seconds = map[ops.Key]int{}, w.constant
+	weighted, weights := 0.0, 0.0
 	for i, k := range w.keys {
 		if n := w.rng.IntN(9) - 3; n > 0 {
 			counts[k] = n
 			seconds += float64(n) * w.factor(k) * w.alone[i]
+			if k.Kind == ops.Conv {
+				weighted += float64(n) * w.alone[i]
+				weights += float64(n * k.Window.Kernel * k.Window.Kernel * k.In / k.Groups * k.Out)
+			}
 		}
 	}
+	seconds += w.pressure * weighted * weights / 1e6
 	return counts, seconds * math.Exp(w.noise*w.rng.NormFloat64())
 }
 
@@ -103,6 +110,22 @@ func largest(errors []float64) float64 {
 		m = max(m, math.Abs(e))
 	}
 	return m
+}
+
+// A device on which the weights of large networks no longer fit a cache is
+// predicted as well as others.
+func TestCachePressure(t *testing.T) {
+	for _, tc := range []struct{ pressure, lo, hi float64 }{{0, 0, 0.02}, {0.02, 0.02, 0.06}, {0.05, 0.06, 0.15}} {
+		w := newWorld(12)
+		w.pressure, w.noise = tc.pressure, 0.003
+		table := NewTable(w.profile(24))
+		if got := table.Calibration().CachePressure; got < tc.lo || got > tc.hi {
+			t.Errorf("pressure %v: found %v, want %v to %v", tc.pressure, got, tc.lo, tc.hi)
+		}
+		if worst := largest(w.errors(t, table, 200)); worst > 0.02 {
+			t.Errorf("pressure %v: an error of %.1f %%", tc.pressure, 100*worst)
+		}
+	}
 }
 
 // The factors of a made-up device are found, and so are its predictions.

@@ -45,7 +45,7 @@ const sessions = 0.02
 
 // Guard returns the guard band at a confidence between 0 and 1.
 func (t *Table) Guard(confidence float64) Guard {
-	return Guard{Relative: t.beyond(confidence, false), Confidence: confidence, Networks: len(t.residuals),
+	return Guard{Relative: t.beyond(confidence), Confidence: confidence, Networks: len(t.residuals),
 		Basis: t.guardBasis()}
 }
 
@@ -63,14 +63,14 @@ func (t *Table) guardBasis() string {
 
 // beyond is how far, relative to a prediction, a measurement lies above it at
 // most, with this confidence: the only place where the error of predictions
-// becomes a number. It depends on nothing but the table, so that a limit for
+// becomes a number, but for that within a session. It depends on nothing but the table, so that a limit for
 // predictions is the same for all networks.
 //
 // It is Student's t of the held-out residuals, of the entries' noise and of what
-// sessions differ by, unless that is known. For skewed errors, it is no less than
+// sessions differ by. For skewed errors, it is no less than
 // the conformal bound of the residuals at a confidence that leaves some of them
 // beyond it: the worst of 20 says little.
-func (t *Table) beyond(confidence float64, known bool) float64 {
+func (t *Table) beyond(confidence float64) float64 {
 	n := float64(len(t.residuals))
 	noise := stats.Z(confidence) * t.noise
 	if n < fewNetworks {
@@ -80,19 +80,21 @@ func (t *Table) beyond(confidence float64, known bool) float64 {
 		}
 		return max(largest, noise)
 	}
-	squares := 0.0
-	for _, r := range t.residuals {
-		squares += r * r
-	}
-	degrees := max(2, n-choices)
-	spread := math.Sqrt(squares / degrees)
-	if !known {
-		usual := math.Sqrt((squares + usualWeight*usualError*usualError) / (degrees + usualWeight))
-		spread = math.Hypot(max(spread, usual), sessions)
-	}
+	squares, degrees := t.squares(), max(2, n-choices)
+	usual := math.Sqrt((squares + usualWeight*usualError*usualError) / (degrees + usualWeight))
+	spread := math.Hypot(max(math.Sqrt(squares/degrees), usual), sessions)
 	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
 	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
 	return max(0, bound, conformal)
+}
+
+// squares is the sum of the residuals' squares.
+func (t *Table) squares() float64 {
+	sum := 0.0
+	for _, r := range t.residuals {
+		sum += r * r
+	}
+	return sum
 }
 
 // Upper returns the latency that a network with this estimate stays under with this
@@ -100,7 +102,7 @@ func (t *Table) beyond(confidence float64, known bool) float64 {
 func (t *Table) Upper(e Estimate, confidence float64) float64 { return t.upper(e.Seconds, confidence) }
 
 func (t *Table) upper(seconds, confidence float64) float64 {
-	return seconds * (1 + t.beyond(confidence, false))
+	return seconds * (1 + t.beyond(confidence))
 }
 
 // Interval bounds the latency of a network with this estimate, in seconds: it
@@ -111,16 +113,21 @@ func (t *Table) Interval(e Estimate, confidence float64) (lo, hi float64) {
 }
 
 // IntervalInSession is [Table.Interval] for a session in which the device is known
-// to be as fast as when it was profiled, or how much slower.
+// to be as fast as when it was profiled, or how much slower: by the held-out
+// residuals alone.
 func (t *Table) IntervalInSession(e Estimate, confidence float64) (lo, hi float64) {
-	beyond := 1 + t.beyond((1+confidence)/2, true)
+	n := float64(len(t.residuals))
+	if n < fewNetworks {
+		return t.Interval(e, confidence)
+	}
+	beyond := 1 + stats.StudentT((1+confidence)/2, n)*math.Sqrt(t.squares()/n)
 	return e.Seconds / beyond, e.Seconds * beyond
 }
 
 // Limit returns the greatest prediction, in seconds, of which [Table.Upper] keeps
 // the budget with this confidence.
 func (t *Table) Limit(budget, confidence float64) float64 {
-	limit := budget / (1 + t.beyond(confidence, false))
+	limit := budget / (1 + t.beyond(confidence))
 	for t.upper(limit, confidence) > budget { // by rounding
 		limit = math.Nextafter(limit, 0)
 	}

@@ -54,3 +54,14 @@ func macs(k ops.Key) float64 {
 	}
 	return 0
 }
+
+// weightsOf counts an operation's weights.
+func weightsOf(k ops.Key) float64 {
+	switch k.Kind {
+	case ops.Conv:
+		return float64(k.Window.Kernel) * float64(k.Window.Kernel) * float64(k.In) / float64(max(1, k.Groups)) * float64(k.Out)
+	case ops.Linear:
+		return float64(k.In) * float64(k.Out)
+	}
+	return 0
+}

@@ -15,9 +15,10 @@ import (
 
 // Table predicts the latency of networks from a profile:
 //
-//	latency = constant + Σ over keys of count · factor · time
+//	latency = constant + Σ over keys of count · factor · time + cache pressure
 //
-// The factors, each for a kind of operation, and the constant are fitted to the
+// The factors, each for a kind of operation, the constant and what the weights of
+// a network cost by being many ([Calibration.CachePressure]) are fitted to the
 // networks that the profile has measured whole. Networks that the fit has not
 // seen say whether that is better than the plain sum of times or a line through
 // multiply-accumulates; [Table.Calibration] tells what was chosen. A profile
@@ -91,9 +92,15 @@ func (t *Table) Constant() float64 { return t.line.constant }
 // fitted to the others (see [Validate]).
 func (t *Table) Networks() []Case { return slices.Clone(t.networks) }
 
-// Operation returns the cost of one key in a network, without the constant. Errors
-// as Estimate.
-func (t *Table) Operation(k ops.Key) (Estimate, error) { return t.sum(map[ops.Key]int{k: 1}) }
+// Operation returns the cost of one key in a network, without the constant and the
+// cache pressure of a whole network. Errors as Estimate.
+func (t *Table) Operation(k ops.Key) (Estimate, error) {
+	terms, err := t.terms(map[ops.Key]int{k: 1})
+	if err != nil {
+		return Estimate{}, err
+	}
+	return Estimate{Seconds: t.line.seconds[terms[0].cost], Deviation: t.deviation(terms)}, nil
+}
 
 // Estimate predicts a fused network. It returns a *profiles.MissingError with
 // all keys that the table lacks, or a *profiles.FailedError for a key whose
@@ -105,25 +112,16 @@ func (t *Table) Estimate(fused *ops.Graph) (Estimate, error) {
 // EstimateCounts does what Estimate does, for a network of which only the counts of its
 // keys are known.
 func (t *Table) EstimateCounts(counts map[ops.Key]int) (Estimate, error) {
-	e, err := t.sum(counts)
+	terms, err := t.terms(counts)
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.Seconds += t.line.constant
+	e := Estimate{Seconds: t.line.predict(terms), Deviation: t.deviation(terms)}
 	if !(e.Seconds > 0) {
 		return Estimate{}, fmt.Errorf("predict: the constant %g s outweighs the operations of this network: "+
 			"measure networks of its size", t.line.constant)
 	}
 	return e, nil
-}
-
-// sum adds the operations up.
-func (t *Table) sum(counts map[ops.Key]int) (Estimate, error) {
-	terms, err := t.terms(counts)
-	if err != nil {
-		return Estimate{}, err
-	}
-	return t.add(terms), nil
 }
 
 // terms looks the operations up, in the order of their keys, so that equal
@@ -152,15 +150,13 @@ func (t *Table) terms(counts map[ops.Key]int) ([]term, error) {
 	return terms, nil
 }
 
-func (t *Table) add(terms []term) Estimate {
-	var e Estimate
+// deviation is that of the operations' sum by that of the entries.
+func (t *Table) deviation(terms []term) float64 {
 	variance := 0.0
 	for _, term := range terms {
-		c, seconds := t.costs[term.cost], t.line.seconds[term.cost]
-		e.Seconds += term.count * seconds
-		d := term.count * c.deviation * seconds / c.alone // an entry has the same error each time
+		c := t.costs[term.cost]
+		d := term.count * c.deviation * t.line.seconds[term.cost] / c.alone // an entry has the same error each time
 		variance += d * d
 	}
-	e.Deviation = math.Sqrt(variance)
-	return e
+	return math.Sqrt(variance)
 }
