@@ -2,7 +2,10 @@
 
 package dataset
 
-import "math/rand/v2"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Augment says how a Loader varies training images. The zero value leaves them
 // as they are.
@@ -12,16 +15,12 @@ type Augment struct {
 	Cutout int  `json:"cutout"` // side of a square set to the mean at a random place (arXiv:1708.04552)
 }
 
-// cropEpochs is the length of training from which images are cropped at
-// random. A shorter one sees each image too rarely to overfit, and crops only
-// slow it down (docs/METHODS.md).
-const cropEpochs = 15
-
-// For returns what suits a training of so many epochs.
+// For returns what suits a training of so many epochs. Images are cropped at no
+// more places than they are seen times: a short training does not overfit, and
+// crops only slow it down (docs/METHODS.md).
 func (a Augment) For(epochs float64) Augment {
-	if epochs < cropEpochs {
-		a.Pad = 0
-	}
+	places := int(math.Sqrt(epochs)) // along a side: 2·Pad + 1
+	a.Pad = min(a.Pad, max(0, (places-1)/2))
 	return a
 }
 

@@ -119,18 +119,19 @@ func TestCutout(t *testing.T) {
 	}
 }
 
-// Short trainings do without crops, and with everything else.
+// The longer a training, the farther it crops; all else is the same for any.
 func TestFor(t *testing.T) {
-	all := Augment{Flip: true, Pad: 4, Cutout: 8}
 	for _, tt := range []struct {
 		name   string
 		epochs float64
-		want   Augment
+		pad    int
 	}{
-		{"short", cropEpochs - 0.1, Augment{Flip: true, Cutout: 8}}, {"long enough", cropEpochs, all},
+		{"none", 0, 0}, {"short", 8.9, 0}, {"each place once", 9, 1}, {"longer", 24.9, 1}, {"25", 25, 2}, {"81", 81, 4},
+		{"no farther than asked for", 600, 4},
 	} {
-		if got := all.For(tt.epochs); got != tt.want {
-			t.Errorf("%s: %+v: want %+v", tt.name, got, tt.want)
+		want := Augment{Flip: true, Pad: tt.pad, Cutout: 8}
+		if got := (Augment{Flip: true, Pad: 4, Cutout: 8}).For(tt.epochs); got != want {
+			t.Errorf("%s: %+v: want %+v", tt.name, got, want)
 		}
 	}
 }

@@ -29,9 +29,13 @@ type rung struct {
 	name   string
 	work   float64
 	keep   int  // how many go on, as many of each size
-	narrow bool // with half of the channels
+	narrow bool // with half of the channels, where these are more than a vector's
 	half   bool // on images of half the side
 }
+
+// fewestChannels is the width below which a training takes as long with half the
+// channels: vectors are half empty.
+const fewestChannels = 16
 
 // Efforts lists them, the least first; the first is the default. A server with
 // two cores does 1e11 to 4e11 operations a second.
@@ -79,7 +83,7 @@ func (e Effort) longer() string {
 func (r rung) size(s arch.Size, image int) arch.Size {
 	s.Image = image
 	if r.narrow {
-		s.Channels = min(s.Channels, (s.Channels+7)/8*4)
+		s.Channels = min(s.Channels, max(fewestChannels, (s.Channels+7)/8*4))
 	}
 	return s
 }
