@@ -28,9 +28,9 @@ type Entrant struct {
 	Known []float64
 	// Judgements has one of each rung that the network trained in.
 	Judgements []Judgement
-	// Value is the loss that the network is believed to have (see [Believe]):
-	// in its last rung or, after the last of all, at the end of the training that
-	// the winner gets. Before the first rung it is 0.
+	// Value is the loss that the network is believed to have at the end of the
+	// training that the winner gets (see [Believe]), by its last rung. Before the
+	// first rung it is 0.
 	Value float64
 }
 
@@ -73,11 +73,7 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 			all[i].Judgements = append(slices.Clone(all[i].Judgements), j)
 		}
 		ranked, last := all[:alive], r == len(rungs)-1
-		if last {
-			Foresee(ranked)
-		} else {
-			Believe(ranked)
-		}
+		Believe(ranked, last)
 		slices.SortStableFunc(ranked, func(a, b Entrant) int { return cmp.Compare(a.Value, b.Value) })
 		alive = first(ranked, max(1, rung.Keep), func(e Entrant) int {
 			if last {
@@ -125,26 +121,18 @@ const (
 	roundingError      = 1e-9
 )
 
-// Believe sets the Value of entrants that trained in the same rung: the loss
-// that each would have on average over many trainings. Of a short training a
-// part is luck, so that what was known before counts as well: the scores, and
-// the losses of the rung before. How much each of them counts follows from how
-// well it explains the losses of this very rung, among networks of a group (a
-// ridge regression), and how much they count together from how much of the rest
-// is noise. That of a training that failed is infinite.
-func Believe(entrants []Entrant) {
-	at := trained(entrants)
-	losses, own := make([]float64, len(at)), make([]float64, len(at))
-	for i, e := range at {
-		losses[i], own[i] = e.last().Loss, e.last().Noise
-	}
-	believe(at, losses, own, groupMeans(at, losses))
-}
-
-// Foresee sets the Value of entrants of any groups to the loss that each is
-// believed to have, as [Believe] says, at the end of the training that the winner
-// gets. How it falls until then [Falls] says.
-func Foresee(entrants []Entrant) {
+// Believe sets the Value of entrants that trained in the same rung: the loss that
+// each would have on average over many trainings, at the end of the training that
+// the winner gets. How losses fall until then [Falls] says: cheap networks have
+// learned from more images by now.
+//
+// Of a short training a part is luck, so that what was known before counts as
+// well: the scores, and the losses of the rung before. How much each of them counts
+// follows from how well it explains the losses of this very rung, among networks
+// of a group (a ridge regression), and how much they count together from how much
+// of the rest is noise. Across groups is for entrants that compete with those of
+// other groups. The Value is infinite where a training failed.
+func Believe(entrants []Entrant, across bool) {
 	at := trained(entrants)
 	losses, images := make([]float64, len(at)), make([]float64, len(at))
 	for i, e := range at {
@@ -156,10 +144,12 @@ func Foresee(entrants []Entrant) {
 		left := falls.Left(images[i], cmp.Or(e.Images, images[i]))
 		losses[i], own[i] = left*losses[i], left*e.last().Noise
 	}
-	mean, _ := stats.MeanStdDev(losses)
-	level := make([]float64, len(at))
-	for i := range level {
-		level[i] = mean
+	level := groupMeans(at, losses)
+	if across {
+		mean, _ := stats.MeanStdDev(losses)
+		for i := range level {
+			level[i] = mean
+		}
 	}
 	believe(at, losses, own, level)
 }

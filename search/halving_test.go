@@ -128,7 +128,7 @@ func TestBelieve(t *testing.T) {
 						return int(math.Copysign(1, value(a)-value(b)))
 					}).Number
 				}
-				Believe(all)
+				Believe(all, false)
 				alone += by(func(e Entrant) float64 { return e.Judgements[0].Loss })
 				believed += by(func(e Entrant) float64 { return e.Value })
 			}
@@ -180,5 +180,25 @@ func TestHalveGroups(t *testing.T) {
 	}
 	if a, b := ranked[1].last().Loss, ranked[0].last().Loss; a >= b {
 		t.Errorf("the winner has the lower loss already, %g and %g: the test shows nothing", b, a)
+	}
+}
+
+// In every rung a network that is ahead only because it is cheap, and has seen
+// more images, loses against one that comes to less in the end.
+func TestHalveCosts(t *testing.T) {
+	all := []Entrant{{Number: 0, Images: 2e5}, {Number: 1, Images: 4e5}}
+	judge := func(_ context.Context, r int, e Entrant) (Judgement, error) {
+		j := Judgement{Images: e.Images / 100, Noise: 1e-3}
+		j.Loss = []float64{0.30, 0.327}[e.Number] * Fall(usualFall).above(j.Images)
+		return j, nil
+	}
+	for _, rungs := range [][]Rung{{{"only", 1}}, {{"first", 1}, {"second", 1}}} {
+		ranked, err := Halve(t.Context(), all, rungs, judge, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ranked[0].Number != 0 || ranked[0].Judgements[0].Loss < ranked[1].Judgements[0].Loss {
+			t.Errorf("%d rungs: network %d wins: %+v", len(rungs), ranked[0].Number, ranked)
+		}
 	}
 }

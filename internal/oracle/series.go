@@ -108,7 +108,7 @@ func (t *Table) believed(s *Scores, evaluator string, networks []int) []float64 
 		entrants = append(entrants, search.Entrant{Known: []float64{prior},
 			Judgements: []search.Judgement{score.judgement()}})
 	}
-	search.Believe(entrants)
+	search.Believe(entrants, false)
 	var scores []float64
 	for _, e := range entrants {
 		scores = append(scores, -e.Value)
