@@ -413,6 +413,7 @@ func (t *Table) calibrate(p *profiles.Profile) {
 		}
 		cal.Model, cal.HeldOut, cal.Drift = model, tried, c.steady
 		t.judge(c.networks, func(i int) float64 { return predicted[i] })
+		t.within = c.deviation(predicted)
 		cal.Basis = t.basis()
 	}
 	slices.SortFunc(cal.LeftOut, func(a, b LeftOut) int { return cmp.Compare(a.Arch, b.Arch) })
@@ -421,6 +422,17 @@ func (t *Table) calibrate(p *profiles.Profile) {
 	for _, n := range c.networks {
 		t.references = append(t.references, Reference{Arch: n.arch, ThenS: c.target(n)})
 	}
+}
+
+// deviation is the standard deviation of networks around their predictions,
+// relative.
+func (c *calibrator) deviation(predicted []float64) float64 {
+	sum := 0.0
+	for i, n := range c.networks {
+		r := c.target(n)/predicted[i] - 1
+		sum += r * r
+	}
+	return math.Sqrt(sum / float64(len(c.networks)))
 }
 
 // judge keeps how far predictions of networks are from what was measured, and

@@ -30,10 +30,12 @@ const choices = 3
 const tail = 3
 
 // Residuals of a good session may be small by luck, and smaller than what
-// predictions err in the next session. A spread below usualError is therefore
-// drawn towards it, as if by usualWeight more networks.
+// predictions err in the next session. A spread below usualError, or below
+// usualWithin where it is about the same session, is therefore drawn towards it,
+// as if by usualWeight more networks.
 const (
 	usualError  = 0.03
+	usualWithin = 0.01
 	usualWeight = 16
 )
 
@@ -62,14 +64,14 @@ func (t *Table) guardBasis() string {
 }
 
 // beyond is how far, relative to a prediction, a measurement lies above it at
-// most, with this confidence: the only place where the error of predictions
-// becomes a number, but for that within a session. It depends on nothing but the table, so that a limit for
-// predictions is the same for all networks.
+// most, with this confidence: the only place where the error of predictions for
+// any session becomes a number. It depends on nothing but the table, so that a
+// limit for predictions is the same for all networks.
 //
 // It is Student's t of the held-out residuals, of the entries' noise and of what
-// sessions differ by. For skewed errors, it is no less than
-// the conformal bound of the residuals at a confidence that leaves some of them
-// beyond it: the worst of 20 says little.
+// sessions differ by. For skewed errors, it is no less than the conformal bound of
+// the residuals at a confidence that leaves some of them beyond it: the worst of 20
+// says little.
 func (t *Table) beyond(confidence float64) float64 {
 	n := float64(len(t.residuals))
 	noise := stats.Z(confidence) * t.noise
@@ -80,21 +82,16 @@ func (t *Table) beyond(confidence float64) float64 {
 		}
 		return max(largest, noise)
 	}
-	squares, degrees := t.squares(), max(2, n-choices)
+	squares := 0.0
+	for _, r := range t.residuals {
+		squares += r * r
+	}
+	degrees := max(2, n-choices)
 	usual := math.Sqrt((squares + usualWeight*usualError*usualError) / (degrees + usualWeight))
 	spread := math.Hypot(max(math.Sqrt(squares/degrees), usual), sessions)
 	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
 	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
 	return max(0, bound, conformal)
-}
-
-// squares is the sum of the residuals' squares.
-func (t *Table) squares() float64 {
-	sum := 0.0
-	for _, r := range t.residuals {
-		sum += r * r
-	}
-	return sum
 }
 
 // Upper returns the latency that a network with this estimate stays under with this
@@ -113,14 +110,15 @@ func (t *Table) Interval(e Estimate, confidence float64) (lo, hi float64) {
 }
 
 // IntervalInSession is [Table.Interval] for a session in which the device is known
-// to be as fast as when it was profiled, or how much slower: by the held-out
-// residuals alone.
+// to be as fast as when it was profiled, or how much slower: of what sessions
+// differ by it has nothing.
 func (t *Table) IntervalInSession(e Estimate, confidence float64) (lo, hi float64) {
-	n := float64(len(t.residuals))
-	if n < fewNetworks {
+	if t.within == 0 {
 		return t.Interval(e, confidence)
 	}
-	beyond := 1 + stats.StudentT((1+confidence)/2, n)*math.Sqrt(t.squares()/n)
+	n := float64(len(t.residuals))
+	usual := math.Sqrt((n*t.within*t.within + usualWeight*usualWithin*usualWithin) / (n + usualWeight))
+	beyond := 1 + stats.StudentT((1+confidence)/2, n)*max(t.within, usual)
 	return e.Seconds / beyond, e.Seconds * beyond
 }
 

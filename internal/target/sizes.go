@@ -131,34 +131,42 @@ func (q SizeRequest) lacking(p *profiles.Profile, o Options) error {
 	return fmt.Errorf("%s: %w; on that device: edgenas profile%s", o.Profile, lacks(p, n.KeyTexts()), q.flags(p, o))
 }
 
-// SizesOf are the sizes of the request of which the profile has all operations:
-// the default one or, if it lacks that, for up to three numbers of channels the
-// one with the fewest cells. The budget is of no concern.
+// SizesOf are up to three sizes of the request of which the profile has all
+// operations: those in which it has measured networks and, for other numbers of
+// channels, the one with the fewest cells. Where it has networks of none, it is
+// the default one, if that is there. The budget is of no concern.
 func SizesOf(p *profiles.Profile, q SizeRequest) ([]arch.Size, error) {
 	ladder, err := newLadder(q)
 	if err != nil {
 		return nil, err
 	}
-	var sizes []arch.Size
+	var measured, fewest []arch.Size
+	usual := false
 	for _, r := range ladder.predicted(predict.NewTable(p)).rungs {
 		size := r.space.Size()
-		byDefault := arch.Usual(q.Space, q.Base) == size
-		if !byDefault && slices.ContainsFunc(sizes, func(s arch.Size) bool { return s.Channels == size.Channels }) {
-			continue
-		}
 		n, err := q.Inventories.Of(r.space, q.Threads)
 		if err != nil {
 			return nil, err
 		}
+		as := func(s arch.Size) bool { return s.Channels == size.Channels }
+		known := func(w profiles.Network) bool { return isOf(w, inventory.Sizes{n}) }
 		switch {
 		case lacks(p, n.KeyTexts()) != nil:
-		case byDefault:
-			return []arch.Size{size}, nil
-		default:
-			sizes = append(sizes, size)
+			continue
+		case slices.ContainsFunc(p.Networks, known):
+			measured = append(measured, size)
+			fewest = slices.DeleteFunc(fewest, as)
+		case !slices.ContainsFunc(slices.Concat(measured, fewest), as):
+			fewest = append(fewest, size)
 		}
+		usual = usual || size == arch.Usual(q.Space, q.Base)
 	}
-	slices.Reverse(sizes)
+	if len(measured) == 0 && usual {
+		return []arch.Size{arch.Usual(q.Space, q.Base)}, nil
+	}
+	slices.Reverse(measured)
+	slices.Reverse(fewest)
+	sizes := slices.Concat(measured, fewest)
 	return sizes[:min(3, len(sizes))], nil
 }
 

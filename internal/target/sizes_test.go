@@ -19,6 +19,7 @@ import (
 	"github.com/edgenas/edgenas/internal/native"
 	"github.com/edgenas/edgenas/internal/wire"
 	"github.com/edgenas/edgenas/latency"
+	"github.com/edgenas/edgenas/ops"
 	"github.com/edgenas/edgenas/profiles"
 )
 
@@ -286,5 +287,60 @@ func TestChooseSizesFails(t *testing.T) {
 	q.Base.Image = 7
 	if _, err := targets.ChooseSizes(t.Context(), &profiles.Profile{}, q, o); fault.Code(err) != fault.Usage {
 		t.Errorf("%v", err)
+	}
+}
+
+// A profile is of the sizes whose networks it has measured, even where it has the
+// operations of smaller ones as well; and it has to be told of networks in each.
+func TestSizesOf(t *testing.T) {
+	q := tinyRequest(0)
+	of := func(cells int) inventory.Sizes {
+		t.Helper()
+		sizes, err := q.Inventories.Sizes("mbconv", []arch.Size{
+			{Cells: cells, Channels: 2, Image: 8, Colours: 1, Classes: 3}}, q.Threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sizes
+	}
+	ok := profiles.Timing{Status: profiles.OK, N: 15, MedianS: 1e-3, LoS: 1e-3, HiS: 1e-3}
+	p := &profiles.Profile{}
+	for _, text := range of(3)[0].KeyTexts() {
+		p.Entries = append(p.Entries, profiles.Entry{Key: text, Timing: ok})
+	}
+	sizes := func() (cells []int) {
+		t.Helper()
+		all, err := SizesOf(p, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			cells = append(cells, s.Cells)
+		}
+		return cells
+	}
+	fewest := sizes()
+	if len(fewest) != 1 || fewest[0] >= 3 {
+		t.Fatalf("without networks: cells %v, want one size, with fewer than 3", fewest)
+	}
+	whole, err := calibrators(p, of(3), 1)
+	if err != nil || len(whole) != CalibrationNetworks {
+		t.Fatalf("%d networks to measure, %v", len(whole), err)
+	}
+	for _, n := range whole {
+		counts := map[string]int{}
+		for k, count := range ops.Keys(n.Graph) {
+			counts[k.String()] = count
+		}
+		p.Networks = append(p.Networks, profiles.Network{Arch: n.Arch, Counts: counts, Timing: ok})
+	}
+	if got := sizes(); !slices.Equal(got, []int{3}) {
+		t.Errorf("cells %v, want those of the networks: 3", got)
+	}
+	if more, err := calibrators(p, of(3), 1); err != nil || len(more) > 0 {
+		t.Errorf("%d more networks to measure in the same size, %v", len(more), err)
+	}
+	if more, err := calibrators(p, of(fewest[0]), 1); err != nil || len(more) == 0 {
+		t.Errorf("%d networks to measure in another size, %v", len(more), err)
 	}
 }

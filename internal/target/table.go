@@ -146,15 +146,22 @@ func (t *Targets) Table(ctx context.Context, p *profiles.Profile, sizes inventor
 	return predict.NewTable(p), nil
 }
 
-// CalibrationNetworks is how many networks a profile measures whole, to fit
-// predictions and their interval to: a few for each kind of operation, and
-// enough to hold some out.
+// CalibrationNetworks is how many networks, of all sizes that are asked for at
+// once, a profile measures whole, to fit predictions and their interval to: a few
+// for each kind of operation, and enough to hold some out.
 const CalibrationNetworks = 22
+
+// isOf reports whether a measured network is one of these sizes.
+func isOf(n profiles.Network, sizes inventory.Sizes) bool {
+	_, ok := sizes.Find(n.Arch, n.Counts)
+	return ok
+}
 
 // designCandidates is among how many networks those of a calibration are chosen.
 const designCandidates = 400
 
-// calibrators are the networks to measure whole beside those of the profile.
+// calibrators are the networks of these sizes to measure whole, beside those of
+// them that the profile has.
 func calibrators(p *profiles.Profile, sizes inventory.Sizes, seed uint64) ([]inventory.Network, error) {
 	candidates, err := sizes.Sample(designCandidates, rand.New(rand.NewPCG(seed, 2)))
 	if err != nil {
@@ -164,10 +171,16 @@ func calibrators(p *profiles.Profile, sizes inventory.Sizes, seed uint64) ([]inv
 	for _, c := range candidates {
 		counts = append(counts, ops.Keys(c.Graph))
 	}
+	there := 0
+	for _, n := range p.Networks {
+		if isOf(n, sizes) {
+			there++
+		}
+	}
 	var chosen []inventory.Network
 	for _, i := range predict.Design(predict.Rough, counts, CalibrationNetworks) {
 		known := func(k profiles.Network) bool { return k.Arch == candidates[i].Arch }
-		if len(p.Networks)+len(chosen) < CalibrationNetworks && !slices.ContainsFunc(p.Networks, known) {
+		if there+len(chosen) < CalibrationNetworks && !slices.ContainsFunc(p.Networks, known) {
 			chosen = append(chosen, candidates[i])
 		}
 	}
