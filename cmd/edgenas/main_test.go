@@ -110,7 +110,7 @@ func self() []string {
 	return []string{exe}
 }
 
-func emulated() bool { return hostinfo.Local().Emulation == hostinfo.Qemu }
+var emulated = sync.OnceValue(func() bool { return hostinfo.Local().Emulation == hostinfo.Qemu })
 
 // watcher passes text on and does something at the n-th line with a prefix.
 type watcher struct {
