@@ -157,6 +157,19 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
+// apart runs a command in a process of its own, so that other tests may run
+// beside it.
+func apart(t *testing.T, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
 // want fails the test unless the command ended with this code.
 func (o outcome) want(t *testing.T, code int) outcome {
 	t.Helper()
