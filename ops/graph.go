@@ -126,7 +126,8 @@ const usualNodes = 128
 
 // NewBuilder starts a graph whose input has shape s.
 func NewBuilder(s Shape) (Builder, Value) {
-	b := Builder{rec: &recording{graph: Graph{Nodes: make([]Node, 0, usualNodes)}, names: make(map[string]bool, usualNodes)}}
+	b := Builder{rec: &recording{names: make(map[string]bool, usualNodes)}}
+	b.rec.graph.Nodes = make([]Node, 0, usualNodes)
 	if s.N < 1 || s.C < 1 || s.H < 1 || s.W < 1 {
 		b.rec.err = &ShapeError{Node: "input", In: []Shape{s}, Want: "at least 1×1×1×1"}
 	}
