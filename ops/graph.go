@@ -121,9 +121,13 @@ type recording struct {
 	err   error
 }
 
+// usualNodes is room for the nodes of a network of a few cells.
+const usualNodes = 128
+
 // NewBuilder starts a graph whose input has shape s.
 func NewBuilder(s Shape) (Builder, Value) {
-	b := Builder{rec: &recording{names: map[string]bool{}}}
+	b := Builder{rec: &recording{names: make(map[string]bool, usualNodes)}}
+	b.rec.graph.Nodes = make([]Node, 0, usualNodes)
 	if s.N < 1 || s.C < 1 || s.H < 1 || s.W < 1 {
 		b.rec.err = &ShapeError{Node: "input", In: []Shape{s}, Want: "at least 1×1×1×1"}
 	}
@@ -157,14 +161,16 @@ func (b Builder) FinishTraining(out, aux Value) (*Graph, error) {
 func (g *Graph) prune() *Graph {
 	live := make([]bool, len(g.Nodes))
 	live[0], live[g.Out], live[g.Aux] = true, true, true // no Aux is the input
+	count := 0
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		if live[i] {
+			count++
 			for _, v := range g.Nodes[i].In {
 				live[v] = true
 			}
 		}
 	}
-	h, at := &Graph{}, make([]Value, len(g.Nodes))
+	h, at := &Graph{Nodes: make([]Node, 0, count)}, make([]Value, len(g.Nodes))
 	for i, n := range g.Nodes {
 		if !live[i] {
 			continue
@@ -180,8 +186,9 @@ func (g *Graph) prune() *Graph {
 	return h
 }
 
-// record appends n. If ok is false, it keeps a ShapeError instead.
-func (b Builder) record(n Node, ok bool, want string) Value {
+// record appends n. If ok is false, it keeps a ShapeError instead, which says
+// what was wanted.
+func (b Builder) record(n Node, ok bool, want string, args ...any) Value {
 	r := b.rec
 	n.Name = b.scope + n.Name
 	if r.err == nil {
@@ -191,7 +198,7 @@ func (b Builder) record(n Node, ok bool, want string) Value {
 			for i, v := range n.In {
 				in[i] = b.Shape(v)
 			}
-			r.err = &ShapeError{Node: n.Kind.String() + " " + n.Name, In: in, Want: want}
+			r.err = &ShapeError{Node: n.Kind.String() + " " + n.Name, In: in, Want: fmt.Sprintf(want, args...)}
 		case r.names[n.Name]:
 			r.err = fmt.Errorf("ops: %s: recorded twice", n.Name)
 		}
@@ -214,8 +221,8 @@ func (b Builder) Conv(name string, x Value, out int, w Window, groups int, bias 
 	if ok {
 		n.Shape = Shape{s.N, out, w.Out(s.H), w.Out(s.W)}
 	}
-	return b.record(n, ok, fmt.Sprintf(
-		"an image that a %+v window fits and channels divisible by %d groups, to %d channels", w, groups, out))
+	return b.record(n, ok, "an image that a %+v window fits and channels divisible by %d groups, to %d channels",
+		w, groups, out)
 }
 
 // BatchNorm records a batch normalisation; the shape stays. Affine says
@@ -242,7 +249,7 @@ func (b Builder) pool(k Kind, name string, x Value, w Window) Value {
 	if ok {
 		n.Shape = Shape{s.N, s.C, w.Out(s.H), w.Out(s.W)}
 	}
-	return b.record(n, ok, fmt.Sprintf("an image that a %+v window fits, undilated, padded by at most half a kernel", w))
+	return b.record(n, ok, "an image that a %+v window fits, undilated, padded by at most half a kernel", w)
 }
 
 // Add records the sum of one or more maps of one shape.

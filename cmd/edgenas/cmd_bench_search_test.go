@@ -35,7 +35,7 @@ func TestBenchSearch(t *testing.T) {
 		s.target.profiles = []string{fixture(t, "here.json")} // nothing else is to be measured
 		var stdout bytes.Buffer
 		a := newApp(nil, &stdout, io.Discard)
-		a.host.Self, a.host.Inventories, a.pace, a.threads, a.seed = self(), &fixtures.spaces, pace{}, 2, 1
+		a.host.Self, a.host.Inventories, a.pace, a.threads, a.seed = self(), &fixtures.spaces, pace{}, 1, 1
 		defer func() { a.workers().Close() }()
 		if err := a.runBenchSearch(t.Context(), o); err != nil {
 			t.Fatal(err)

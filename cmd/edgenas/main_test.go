@@ -110,7 +110,7 @@ func self() []string {
 	return []string{exe}
 }
 
-func emulated() bool { return hostinfo.Local().Emulation == hostinfo.Qemu }
+var emulated = sync.OnceValue(func() bool { return hostinfo.Local().Emulation == hostinfo.Qemu })
 
 // watcher passes text on and does something at the n-th line with a prefix.
 type watcher struct {
@@ -155,6 +155,19 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 	a.host.Inventories = &fixtures.spaces
 	code := a.run(ctx)
 	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// apart runs a command in a process of its own, so that other tests may run
+// beside it.
+func apart(t *testing.T, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 // want fails the test unless the command ended with this code.

@@ -23,7 +23,8 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	dir := t.TempDir()
 	board := save(t, tinyProfile(t, "darts", size), filepath.Join(dir, "board.json"))
 	out := filepath.Join(dir, "out")
-	edgenas(t, "search", "--space", "darts", "--cells", "8", "--channels", "2", "--latency-budget", "200us",
+	t.Parallel() // from here on the work is in other processes
+	apart(t, "search", "--space", "darts", "--cells", "8", "--channels", "2", "--latency-budget", "200us",
 		"--profile", board, "--data", images,
 		"--epochs", "1", "--out", out).want(t, fault.Done)
 	r, err := runfile.Dir(out).ReadRequest()
@@ -56,7 +57,7 @@ func TestSearchWithEdgeSelection(t *testing.T) {
 	if err := run.Fits(f.Weights, found); err != nil {
 		t.Error(err)
 	}
-	again := edgenas(t, "search", "--space", "darts", "--latency-budget", "200us", "--cells", "2",
+	again := apart(t, "search", "--space", "darts", "--latency-budget", "200us", "--cells", "2",
 		"--profile", board, "--data", images, "--out", filepath.Join(dir, "none"))
 	if again.code != fault.Usage || !strings.Contains(again.stderr, "cells 2") {
 		t.Errorf("two cells: exit %d, %s", again.code, again.stderr)
@@ -75,7 +76,8 @@ func TestSearchOfChain(t *testing.T) {
 	flags := []string{"search", "--space", "mbconv", "--cells", "4", "--channels", "2", "--latency-budget", "450us",
 		"--profile", board, "--data", images,
 		"--epochs", "1", "--out", out}
-	edgenas(t, flags...).want(t, fault.Done)
+	t.Parallel() // from here on the work is in another process
+	apart(t, flags...).want(t, fault.Done)
 	r, err := runfile.Dir(out).ReadRequest()
 	if err != nil {
 		t.Fatal(err)

@@ -31,8 +31,9 @@ func sizesIn(t *testing.T, p *profiles.Profile) []arch.Size {
 // A profile is of the sizes that suit the budget, and validation takes those
 // that it has.
 func TestProfileForBudget(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "p.json")
-	o := edgenas(t, append([]string{"profile", "-o", path, "--latency-budget", "1us"}, chain...)...).want(t, fault.Done)
+	o := apart(t, append([]string{"profile", "-o", path, "--latency-budget", "1us"}, chain...)...).want(t, fault.Done)
 	if want := "sizes for a budget of 1µs: channels 1 and cells 1"; !strings.Contains(o.stderr, want) {
 		t.Errorf("stderr %s: want %q", o.stderr, want)
 	}
@@ -43,7 +44,7 @@ func TestProfileForBudget(t *testing.T) {
 	}
 
 	// A larger budget adds to the file. Where all sizes are too fast, it is the largest.
-	o = edgenas(t, append([]string{"profile", "-o", path, "--only-missing", "--latency-budget", "1h", "--cells", "auto",
+	o = apart(t, append([]string{"profile", "-o", path, "--only-missing", "--latency-budget", "1h", "--cells", "auto",
 		"--channels", "2"}, chain...)...).want(t, fault.Done)
 	for _, want := range []string{"sizes for a budget of 1h0m0s: channels 2 and cells 5\n",
 		"--channels and --cells give"} {
@@ -55,7 +56,7 @@ func TestProfileForBudget(t *testing.T) {
 		t.Errorf("%d entries after %d, %d networks; sizes %+v", len(p.Entries), len(smallest.Entries), len(p.Networks), sizesIn(t, p))
 	}
 
-	o = edgenas(t, append([]string{"lut", "validate", "--profile", path, "--allow-emulated", "--n", "4"}, chain...)...)
+	o = apart(t, append([]string{"lut", "validate", "--profile", path, "--allow-emulated", "--n", "4"}, chain...)...)
 	o.want(t, fault.Done)
 	if !strings.HasPrefix(o.stdout, "4 networks: ") || strings.Contains(o.stderr, "operations") {
 		t.Errorf("stdout %s, stderr %s", o.stdout, o.stderr)
@@ -64,8 +65,9 @@ func TestProfileForBudget(t *testing.T) {
 
 // Channels or cells that are given, without a budget, are one size.
 func TestProfileOfOneSize(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "p.json")
-	o := edgenas(t, append([]string{"profile", "-o", path, "--channels", "1"}, chain...)...).want(t, fault.Done)
+	o := apart(t, append([]string{"profile", "-o", path, "--channels", "1"}, chain...)...).want(t, fault.Done)
 	usual, err := arch.NewSpace("mbconv", arch.Size{Cells: 3, Channels: 1, Image: 8, Colours: 1, Classes: 3})
 	if err != nil {
 		t.Fatal(err)

@@ -101,12 +101,13 @@ func (j *job) contestants(s sized, networks []search.Candidate) ([]*contestant, 
 	}
 	var all []*contestant
 	var structures []search.Structure
+	limit := j.limit()
 	for i, c := range choices {
 		seconds, err := s.costs.Latency(c)
 		if err != nil {
 			return nil, err
 		}
-		if seconds > j.limit() {
+		if seconds > limit {
 			continue
 		}
 		g, err := s.space.Network(c, 1)
