@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 
 	"github.com/edgenas/edgenas/arch"
@@ -20,6 +21,7 @@ import (
 // learnAlpha lets α learn which of the networks are good, gives each its score,
 // and returns what α came to.
 func (j *job) learnAlpha(ctx context.Context, list []*contestant, e Effort) (scores search.Scores, err error) {
+	debug.FreeOSMemory() // the windows', before the supernet takes more
 	s, of, err := j.newStage(list, e)
 	if err != nil {
 		return scores, err

@@ -40,7 +40,7 @@ const fewestChannels = 16
 // Efforts lists them, the least first; the first is the default. A server with
 // two cores does 1e11 to 4e11 operations a second.
 var Efforts = []Effort{
-	{Name: "quick", About: "five minutes", Training: 3.2e13, Policy: 7e11, List: 30, Random: 4, Pool: 20, Rungs: []rung{
+	{Name: "quick", About: "five minutes", Training: 3.2e13, Policy: 1.4e12, List: 30, Random: 4, Pool: 20, Rungs: []rung{
 		{name: "rung 1", work: 1.2e12, keep: 6, narrow: true, half: true},
 		{name: "rung 2", work: 8e12, keep: 1},
 	}},
