@@ -44,8 +44,9 @@ func (p *Plan) latency(c cell, size arch.Size) Step {
 	return Step{Setting: p.Setting, Kind: Latency, Cell: c.name, Size: size}
 }
 
-// Missing lists the steps that are left to do and known, in their order. Which
-// sizes are measured next, and which are trained, follows from measurements.
+// Missing lists the steps that are left to do and known, in their order: what
+// needs the machine alone comes before trainings. Which sizes are measured next,
+// and which are trained, follows from measurements.
 func (p *Plan) Missing(lines *Lines) []Step {
 	var missing []Step
 	add := func(s Step) {
@@ -78,6 +79,8 @@ func (p *Plan) Missing(lines *Lines) []Step {
 		for _, budget := range p.Budgets {
 			add(Step{Setting: p.Setting, Kind: Search, BudgetS: budget, Seed: seed})
 		}
+	}
+	for _, seed := range p.Seeds {
 		for i, c := range p.cells {
 			for _, size := range trained[i] {
 				add(Step{Setting: p.Setting, Kind: Simple, Cell: c.name, Size: size, Seed: seed})
