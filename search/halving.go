@@ -23,6 +23,9 @@ type Entrant struct {
 	// Images is how many images the training that the winner gets would learn
 	// from; 0: as many as in the last rung.
 	Images float64
+	// Stays is set for a network that trains in every rung, unless its training
+	// fails: what others have to be better than.
+	Stays bool
 	// Known are scores from before any training, greater for better networks of a
 	// group. All entrants have the same ones.
 	Known []float64
@@ -75,12 +78,7 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 		ranked, last := all[:alive], r == len(rungs)-1
 		Believe(ranked, last)
 		slices.SortStableFunc(ranked, func(a, b Entrant) int { return cmp.Compare(a.Value, b.Value) })
-		alive = first(ranked, max(1, rung.Keep), func(e Entrant) int {
-			if last {
-				return 0
-			}
-			return e.Group
-		})
+		alive = first(ranked, max(1, rung.Keep), last)
 		if done != nil {
 			if err := done(r, slices.Clone(ranked), alive); err != nil {
 				return nil, err
@@ -90,16 +88,29 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 	return all, nil
 }
 
-// first puts the first of each group, so many, before all others, unless their
-// training failed. It returns how many these are. Otherwise the order stays.
-func first(ranked []Entrant, keep int, group func(Entrant) int) int {
+// first puts the first of each group, so many with those that stay, before all
+// others, unless their training failed. It returns how many these are. Otherwise
+// the order stays. In the last rung all are one group, and nobody stays.
+func first(ranked []Entrant, keep int, last bool) int {
+	group, stays := func(e Entrant) int { return e.Group }, func(e Entrant) bool { return e.Stays && !e.failed() }
+	if last {
+		group, stays = func(Entrant) int { return 0 }, func(Entrant) bool { return false }
+	}
 	kept := map[int]int{}
+	for _, e := range ranked {
+		if stays(e) {
+			kept[group(e)]++
+		}
+	}
 	var ahead, behind []Entrant
 	for _, e := range ranked {
-		if g := group(e); kept[g] < keep && !e.failed() {
+		switch g := group(e); {
+		case stays(e):
+			ahead = append(ahead, e)
+		case kept[g] < keep && !e.failed():
 			kept[g]++
 			ahead = append(ahead, e)
-		} else {
+		default:
 			behind = append(behind, e)
 		}
 	}

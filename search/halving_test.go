@@ -202,3 +202,47 @@ func TestHalveCosts(t *testing.T) {
 		}
 	}
 }
+
+// What others have to be better than is there until the last rung, and takes one
+// of the places of its group; in the last rung it has to win.
+func TestHalveStays(t *testing.T) {
+	var all []Entrant
+	for i := range 8 {
+		all = append(all, Entrant{Number: i, Group: i % 2, Stays: i >= 6})
+	}
+	for _, tt := range []struct {
+		name   string
+		loss   func(number int) float64
+		failed int
+		on     []int // after the first rung
+		winner int
+	}{
+		{"they lose", func(n int) float64 { return 0.3 + float64(n)/100 }, -1, []int{0, 1, 6, 7}, 0},
+		{"one wins", func(n int) float64 { return 0.3 - float64(n)/100 }, -1, []int{4, 5, 6, 7}, 7},
+		{"one fails", func(n int) float64 { return 0.3 + float64(n)/100 }, 6, []int{0, 1, 2, 7}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var on []int
+			ranked, err := Halve(t.Context(), all, []Rung{{"first", 2}, {"second", 1}},
+				func(_ context.Context, _ int, e Entrant) (Judgement, error) {
+					if e.Number == tt.failed {
+						return Judgement{Failure: "it does"}, nil
+					}
+					return Judgement{Loss: tt.loss(e.Number), Noise: 1e-3, Images: 1000}, nil
+				}, func(rung int, ranked []Entrant, keep int) error {
+					if rung == 0 {
+						for _, e := range ranked[:keep] {
+							on = append(on, e.Number)
+						}
+					}
+					return nil
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Sort(on); !slices.Equal(on, tt.on) || ranked[0].Number != tt.winner {
+				t.Errorf("%v go on, %d wins: want %v, %d", on, ranked[0].Number, tt.on, tt.winner)
+			}
+		})
+	}
+}

@@ -212,7 +212,7 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 			groups[size] = len(groups)
 		}
 		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images,
-			Known: []float64{n.prior, n.alpha}})
+			Stays: n.source == fromReference, Known: []float64{n.prior, n.alpha}})
 		n.rungs, n.fate = nil, ""
 	}
 	var rungs []search.Rung
