@@ -59,7 +59,8 @@ func macs(k ops.Key) float64 {
 func weightsOf(k ops.Key) float64 {
 	switch k.Kind {
 	case ops.Conv:
-		return float64(k.Window.Kernel) * float64(k.Window.Kernel) * float64(k.In) / float64(max(1, k.Groups)) * float64(k.Out)
+		taps := float64(k.Window.Kernel) * float64(k.Window.Kernel)
+		return taps * float64(k.In) / float64(max(1, k.Groups)) * float64(k.Out)
 	case ops.Linear:
 		return float64(k.In) * float64(k.Out)
 	}

@@ -272,7 +272,7 @@ func TestDeviceInterrupted(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	path, args := b.lacking(t, "--rounds", "4")
-	o := b.interrupted(t, "measure", 27, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
+	o := b.interrupted(t, "measure", 16, func(cancel func()) { cancel() }, args...).want(t, fault.Interrupted)
 	if !strings.Contains(o.stderr, "the same command goes on from there") {
 		t.Errorf("stderr %s", o.stderr)
 	}

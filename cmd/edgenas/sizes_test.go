@@ -53,7 +53,8 @@ func TestProfileForBudget(t *testing.T) {
 		}
 	}
 	if p := load(t, path); len(p.Entries) <= len(smallest.Entries) || len(sizesIn(t, p)) != 2 {
-		t.Errorf("%d entries after %d, %d networks; sizes %+v", len(p.Entries), len(smallest.Entries), len(p.Networks), sizesIn(t, p))
+		t.Errorf("%d entries after %d, %d networks; sizes %+v", len(p.Entries), len(smallest.Entries), len(p.Networks),
+			sizesIn(t, p))
 	}
 
 	o = apart(t, append([]string{"lut", "validate", "--profile", path, "--allow-emulated", "--n", "4"}, chain...)...)
