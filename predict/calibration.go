@@ -187,12 +187,16 @@ func regress(rows [][]float64, target, own, deviation []float64, positive int) r
 	deviation = slices.Clone(deviation)
 	for {
 		r := ridge.Fit(rows, target, own, deviation, noiseFloor)
-		from := len(deviation) - positive
-		least := from + slices.Index(r.Coefficients[from:], slices.Min(r.Coefficients[from:]))
-		if r.Coefficients[least] >= 0 {
+		worst, least := -1, 0.0
+		for i := len(deviation) - positive; i < len(deviation); i++ {
+			if c := r.Coefficients[i]; c < least {
+				worst, least = i, c
+			}
+		}
+		if worst < 0 {
 			return r
 		}
-		deviation[least] = 0
+		deviation[worst] = 0
 	}
 }
 
@@ -413,7 +417,7 @@ func (t *Table) calibrate(p *profiles.Profile) {
 		}
 		cal.Model, cal.HeldOut, cal.Drift = model, tried, c.steady
 		t.judge(c.networks, func(i int) float64 { return predicted[i] })
-		t.within = c.deviation(predicted)
+		t.within = c.squares(predicted)
 		cal.Basis = t.basis()
 	}
 	slices.SortFunc(cal.LeftOut, func(a, b LeftOut) int { return cmp.Compare(a.Arch, b.Arch) })
@@ -424,15 +428,14 @@ func (t *Table) calibrate(p *profiles.Profile) {
 	}
 }
 
-// deviation is the standard deviation of networks around their predictions,
-// relative.
-func (c *calibrator) deviation(predicted []float64) float64 {
-	sum := 0.0
+// squares is the sum of the squares of how far networks are from their
+// predictions, relative.
+func (c *calibrator) squares(predicted []float64) (sum float64) {
 	for i, n := range c.networks {
 		r := c.target(n)/predicted[i] - 1
 		sum += r * r
 	}
-	return math.Sqrt(sum / float64(len(c.networks)))
+	return sum
 }
 
 // judge keeps how far predictions of networks are from what was measured, and

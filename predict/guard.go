@@ -39,6 +39,13 @@ const (
 	usualWeight = 16
 )
 
+// spread is the standard deviation of residuals with this sum of squares, drawn
+// towards what is usual where it is smaller.
+func spread(squares, degrees, usual float64) float64 {
+	drawn := (squares + usualWeight*usual*usual) / (degrees + usualWeight)
+	return math.Sqrt(max(squares/degrees, drawn))
+}
+
 // sessions is the standard deviation, relative, of how fast a device is from one
 // session of measuring to the next, which the residuals of one session cannot
 // show. On a virtual machine sessions were 2 to 5 % apart, most of that in the
@@ -87,9 +94,8 @@ func (t *Table) beyond(confidence float64) float64 {
 		squares += r * r
 	}
 	degrees := max(2, n-choices)
-	usual := math.Sqrt((squares + usualWeight*usualError*usualError) / (degrees + usualWeight))
-	spread := math.Hypot(max(math.Sqrt(squares/degrees), usual), sessions)
-	bound := stats.StudentT(confidence, degrees) * math.Hypot(spread, t.noise)
+	between := math.Hypot(spread(squares, degrees, usualError), sessions)
+	bound := stats.StudentT(confidence, degrees) * math.Hypot(between, t.noise)
 	conformal := stats.ConformalUpper(t.residuals, min(confidence, max(0, 1-tail/n)))
 	return max(0, bound, conformal)
 }
@@ -117,8 +123,7 @@ func (t *Table) IntervalInSession(e Estimate, confidence float64) (lo, hi float6
 		return t.Interval(e, confidence)
 	}
 	n := float64(len(t.residuals))
-	usual := math.Sqrt((n*t.within*t.within + usualWeight*usualWithin*usualWithin) / (n + usualWeight))
-	beyond := 1 + stats.StudentT((1+confidence)/2, n)*max(t.within, usual)
+	beyond := 1 + stats.StudentT((1+confidence)/2, n)*spread(t.within, n, usualWithin)
 	return e.Seconds / beyond, e.Seconds * beyond
 }
 

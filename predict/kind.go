@@ -47,10 +47,9 @@ func macs(k ops.Key) float64 {
 		if k.Window.Stride < 1 || k.Groups < 1 {
 			return 0
 		}
-		outputs := float64(k.N) * float64(k.Window.Out(k.H)) * float64(k.Window.Out(k.W)) * float64(k.Out)
-		return outputs * float64(k.Window.Kernel) * float64(k.Window.Kernel) * float64(k.In) / float64(k.Groups)
+		return float64(k.N) * float64(k.Window.Out(k.H)) * float64(k.Window.Out(k.W)) * weightsOf(k)
 	case ops.Linear:
-		return float64(k.N) * float64(k.In) * float64(k.Out)
+		return float64(k.N) * weightsOf(k)
 	}
 	return 0
 }

@@ -30,7 +30,7 @@ type Table struct {
 	line        line
 	calibration Calibration
 	residuals   []float64 // relative, measured / predicted − 1, of each network, held out of the fit
-	within      float64   // standard deviation of networks in one session, relative; 0: nothing was fitted
+	within      float64   // sum of the residuals' squares within the session; 0: nothing was fitted
 	noise       float64   // standard deviation of a usual network, relative, by that of its entries
 	networks    []Case
 	references  []Reference

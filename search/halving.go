@@ -78,7 +78,11 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 		ranked, last := all[:alive], r == len(rungs)-1
 		Believe(ranked, last)
 		slices.SortStableFunc(ranked, func(a, b Entrant) int { return cmp.Compare(a.Value, b.Value) })
-		alive = first(ranked, max(1, rung.Keep), last)
+		if keep := max(1, rung.Keep); last {
+			alive = min(keep, len(trained(ranked)))
+		} else {
+			alive = first(ranked, keep)
+		}
 		if done != nil {
 			if err := done(r, slices.Clone(ranked), alive); err != nil {
 				return nil, err
@@ -90,25 +94,22 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 
 // first puts the first of each group, so many with those that stay, before all
 // others, unless their training failed. It returns how many these are. Otherwise
-// the order stays. In the last rung all are one group, and nobody stays.
-func first(ranked []Entrant, keep int, last bool) int {
-	group, stays := func(e Entrant) int { return e.Group }, func(e Entrant) bool { return e.Stays && !e.failed() }
-	if last {
-		group, stays = func(Entrant) int { return 0 }, func(Entrant) bool { return false }
-	}
+// the order stays.
+func first(ranked []Entrant, keep int) int {
+	stays := func(e Entrant) bool { return e.Stays && !e.failed() }
 	kept := map[int]int{}
 	for _, e := range ranked {
 		if stays(e) {
-			kept[group(e)]++
+			kept[e.Group]++
 		}
 	}
 	var ahead, behind []Entrant
 	for _, e := range ranked {
-		switch g := group(e); {
+		switch {
 		case stays(e):
 			ahead = append(ahead, e)
-		case kept[g] < keep && !e.failed():
-			kept[g]++
+		case kept[e.Group] < keep && !e.failed():
+			kept[e.Group]++
 			ahead = append(ahead, e)
 		default:
 			behind = append(behind, e)

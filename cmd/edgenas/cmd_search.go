@@ -148,8 +148,8 @@ func (o *searchOptions) request(a *app, set *dataset.Set) (r runfile.Request, er
 	r = runfile.Request{Command: a.commandLine(), Version: version.String(), Date: time.Now().UTC().Truncate(time.Second),
 		Seed: a.seed, LatencyBudgetS: o.budget.Seconds(), LatencyLeastS: run.LeastUse * o.aim.Seconds(),
 		Confidence: confidence, Space: o.space.name, Size: s.Size(), Method: o.method, Dataset: o.data,
-		DataDigest: set.Digest,
-		Target:     o.target.Options, Effort: o.effort, Search: o.search, Train: o.recipe.Config, Cutout: o.recipe.Cutout}
+		DataDigest: set.Digest, Target: o.target.Options, Effort: o.effort, Search: o.search, Train: o.recipe.Config,
+		Cutout: o.recipe.Cutout}
 	r.Size.Cells, r.Size.Channels = o.space.open().Cells, o.space.open().Channels // 0: by the budget
 	r.Search.Method, r.Search.Seed, r.Train.Seed = r.Method, a.seed, a.seed
 	r.Folder, err = os.Getwd()

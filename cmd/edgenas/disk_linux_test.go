@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,14 +18,10 @@ import (
 // disk does.
 func limited(t *testing.T, blocks int, args ...string) outcome {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
 	cmd := command(t, args...)
 	cmd.Args = append([]string{"sh", "-c", "ulimit -f " + strconv.Itoa(blocks) + `; exec "$@"`, "sh"}, cmd.Args...)
-	cmd.Path, cmd.Stdout, cmd.Stderr = "/bin/sh", &stdout, &stderr
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	cmd.Path = "/bin/sh"
+	return ended(t, cmd)
 }
 
 // A full disk is said in one line, and the run goes on when there is room again.

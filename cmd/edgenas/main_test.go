@@ -161,8 +161,13 @@ func interrupted(t *testing.T, prefix string, n int, args ...string) outcome {
 // beside it.
 func apart(t *testing.T, args ...string) outcome {
 	t.Helper()
+	return ended(t, command(t, args...))
+}
+
+// ended runs a process to its end.
+func ended(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := command(t, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Fatal(err)

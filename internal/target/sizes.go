@@ -141,7 +141,7 @@ func SizesOf(p *profiles.Profile, q SizeRequest) ([]arch.Size, error) {
 		return nil, err
 	}
 	var measured, fewest []arch.Size
-	usual := false
+	usual, hasUsual := arch.Usual(q.Space, q.Base), false
 	for _, r := range ladder.predicted(predict.NewTable(p)).rungs {
 		size := r.space.Size()
 		n, err := q.Inventories.Of(r.space, q.Threads)
@@ -159,10 +159,10 @@ func SizesOf(p *profiles.Profile, q SizeRequest) ([]arch.Size, error) {
 		case !slices.ContainsFunc(slices.Concat(measured, fewest), as):
 			fewest = append(fewest, size)
 		}
-		usual = usual || size == arch.Usual(q.Space, q.Base)
+		hasUsual = hasUsual || size == usual
 	}
-	if len(measured) == 0 && usual {
-		return []arch.Size{arch.Usual(q.Space, q.Base)}, nil
+	if len(measured) == 0 && hasUsual {
+		return []arch.Size{usual}, nil
 	}
 	slices.Reverse(measured)
 	slices.Reverse(fewest)
