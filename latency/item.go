@@ -119,11 +119,11 @@ func (it *item) calibrate(w stopwatch, least, batch time.Duration, most int) err
 	}
 	one := time.Duration(math.MaxInt64)
 	for start, runs := w.now(), 0; runs == 0 || w.now()-start < calibrationTime; runs++ {
-		took, _, err := w.time(it.runner, 1)
+		took, waited, err := w.time(it.runner, 1)
 		if err != nil {
 			return err
 		}
-		one = min(one, max(1, took))
+		one = min(one, max(1, took+waited)) // what a wait leaves of a short run may be next to nothing
 	}
 	inner := max(1, (least+one-1)/one)
 	fewest := fewestSamples

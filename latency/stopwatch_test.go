@@ -62,6 +62,28 @@ func TestSharedCore(t *testing.T) {
 	}
 }
 
+// A clock of waiting that runs ahead leaves next to nothing of one run: the inner
+// loop is as long as without it.
+func TestCalibrateSharedCore(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 99*time.Microsecond + 999} {
+		f := newFake(82)
+		looks := 0
+		waited := func() time.Duration {
+			if looks++; looks > 7 {
+				return ahead
+			}
+			return 0
+		}
+		it := &item{copies: 1, runner: &fakeRunner{machine: f, time: 100 * time.Microsecond}}
+		if err := it.calibrate(stopwatch{f.now, waited}, 10*time.Millisecond, batchTime, samplesPerRound); err != nil {
+			t.Fatal(err)
+		}
+		if it.inner < 90 || it.inner > 110 {
+			t.Errorf("ahead by %v: %d runs of 100 µs in a sample of 10 ms", ahead, it.inner)
+		}
+	}
+}
+
 // The median of a verification is that of the network, and the tail has what
 // the core's other processes cost a frame.
 func TestVerifySharedCore(t *testing.T) {
