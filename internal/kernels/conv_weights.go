@@ -153,8 +153,10 @@ func (c *outerSumTask[T]) Do(piece, _ int) {
 	for chunk := 1; chunk < p.chunks; chunk++ {
 		m.add(sum, sum, c.Scratch[chunk*p.partial+piece*n:][:n], floorOf[T](false))
 	}
-	first, seg := panelStart(piece/len(p.segs), c.Out), piece%len(p.segs)
-	for i := range p.seglen {
-		copy(c.DW[(seg*p.seglen+i)*c.Out+first:][:min(panel, c.Out-first)], sum[i*panel:])
+	i, seg := piece/len(p.segs), piece%len(p.segs)
+	own := i * panel // the last panel begins before its own channels, among those of the one before
+	sum = sum[own-panelStart(i, c.Out):]
+	for row := range p.seglen {
+		copy(c.DW[(seg*p.seglen+row)*c.Out+own:][:min(panel, c.Out-own)], sum[row*panel:])
 	}
 }
