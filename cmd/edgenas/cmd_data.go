@@ -11,6 +11,7 @@ import (
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
 	"github.com/edgenas/edgenas/internal/run"
+	"github.com/edgenas/edgenas/train"
 )
 
 func (a *app) dataCommand() *cobra.Command {
@@ -72,6 +73,9 @@ func (a *app) runDataCheck(spec string) error {
 		return err
 	}
 	if _, err := spaceFor(arch.Spaces[0].Name, arch.Spaces[0].Default, set); err != nil {
+		return err
+	}
+	if err := run.Enough(set, train.DefaultConfig().Batch); err != nil {
 		return err
 	}
 	return a.result(set.Info(), func(w io.Writer) {

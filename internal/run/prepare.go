@@ -23,10 +23,12 @@ func Fits(w ops.Weights, ar arch.Architecture) error {
 	return w.Check(g)
 }
 
-// Enough is a data error unless the images fill a batch.
+// Enough is a data error unless the training images fill a batch and leave one
+// that a search can judge networks on.
 func Enough(set *dataset.Set, batch int) error {
-	if n := set.Train.Len(); n < batch {
-		return fault.Errorf(fault.Data, "%s: %d training images: want at least %d, a batch", set.Name, n, batch)
+	if n := set.Train.Len(); n <= batch {
+		return fault.Errorf(fault.Data, "%s: %d training images: want at least %d, a batch and one to judge on", set.Name, n,
+			batch+1)
 	}
 	return nil
 }
