@@ -346,8 +346,7 @@ func TestDeviceFaults(t *testing.T) {
 			b.dir = ""
 			within("host killed", func(t *testing.T, path string, args []string) {
 				t.Setenv(agentEnv, b.file(t))
-				args = append(args, "--rounds", "6") // so that many lines come after the first round
-				kill(t, fmt.Sprint("measure ", 90+rng.IntN(30)), args...)
+				killMeasuring(t, path, args...)
 				if o := b.edgenas(t, args...).want(t, fault.Done); !strings.Contains(o.stderr, "continuing the measurement") {
 					t.Errorf("stderr %s", o.stderr)
 				}

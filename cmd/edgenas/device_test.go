@@ -371,14 +371,41 @@ func TestDeviceHostKilled(t *testing.T) {
 	fixture(t, "")
 	b := newBoard(t)
 	t.Setenv(agentEnv, b.file(t))
-	path, args := b.lacking(t, "--rounds", "4") // there is no line where the percentage falls
-	kill(t, "measure 30", args...)
+	path, args := b.lacking(t, "--rounds", "4")
+	killMeasuring(t, path, args...)
 	o := b.edgenas(t, args...).want(t, fault.Done)
 	if !strings.Contains(o.stderr, "measured already") {
 		t.Errorf("stderr %s", o.stderr)
 	}
 	whole(t, path)
 	b.clean(t)
+}
+
+// killMeasuring runs a measurement in a process of its own, and kills it when the
+// journal beside the profile has its first entries.
+func killMeasuring(t *testing.T, path string, args ...string) {
+	t.Helper()
+	const least = 3 // lines: the first says what is measured
+	cmd := command(t, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			t.Fatalf("%q: %v: want it killed", args, err)
+		case <-time.After(time.Millisecond):
+		}
+		if journal, err := os.ReadFile(path + ".partial"); err == nil && bytes.Count(journal, []byte("\n")) >= least {
+			break
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
 }
 
 // A device has one user at a time, and keeps the agent if it is told to.

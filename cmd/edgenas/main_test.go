@@ -34,10 +34,11 @@ import (
 )
 
 const (
-	programEnv = "EDGENAS_TEST_PROGRAM" // the test binary is to be edgenas itself
-	killEnv    = "EDGENAS_TEST_KILL"    // "search 3": SIGKILL at the third line of progress that begins so
-	agentEnv   = "EDGENAS_TEST_AGENT"   // file of the agent for devices
-	stopEnv    = "EDGENAS_TEST_STOP"    // "train 2": it is interrupted there, and what Linux knows of it goes to stderr
+	programEnv  = "EDGENAS_TEST_PROGRAM" // the test binary is to be edgenas itself
+	killEnv     = "EDGENAS_TEST_KILL"    // "search 3": SIGKILL at the third line of progress that begins so
+	emulatorEnv = "EDGENAS_EMULATOR"     // what runs the test binary, if this processor cannot
+	agentEnv    = "EDGENAS_TEST_AGENT"   // file of the agent for devices
+	stopEnv     = "EDGENAS_TEST_STOP"    // "train 2": it is interrupted there, and what Linux knows of it goes to stderr
 )
 
 func TestMain(m *testing.M) {
@@ -100,14 +101,7 @@ func self() []string {
 	if err != nil {
 		panic(err)
 	}
-	if emulated() {
-		for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
-			if path, err := exec.LookPath(name); err == nil {
-				return []string{path, exe}
-			}
-		}
-	}
-	return []string{exe}
+	return append(strings.Fields(os.Getenv(emulatorEnv)), exe)
 }
 
 var emulated = sync.OnceValue(func() bool { return hostinfo.Local().Emulation == hostinfo.Qemu })

@@ -47,7 +47,8 @@ func here(t *testing.T, o Options) Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Host{Self: []string{self}}, 5, func(event.Event) {}).Of(o)
+	words := append(strings.Fields(os.Getenv("EDGENAS_EMULATOR")), self) // .ci/emulate
+	return New(Host{Self: words}, 5, func(event.Event) {}).Of(o)
 }
 
 // What goes wrong in the process that verifies is what it says, not a network
