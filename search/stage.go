@@ -51,10 +51,17 @@ const (
 	kappa       = 0.05 // a loss that is lower by κ makes a network e times as likely as the prior does
 )
 
-// AlphaCost is what α adds to a step, on average over a stage, relative to what the
+// alphaCost is what α adds to a step, on average over a stage, relative to what the
 // weights' learning costs: the forward passes of the networks that it compares, a
 // third of that each.
-const AlphaCost = alphaPaths * (1 - alphaFrom) / 3
+const alphaCost = alphaPaths * (1 - alphaFrom) / 3
+
+// StageSteps is how many steps the work is enough for, where learning from an
+// image costs the networks so many operations on average: one of the weights
+// each, and α's comparisons beside it.
+func StageSteps(work, operations float64, batch int) int {
+	return max(1, int(work/((1+alphaCost)*operations*float64(batch))))
+}
 
 // check returns an error that names the first field that makes no sense.
 func (c *StageConfig) check() error {

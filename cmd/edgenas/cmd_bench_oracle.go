@@ -77,7 +77,7 @@ func (o *evaluatorOptions) AddFlags(f *pflag.FlagSet) {
 	o.oracleOptions.AddFlags(f)
 	f.StringVar(&o.data, "data", "", "CIFAR-10, for evaluators that train: cifar10:DIR or images:DIR")
 	f.StringVar(&o.evaluators, "evaluators", "",
-		"let these score what has no score yet: rung0, rung1, rung2, separated by commas")
+		"let these score what has no score yet: "+strings.Join(oracle.EvaluatorNames(), ", ")+"; separated by commas")
 	f.IntVar(&o.n, "n", 200, "networks to draw from all windows together")
 }
 
@@ -100,7 +100,7 @@ func (a *app) runBenchEvaluators(ctx context.Context, o evaluatorOptions) error 
 		return fault.New(fault.Data, err)
 	}
 	if o.evaluators != "" {
-		if err := a.record(ctx, o, t, networks); err != nil {
+		if err := a.record(ctx, o, t, set.Budgets, networks); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,11 @@ func (a *app) runBenchEvaluators(ctx context.Context, o evaluatorOptions) error 
 		return fault.New(fault.Data, err)
 	}
 	for _, e := range scores.Evaluators() {
-		if missing := len(t.Missing(scores, e, networks)); missing > 0 {
+		missing, err := t.Lacking(scores, e, set.Budgets, networks)
+		if err != nil {
+			return fault.New(fault.Data, err)
+		}
+		if missing > 0 {
 			a.note("%s: %d of %d networks have no score yet", e, missing, len(networks))
 		}
 	}
@@ -134,7 +138,8 @@ func (a *app) runBenchEvaluators(ctx context.Context, o evaluatorOptions) error 
 }
 
 // record lets evaluators score the networks that have no score of them yet.
-func (a *app) record(ctx context.Context, o evaluatorOptions, t *oracle.Table, networks []int) error {
+func (a *app) record(ctx context.Context, o evaluatorOptions, t *oracle.Table, budgets []oracle.Budget,
+	networks []int) error {
 	images, err := run.OpenImages(o.data, a.seed)
 	if err != nil {
 		return err
@@ -149,16 +154,11 @@ func (a *app) record(ctx context.Context, o evaluatorOptions, t *oracle.Table, n
 	}
 	defer r.Close()
 	for _, e := range evaluators {
-		missing := t.Missing(r.Scores, e.Name(), networks)
-		for i, n := range missing {
-			s, err := e.Score(ctx, t.Networks[n].Choice)
-			if err != nil {
-				return err
-			}
-			if err := r.Add(s); err != nil {
-				return err
-			}
-			a.note("%s: %d of %d: %s %.4f, %.1f s", e.Name(), i+1, len(missing), s.Architecture, s.Score, s.CPUS)
+		err := e.Record(ctx, r, t, budgets, networks, func(done, of int, s oracle.Score) {
+			a.note("%s: %d of %d: %s %.4f, %.1f s", s.Evaluator, done, of, s.Architecture, s.Score, s.CPUS)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

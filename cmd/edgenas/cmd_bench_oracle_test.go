@@ -13,6 +13,8 @@ import (
 
 	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/fault"
+	"github.com/edgenas/edgenas/internal/oracle"
+	"github.com/edgenas/edgenas/internal/run"
 )
 
 // oracleTable writes a table of some networks, a dozen or more of them in the
@@ -57,21 +59,21 @@ func TestBenchEvaluators(t *testing.T) {
 		}
 		return text
 	}
-	run := func(more ...string) outcome {
+	bench := func(more ...string) outcome {
 		t.Helper()
 		args := append([]string{"bench", "evaluators", "--threads", "1", "--table", table, "--scores", scores}, more...)
 		return edgenas(t, args...).want(t, fault.Done)
 	}
-	one := run("--n", "1", "--evaluators", "rung0", "--data", "embedded")
+	one := bench("--n", "1", "--evaluators", "rung0", "--data", "embedded")
 	first := recorded()
 	if n := bytes.Count(first, []byte("\n")); n != 1 || !strings.Contains(one.stderr, "rung0: 1 of 1: ") {
 		t.Fatalf("%d scores of 1 network: %s", n, one.stderr)
 	}
-	run("--n", "2", "--evaluators", "rung0", "--data", "embedded")
+	bench("--n", "2", "--evaluators", "rung0", "--data", "embedded")
 	if both := recorded(); bytes.Count(both, []byte("\n")) != 2 || !bytes.HasPrefix(both, first) {
 		t.Errorf("the second time: %s", both)
 	}
-	o := run("--n", "60")
+	o := bench("--n", "60")
 	if !strings.Contains(o.stderr, "rung0: 58 of 60 networks have no score yet") {
 		t.Errorf("stderr %s: want what is missing", o.stderr)
 	}
@@ -84,7 +86,7 @@ func TestBenchEvaluators(t *testing.T) {
 	if _, err := os.Stat(looks); err == nil {
 		t.Error("tuning looked at what nothing may be tuned on")
 	}
-	o = run("--budgets", "held-out", "--n", "60", "--json")
+	o = bench("--budgets", "held-out", "--n", "60", "--json")
 	var card struct {
 		Cards []struct {
 			Measure string
@@ -99,6 +101,14 @@ func TestBenchEvaluators(t *testing.T) {
 		want(t, fault.Done)
 	if text, err := os.ReadFile(looks); err != nil || bytes.Count(text, []byte("\n")) != 2 {
 		t.Errorf("looks: %s (%v)", text, err)
+	}
+}
+
+// What α learns from for the card is what it learns from in a search.
+func TestAlphaWork(t *testing.T) {
+	e, err := run.NewEffort("standard")
+	if err != nil || e.Policy != oracle.AlphaWork {
+		t.Errorf("--effort standard spends %g operations on α, the card %g (%v)", e.Policy, oracle.AlphaWork, err)
 	}
 }
 

@@ -101,6 +101,12 @@ func (t *Table) Window(b Budget) ([]int, error) {
 	return window, nil
 }
 
+// among lists those of the networks that are in the budget's window.
+func (t *Table) among(b Budget, networks []int) ([]int, error) {
+	window, err := t.Window(b)
+	return slices.DeleteFunc(slices.Clone(networks), func(n int) bool { return !slices.Contains(window, n) }), err
+}
+
 // Draw draws n different networks at random from the windows of the budgets, one
 // of each in turn. A larger number of them begins with the same. Where the
 // windows have fewer, it is all of them.

@@ -65,11 +65,11 @@ func NewCard(t *Table, budgets []Budget, measure Measure, truth []float64, serie
 			if err != nil {
 				return nil, err
 			}
-			window = slices.DeleteFunc(window, func(i int) bool { return !s.Has(i) })
+			window = slices.DeleteFunc(window, func(i int) bool { return !s.Has(b, i) })
 			if len(window) < leastNetworks {
 				continue
 			}
-			scores, good := s.Of(window), make([]float64, len(window))
+			scores, good := s.Of(b, window), make([]float64, len(window))
 			for i, n := range window {
 				good[i] = truth[n]
 			}

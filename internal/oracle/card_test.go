@@ -70,7 +70,7 @@ func TestNewCard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scores := &Scores{of: map[string]map[string]Score{}}
+	scores := newScores()
 	rng := rand.New(rand.NewPCG(3, 1))
 	for i, n := range networks {
 		score := Score{Evaluator: "noisy", Architecture: table.Networks[n].Notation, Score: truth[n] + 0.5*rng.NormFloat64(),

@@ -8,108 +8,103 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/edgenas/edgenas/arch"
 	"github.com/edgenas/edgenas/internal/dataset"
-	"github.com/edgenas/edgenas/internal/evaluate"
 	"github.com/edgenas/edgenas/internal/kernels"
-	"github.com/edgenas/edgenas/train"
 )
 
-// Evaluator scores networks without the table.
+// Evaluator scores networks of the space nb201 without the table.
 type Evaluator interface {
 	// Name is what scores are recorded under: an evaluator that changes gets
 	// another one.
 	Name() string
-	// Score judges a network of the space nb201.
-	Score(ctx context.Context, c arch.Choice) (Score, error)
+	// Record scores those of the networks, which are from the windows of the
+	// budgets, that have no score in r, and adds each score to it as soon as it is
+	// there.
+	Record(ctx context.Context, r *Record, t *Table, budgets []Budget, networks []int, told Told) error
 }
 
-// A rung is a short training of a network of some size.
-type rung struct {
-	name            string
-	cells, channels int
-	image           int // rows
-	images          int // that are learned from
-}
+// Told hears of each score that was recorded: the how manieth of how many.
+type Told func(done, of int, s Score)
 
-// rungs lists the short trainings, the cheapest first.
-var rungs = []rung{
-	{"rung0", 3, 8, 16, 4000},
-	{"rung1", 5, 16, 16, 8000},
-	{"rung2", 5, 16, 32, 6000},
+// images are what evaluators learn from, and judge on.
+type images struct {
+	set          *dataset.Set // reduced to what an evaluator looks at
+	learn, judge []int        // training images
+	seed         uint64
+	pool         *kernels.Workers
 }
 
 // judged is how many training images networks are judged on.
 const judged = 2000
 
+// judgeStream is the stream of the seed that the judging images are drawn by.
+const judgeStream = 3
+
+// EvaluatorNames lists the evaluators.
+func EvaluatorNames() []string {
+	var names []string
+	for _, r := range rungs {
+		names = append(names, r.name)
+	}
+	for _, s := range stages {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // Evaluators returns the evaluators with these names, separated by commas, on
 // the training images of a set. All of them draw by the seed.
 func Evaluators(names string, set *dataset.Set, seed uint64, pool *kernels.Workers) ([]Evaluator, error) {
-	var chosen []Evaluator
 	if set.Train.Len() < 2*judged {
 		return nil, fmt.Errorf("oracle: %s: %d training images: want at least %d", set.Name, set.Train.Len(), 2*judged)
 	}
 	share := float64(judged) / float64(set.Train.Len())
 	judge, learn := dataset.Split(&set.Train, share, rand.New(rand.NewPCG(seed, judgeStream)))
+	all := images{set, learn, judge, seed, pool}
+	var chosen []Evaluator
 	for name := range strings.SplitSeq(names, ",") {
-		r, err := rungNamed(name)
+		e, err := all.evaluator(name)
 		if err != nil {
 			return nil, err
 		}
-		t := training{rung: r, short: evaluate.Short{Set: set, Learn: learn, Judge: judge, Recipe: train.DefaultConfig(),
-			Pool: pool}}
-		if set.H != r.image {
-			if set.H != set.W || set.H < r.image {
-				return nil, fmt.Errorf("oracle: %s: images of %d×%d: %s trains on %d×%d", set.Name, set.W, set.H, name,
-					r.image, r.image)
-			}
-			if t.short.Set, err = set.Reduced(r.image); err != nil {
-				return nil, err
-			}
-		}
-		t.short.Augment = dataset.Augment{Flip: set.Augment.Flip} // crops slow a short training down
-		t.short.Recipe.Epochs, t.short.Recipe.Seed = t.short.Epochs(r.images), seed
-		t.space, err = arch.NewSpace("nb201", arch.Size{Cells: r.cells, Channels: r.channels, Image: r.image,
-			Colours: set.C, Classes: len(set.Classes)})
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, t)
+		chosen = append(chosen, e)
 	}
 	return chosen, nil
 }
 
-// judgeStream is the stream of the seed that the judging images are drawn by.
-const judgeStream = 3
-
-// rungNamed returns the rung with this name.
-func rungNamed(name string) (rung, error) {
-	var names []string
+// evaluator returns the one with this name.
+func (i images) evaluator(name string) (Evaluator, error) {
 	for _, r := range rungs {
 		if r.name == name {
-			return r, nil
+			reduced, err := i.reduced(name, r.image)
+			if err != nil {
+				return nil, err
+			}
+			return newTraining(r, reduced)
 		}
-		names = append(names, r.name)
 	}
-	return rung{}, fmt.Errorf("oracle: evaluator %q: want some of %s", name, strings.Join(names, ", "))
+	for _, s := range stages {
+		if s.name == name {
+			var err error
+			s.work, s.size = AlphaWork, alphaSize
+			s.size.Colours, s.size.Classes = i.set.C, len(i.set.Classes)
+			s.images, err = i.reduced(name, alphaSize.Image)
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("oracle: evaluator %q: want some of %s", name, strings.Join(EvaluatorNames(), ", "))
 }
 
-// training scores networks by a short training: less the loss on images that it
-// has not learned from.
-type training struct {
-	rung  rung
-	short evaluate.Short
-	space arch.Space
-}
-
-func (t training) Name() string { return t.rung.name }
-
-func (t training) Score(ctx context.Context, c arch.Choice) (Score, error) {
-	before := cpuSeconds()
-	r, err := t.short.Train(ctx, arch.Architecture{Space: t.space, Choice: c})
-	if err != nil {
-		return Score{}, err
+// reduced is the same images with so many rows, for an evaluator.
+func (i images) reduced(name string, side int) (images, error) {
+	if i.set.H == side && i.set.W == side {
+		return i, nil
 	}
-	return Score{Evaluator: t.rung.name, Architecture: t.space.Notation(c), Score: -r.Loss, Error: r.Error, Tail: -r.Tail,
-		Accuracy: r.Accuracy, CPUS: cpuSeconds() - before, Images: t.rung.images, Seed: t.short.Recipe.Seed}, nil
+	if i.set.H != i.set.W || i.set.H < side {
+		return i, fmt.Errorf("oracle: %s: images of %d×%d: %s trains on %d×%d", i.set.Name, i.set.W, i.set.H, name, side,
+			side)
+	}
+	var err error
+	i.set, err = i.set.Reduced(side)
+	return i, err
 }

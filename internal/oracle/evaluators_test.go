@@ -32,7 +32,7 @@ func TestEvaluators(t *testing.T) {
 	first.short.Recipe.Epochs = first.short.Epochs(first.rung.images)
 	var scores []Score
 	for _, i := range []int{good, poor, good} {
-		s, err := first.Score(context.Background(), table.Networks[i].Choice)
+		s, err := first.score(context.Background(), table.Networks[i].Choice)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestEvaluators(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := first.Score(ctx, table.Networks[good].Choice); !errors.Is(err, context.Canceled) {
+	if _, err := first.score(ctx, table.Networks[good].Choice); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 	few := *set
@@ -61,7 +61,7 @@ func TestEvaluators(t *testing.T) {
 		set         *dataset.Set
 		want        string
 	}{
-		{"unknown", "rung0,rung9", set, `evaluator "rung9": want some of rung0, rung1, rung2`},
+		{"unknown", "rung0,rung9", set, `evaluator "rung9": want some of rung0, rung1, rung2, alpha, `},
 		{"nothing", "", set, `evaluator ""`},
 		{"few images", "rung0", &few, "3000 training images"},
 		{"small images", "rung2", set, "images of 28×28: rung2 trains on 32×32"},

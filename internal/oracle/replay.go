@@ -47,6 +47,7 @@ const val12Noise = 0.0035
 // field is what a strategy chooses from.
 type field struct {
 	*Replay
+	budget  Budget
 	fitting []int // networks that keep the budget
 	window  []int // of them, those that use it
 	prior   []float64
@@ -128,7 +129,7 @@ func (f *field) halve(pool []int) (int, bool, error) {
 	}
 	ranked, err := search.Halve(context.Background(), entrants, stages,
 		func(_ context.Context, r int, e search.Entrant) (search.Judgement, error) {
-			j, ok := f.judgement(f.Rungs[r].Evaluator, e.Number)
+			j, ok := f.judgement(f.Rungs[r].Evaluator, f.budget, e.Number)
 			if !ok {
 				return j, fmt.Errorf("%s has no score", f.Table.Networks[e.Number].Notation)
 			}
@@ -141,18 +142,18 @@ func (f *field) halve(pool []int) (int, bool, error) {
 }
 
 // judgement is what a recorded training says of a network.
-func (r *Replay) judgement(evaluator string, network int) (search.Judgement, bool) {
+func (r *Replay) judgement(evaluator string, b Budget, network int) (search.Judgement, bool) {
 	n := r.Table.Networks[network]
 	if evaluator == Val12 {
 		return search.Judgement{Loss: 1 - n.accuracy[C10Val12]/100, Noise: val12Noise}, true
 	}
-	s, ok := r.Scores.Of(evaluator, n.Notation)
+	s, ok := r.Scores.Of(evaluator, n.Notation, b)
 	return s.judgement(), ok
 }
 
 // field prepares a budget.
 func (r *Replay) field(b Budget) (*field, error) {
-	f := &field{Replay: r}
+	f := &field{Replay: r, budget: b}
 	window, err := r.Table.Window(b)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (r *Replay) field(b Budget) (*field, error) {
 	left := map[int]bool{}
 	for _, i := range window {
 		for _, rung := range r.Rungs {
-			_, ok := r.judgement(rung.Evaluator, i)
+			_, ok := r.judgement(rung.Evaluator, b, i)
 			left[i] = left[i] || !ok
 		}
 		if !left[i] {

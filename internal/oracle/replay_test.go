@@ -110,7 +110,7 @@ func TestReplayOfScores(t *testing.T) {
 		t.Fatal(err)
 	}
 	scored := window[:40]
-	r.Scores = &Scores{of: map[string]map[string]Score{}}
+	r.Scores = newScores()
 	best := math.Inf(-1)
 	for i, n := range scored {
 		s := Score{Architecture: r.Table.Networks[n].Notation, Score: r.Truth[n] - 100}

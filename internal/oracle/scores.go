@@ -14,15 +14,18 @@ import (
 
 // Score is what an evaluator said of a network: a line of the file of scores.
 type Score struct {
-	Evaluator    string  `json:"evaluator"`
-	Architecture string  `json:"architecture"` // in the notation of NAS-Bench-201
-	Score        float64 `json:"score"`        // the greater, the better
-	Error        float64 `json:"error,omitempty"`
-	Tail         float64 `json:"tail,omitempty"` // of a training: less its mean loss over the second half
-	Accuracy     float64 `json:"accuracy,omitempty"`
-	CPUS         float64 `json:"cpu_s"`            // processor time that it took
-	Images       int     `json:"images,omitempty"` // that a training learned from
-	Seed         uint64  `json:"seed"`
+	Evaluator    string `json:"evaluator"`
+	Architecture string `json:"architecture"` // in the notation of NAS-Bench-201
+	// Budget is the one in whose window networks were compared with one another;
+	// empty: the score holds under each.
+	Budget   string  `json:"budget,omitempty"`
+	Score    float64 `json:"score"` // the greater, the better
+	Error    float64 `json:"error,omitempty"`
+	Tail     float64 `json:"tail,omitempty"` // of a training: less its mean loss over the second half
+	Accuracy float64 `json:"accuracy,omitempty"`
+	CPUS     float64 `json:"cpu_s"`            // processor time that it took
+	Images   int     `json:"images,omitempty"` // that a training learned from
+	Seed     uint64  `json:"seed"`
 }
 
 // judgement is what a training says to a search.
@@ -33,8 +36,13 @@ func (s Score) judgement() search.Judgement {
 // Scores are the scores that were recorded, by evaluator and network.
 type Scores struct {
 	evaluators []string // in the order of the file
-	of         map[string]map[string]Score
+	of         map[string]map[scored]Score
 }
+
+// scored is what a score is of: a network, under a budget or under each.
+type scored struct{ architecture, budget string }
+
+func (s Score) scored() scored { return scored{s.Architecture, s.Budget} }
 
 // OpenScores reads the file of scores; where there is none, or no path, there
 // are no scores. A last line that was not written to its end is passed over.
@@ -46,7 +54,7 @@ func OpenScores(path string) (*Scores, error) {
 	return s, nil
 }
 
-func newScores() *Scores { return &Scores{of: map[string]map[string]Score{}} }
+func newScores() *Scores { return &Scores{of: map[string]map[scored]Score{}} }
 
 // read adds the score of a line.
 func (s *Scores) read(line []byte) error {
@@ -57,7 +65,7 @@ func (s *Scores) read(line []byte) error {
 	if score.Evaluator == "" || score.Architecture == "" {
 		return errors.New("want an evaluator and an architecture")
 	}
-	if _, twice := s.Of(score.Evaluator, score.Architecture); twice {
+	if _, twice := s.of[score.Evaluator][score.scored()]; twice {
 		return fmt.Errorf("%.50s has a score of %.200s already", score.Evaluator, score.Architecture)
 	}
 	s.add(score)
@@ -67,14 +75,17 @@ func (s *Scores) read(line []byte) error {
 func (s *Scores) add(score Score) {
 	if s.of[score.Evaluator] == nil {
 		s.evaluators = append(s.evaluators, score.Evaluator)
-		s.of[score.Evaluator] = map[string]Score{}
+		s.of[score.Evaluator] = map[scored]Score{}
 	}
-	s.of[score.Evaluator][score.Architecture] = score
+	s.of[score.Evaluator][score.scored()] = score
 }
 
-// Of returns the evaluator's score of a network.
-func (s *Scores) Of(evaluator, architecture string) (Score, bool) {
-	score, ok := s.of[evaluator][architecture]
+// Of returns the evaluator's score of a network under a budget.
+func (s *Scores) Of(evaluator, architecture string, b Budget) (Score, bool) {
+	score, ok := s.of[evaluator][scored{architecture: architecture}]
+	if !ok {
+		score, ok = s.of[evaluator][scored{architecture, b.String()}]
+	}
 	return score, ok
 }
 

@@ -43,13 +43,13 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := s.Of("a", skip); !ok || got != first {
+	if got, ok := s.Of("a", skip, Budget{}); !ok || got != first {
 		t.Errorf("%+v, want %+v", got, first)
 	}
-	if got, ok := s.Of("b", skip); !ok || got != second || !slices.Equal(s.Evaluators(), []string{"a", "b"}) {
+	if got, ok := s.Of("b", skip, Budget{}); !ok || got != second || !slices.Equal(s.Evaluators(), []string{"a", "b"}) {
 		t.Errorf("%+v of %q, want %+v", got, s.Evaluators(), second)
 	}
-	if _, ok := s.Of("a", chain); ok {
+	if _, ok := s.Of("a", chain, Budget{}); ok {
 		t.Error("a network without a score has one")
 	}
 	if s, err := OpenScores(path + "x"); err != nil || s.Evaluators() != nil {

@@ -11,9 +11,9 @@ import (
 // Series is the scores of one evaluator, whether recorded or computed.
 type Series struct {
 	Name string
-	CPUS float64                        // processor time a network
-	Has  func(network int) bool         // that it has a score
-	Of   func(networks []int) []float64 // the greater, the better; each has one
+	CPUS float64                                  // processor time a network
+	Has  func(b Budget, network int) bool         // that it has a score under the budget
+	Of   func(b Budget, networks []int) []float64 // the greater, the better; each has one
 }
 
 // Structures are the series that need no training, over some networks of the
@@ -25,7 +25,8 @@ func (t *Table) Structures(networks []int) []Series {
 	}
 	var all []Series
 	add := func(name string, of func(networks []int) []float64) {
-		all = append(all, Series{Name: name, Has: func(n int) bool { return among[n] }, Of: of})
+		all = append(all, Series{Name: name, Has: func(_ Budget, n int) bool { return among[n] },
+			Of: func(_ Budget, networks []int) []float64 { return of(networks) }})
 	}
 	each := func(of func(s search.Structure) float64) func(networks []int) []float64 {
 		return func(networks []int) []float64 {
@@ -72,17 +73,17 @@ func (t *Table) Recorded(s *Scores) []Series {
 			cpuS += score.CPUS / float64(len(s.of[evaluator]))
 			trains = trains && score.Tail != 0
 		}
-		add := func(name string, of func(networks []int) []float64) {
-			all = append(all, Series{Name: name, CPUS: cpuS, Of: of, Has: func(n int) bool {
-				_, ok := s.Of(evaluator, t.Networks[n].Notation)
+		add := func(name string, of func(b Budget, networks []int) []float64) {
+			all = append(all, Series{Name: name, CPUS: cpuS, Of: of, Has: func(b Budget, n int) bool {
+				_, ok := s.Of(evaluator, t.Networks[n].Notation, b)
 				return ok
 			}})
 		}
-		each := func(of func(Score) float64) func(networks []int) []float64 {
-			return func(networks []int) []float64 {
+		each := func(of func(Score) float64) func(b Budget, networks []int) []float64 {
+			return func(b Budget, networks []int) []float64 {
 				var scores []float64
 				for _, n := range networks {
-					score, _ := s.Of(evaluator, t.Networks[n].Notation)
+					score, _ := s.Of(evaluator, t.Networks[n].Notation, b)
 					scores = append(scores, of(score))
 				}
 				return scores
@@ -94,17 +95,17 @@ func (t *Table) Recorded(s *Scores) []Series {
 		}
 		add(evaluator+" tail", each(func(s Score) float64 { return s.Tail }))
 		add(evaluator+" both", each(func(s Score) float64 { return (s.Score + s.Tail) / 2 }))
-		add(evaluator+" prior", func(networks []int) []float64 { return t.believed(s, evaluator, networks) })
+		add(evaluator+" prior", func(b Budget, networks []int) []float64 { return t.believed(s, evaluator, b, networks) })
 	}
 	return all
 }
 
 // believed is less the loss that a search believes networks to have when all of
 // them have trained in one rung.
-func (t *Table) believed(s *Scores, evaluator string, networks []int) []float64 {
+func (t *Table) believed(s *Scores, evaluator string, b Budget, networks []int) []float64 {
 	var entrants []search.Entrant
 	for i, prior := range t.prior(networks) {
-		score, _ := s.Of(evaluator, t.Networks[networks[i]].Notation)
+		score, _ := s.Of(evaluator, t.Networks[networks[i]].Notation, b)
 		entrants = append(entrants, search.Entrant{Known: []float64{prior},
 			Judgements: []search.Judgement{score.judgement()}})
 	}
@@ -116,13 +117,29 @@ func (t *Table) believed(s *Scores, evaluator string, networks []int) []float64 
 	return scores
 }
 
-// Missing lists the networks that have no score of an evaluator.
-func (t *Table) Missing(s *Scores, evaluator string, networks []int) []int {
+// Missing lists the networks that have no score of an evaluator under the budget.
+func (t *Table) Missing(s *Scores, evaluator string, b Budget, networks []int) []int {
 	var missing []int
 	for _, n := range networks {
-		if _, ok := s.Of(evaluator, t.Networks[n].Notation); !ok {
+		if _, ok := s.Of(evaluator, t.Networks[n].Notation, b); !ok {
 			missing = append(missing, n)
 		}
 	}
 	return missing
+}
+
+// Lacking is how many of the networks lack a score of an evaluator under a budget
+// in whose window they are.
+func (t *Table) Lacking(s *Scores, evaluator string, budgets []Budget, networks []int) (int, error) {
+	lacking := map[int]bool{}
+	for _, b := range budgets {
+		window, err := t.among(b, networks)
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range t.Missing(s, evaluator, b, window) {
+			lacking[n] = true
+		}
+	}
+	return len(lacking), nil
 }

@@ -114,8 +114,7 @@ func (j *job) memory(list []*contestant, proxy arch.Space) (note string, err err
 	return checkMemory(proxy, j.request.Method, j.request.Search.Batch, g, j.Pool)
 }
 
-// stageSteps is how many steps the work is enough for: one of the weights, and
-// the α's comparisons beside it.
+// stageSteps is how many steps the work is enough for.
 func stageSteps(work float64, networks []arch.Choice, proxy arch.Space, batch int) (int, error) {
 	const looked = 32
 	total, n := 0.0, 0
@@ -124,9 +123,8 @@ func stageSteps(work float64, networks []arch.Choice, proxy arch.Space, batch in
 		if err != nil {
 			return 0, fmt.Errorf("search: %w", err)
 		}
-		total += (1 + search.AlphaCost) * train.Operations(g)
+		total += train.Operations(g)
 		n++
 	}
-	mean := total / float64(n)
-	return max(1, int(work/(mean*float64(batch)))), nil
+	return search.StageSteps(work, total/float64(n), batch), nil
 }
