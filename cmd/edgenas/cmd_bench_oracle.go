@@ -170,6 +170,7 @@ type replayOptions struct {
 	rungs  string
 	random int
 	seeds  int
+	noise  float64
 }
 
 func (a *app) benchOracleCommand() *cobra.Command {
@@ -199,6 +200,8 @@ func (o *replayOptions) AddFlags(f *pflag.FlagSet) {
 		"evaluators that networks train in, one after another, and how many begin in each")
 	f.IntVar(&o.random, "random", 6, "of those that begin, how many are drawn at random")
 	f.IntVar(&o.seeds, "seeds", 200, "searches under each budget")
+	f.Float64Var(&o.noise, "table-noise", 0,
+		"let each search see a table of latencies whose entries are wrong: 0.05 is 5 % each")
 }
 
 // stages reads --rungs.
@@ -226,6 +229,8 @@ func (a *app) runBenchOracle(ctx context.Context, o replayOptions) error {
 		return fault.Usagef("--random %d: want at least 0", o.random)
 	case o.seeds < 1:
 		return fault.Usagef("--seeds %d: want at least 1", o.seeds)
+	case !(o.noise >= 0 && o.noise <= 1):
+		return fault.Usagef("--table-noise %g: want 0 to 1", o.noise)
 	}
 	t, set, err := o.open()
 	if err != nil {
@@ -245,7 +250,7 @@ func (a *app) runBenchOracle(ctx context.Context, o replayOptions) error {
 			return err
 		}
 		replay := oracle.Replay{Table: t, Scores: scores, Rungs: rungs, Random: o.random, Budgets: set.Budgets, Measure: m,
-			Truth: truth, Seeds: o.seeds}
+			Truth: truth, Seeds: o.seeds, Noise: o.noise}
 		res, err := replay.Run(ctx)
 		if err != nil {
 			return fault.New(fault.Data, err)

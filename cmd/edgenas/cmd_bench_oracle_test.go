@@ -143,6 +143,7 @@ func TestBenchOracleRefuses(t *testing.T) {
 		{"oracle --table " + table + " --rungs a:4,b:8", "no more in a rung than before", fault.Usage},
 		{"oracle --table " + table + " --rungs rung0:8", "have all scores", fault.Data},
 		{"oracle --table " + table + " --seeds 0", "--seeds 0", fault.Usage},
+		{"oracle --table " + table + " --table-noise 2", "--table-noise 2", fault.Usage},
 		{"oracle --table " + table + " --random -1", "--random -1", fault.Usage},
 	} {
 		o := edgenas(t, append([]string{"bench"}, strings.Fields(tc.args)...)...).want(t, tc.code)

@@ -34,6 +34,10 @@ type Replay struct {
 	Measure Measure
 	Truth   []float64 // the measure of each network of the table
 	Seeds   int
+	// Noise is how wrong the profile is by which each search chooses: the standard
+	// deviation of the logarithm of each entry of its latency table. What a search
+	// chooses is measured, and the next is taken where that is over the budget.
+	Noise float64
 }
 
 // Val12 is the evaluator that stands in for trainings where none are recorded:
@@ -48,9 +52,10 @@ const val12Noise = 0.0035
 type field struct {
 	*Replay
 	budget  Budget
-	fitting []int // networks that keep the budget
-	window  []int // of them, those that use it
+	fitting []int // networks that seem to keep the budget
+	window  []int // of them, those that seem to use it
 	prior   []float64
+	keeps   map[int]bool // networks that do keep it
 }
 
 // strategy is a way to choose a network. It returns false where it has none.
@@ -67,14 +72,18 @@ var strategies = []strategy{
 	}},
 	{"residual cell", func(f *field, _ *rand.Rand) (int, bool, error) {
 		i, ok := f.Table.Residual()
-		return i, ok && slices.Contains(f.fitting, i), nil
+		return i, ok && f.keeps[i], nil
 	}},
 	{"best val12 of 100", func(f *field, rng *rand.Rand) (int, bool, error) {
 		return f.first(sample(f.fitting, 100, rng), f.val12, rng)
 	}},
 	{"prior alone", func(f *field, rng *rand.Rand) (int, bool, error) {
-		i := descending(f.prior, rng)[0]
-		return f.window[i], true, nil
+		for _, i := range descending(f.prior, rng) {
+			if f.keeps[f.window[i]] {
+				return f.window[i], true, nil
+			}
+		}
+		return 0, false, nil
 	}},
 	{"random, halving", func(f *field, rng *rand.Rand) (int, bool, error) {
 		return f.halve(rng.Perm(len(f.window))[:f.pool()])
@@ -100,7 +109,12 @@ func (f *field) first(networks []int, value func(network int) float64, rng *rand
 	for i, n := range networks {
 		values[i] = value(n)
 	}
-	return networks[descending(values, rng)[0]], true, nil
+	for _, i := range descending(values, rng) {
+		if f.keeps[networks[i]] {
+			return networks[i], true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // sample draws at most n of the networks.
@@ -138,7 +152,12 @@ func (f *field) halve(pool []int) (int, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
-	return ranked[0].Number, true, nil
+	for _, e := range ranked {
+		if f.keeps[e.Number] {
+			return e.Number, true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // judgement is what a recorded training says of a network.
@@ -151,10 +170,37 @@ func (r *Replay) judgement(evaluator string, b Budget, network int) (search.Judg
 	return s.judgement(), ok
 }
 
-// field prepares a budget.
-func (r *Replay) field(b Budget) (*field, error) {
-	f := &field{Replay: r, budget: b}
-	window, err := r.Table.Window(b)
+// fields prepares a budget: what there is, and what each seed chooses from, which
+// is that where profiles are right.
+func (r *Replay) fields(b Budget, stream uint64) (there *field, seen []*field, err error) {
+	there, err = r.field(b, r.Table)
+	device := slices.Index(r.Table.Devices, b.Device)
+	if err != nil || r.Noise == 0 || device < 0 {
+		return there, slices.Repeat([]*field{there}, r.Seeds), err
+	}
+	e, err := r.Table.entriesOf(device)
+	if err != nil {
+		return nil, nil, err
+	}
+	for seed := range r.Seeds {
+		rng := rand.New(rand.NewPCG(uint64(seed), noiseStream+stream))
+		f, err := r.field(b, r.Table.noisy(device, e, r.Noise, rng))
+		if err != nil {
+			return nil, nil, err
+		}
+		seen = append(seen, f)
+	}
+	return there, seen, nil
+}
+
+// noiseStream is the stream of a seed, for the first budget, that the errors of
+// profiles are drawn by.
+const noiseStream = 100
+
+// field prepares a budget as it is with the latencies of a table.
+func (r *Replay) field(b Budget, seen *Table) (*field, error) {
+	f := &field{Replay: r, budget: b, keeps: map[int]bool{}}
+	window, err := seen.Window(b)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +218,16 @@ func (r *Replay) field(b Budget) (*field, error) {
 		return nil, fmt.Errorf("oracle: %s: %d of %d networks have all scores: want at least %d", b, len(f.window),
 			len(window), search.Fewest)
 	}
-	if f.fitting, err = r.Table.Fitting(b); err != nil {
+	if f.fitting, err = seen.Fitting(b); err != nil {
 		return nil, err
 	}
 	f.fitting = slices.DeleteFunc(f.fitting, func(i int) bool { return left[i] })
 	f.prior = r.Table.prior(f.window)
-	return f, nil
+	keep, err := r.Table.Fitting(b)
+	for _, i := range keep {
+		f.keeps[i] = true
+	}
+	return f, err
 }
 
 // Outcome is how a strategy does under a budget.
@@ -186,6 +236,7 @@ type Outcome struct {
 	Fits       bool    `json:"fits"`       // the strategy has a network
 	Regret     float64 `json:"regret"`     // mean over seeds, below the best that fits, in points
 	Deviation  float64 `json:"deviation"`  // standard deviation over seeds
+	Worst      float64 `json:"worst"`      // the greatest of a seed
 	Percentile float64 `json:"percentile"` // mean share of the networks that fit which are no better
 }
 
@@ -201,7 +252,8 @@ type Standing struct {
 type Result struct {
 	Measure   string     `json:"measure"`
 	Seeds     int        `json:"seeds"`
-	Networks  []int      `json:"networks"` // of each window that have scores
+	Noise     float64    `json:"table_noise,omitempty"` // of profiles
+	Networks  []int      `json:"networks"`              // of each window that have scores
 	Standings []Standing `json:"standings"`
 }
 
@@ -210,18 +262,18 @@ func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	if len(r.Rungs) == 0 || r.Seeds < 1 {
 		return nil, errors.New("oracle: replay: want at least one rung and one seed")
 	}
-	res := &Result{Measure: r.Measure.String(), Seeds: r.Seeds, Standings: make([]Standing, len(strategies))}
+	res := &Result{Measure: r.Measure.String(), Seeds: r.Seeds, Noise: r.Noise, Standings: make([]Standing, len(strategies))}
 	for b, budget := range r.Budgets {
-		f, err := r.field(budget)
+		there, seen, err := r.fields(budget, uint64(b))
 		if err != nil {
 			return nil, err
 		}
-		res.Networks = append(res.Networks, len(f.window))
+		res.Networks = append(res.Networks, len(there.window))
 		for s, st := range strategies {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			o, err := f.outcome(st, uint64(b))
+			o, err := there.outcome(st, seen, uint64(b))
 			if err != nil {
 				return nil, err
 			}
@@ -237,16 +289,16 @@ func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	return res, nil
 }
 
-// outcome runs a strategy with every seed.
-func (f *field) outcome(s strategy, stream uint64) (Outcome, error) {
+// outcome runs a strategy with every seed, each on what it sees of the field.
+func (f *field) outcome(s strategy, seen []*field, stream uint64) (Outcome, error) {
 	best := math.Inf(-1)
 	for _, i := range f.fitting {
 		best = max(best, f.Truth[i])
 	}
 	var regrets []float64
 	o := Outcome{Fits: true}
-	for seed := range f.Seeds {
-		i, ok, err := s.choose(f, rand.New(rand.NewPCG(uint64(seed), stream)))
+	for seed, own := range seen {
+		i, ok, err := s.choose(own, rand.New(rand.NewPCG(uint64(seed), stream)))
 		if err != nil || !ok {
 			return Outcome{}, err
 		}
@@ -260,6 +312,7 @@ func (f *field) outcome(s strategy, stream uint64) (Outcome, error) {
 		o.Percentile += float64(worse) / float64(len(f.fitting)) / float64(f.Seeds)
 	}
 	o.Regret, o.Deviation = stats.MeanStdDev(regrets)
+	o.Worst = slices.Max(regrets)
 	return o, nil
 }
 
@@ -288,9 +341,14 @@ func (s *Standing) compare(search []Outcome) {
 
 // Write writes the result as a table for people.
 func (r *Result) Write(w io.Writer) {
-	fmt.Fprintf(w, "regret by %s, mean ± standard deviation of %d seeds, in points\n%-18s", r.Measure, r.Seeds, "strategy")
+	width, noise := 18, ""
+	if r.Noise > 0 {
+		width, noise = 22, fmt.Sprintf(" (worst), tables wrong by %.0f %% an entry", 100*r.Noise)
+	}
+	fmt.Fprintf(w, "regret by %s, mean ± standard deviation of %d seeds%s, in points\n%-18s", r.Measure, r.Seeds, noise,
+		"strategy")
 	for b, o := range r.Standings[0].Outcomes {
-		fmt.Fprintf(w, " %-18s", fmt.Sprintf("%s (%d)", o.Budget, r.Networks[b]))
+		fmt.Fprintf(w, " %-*s", width, fmt.Sprintf("%s (%d)", o.Budget, r.Networks[b]))
 	}
 	fmt.Fprintf(w, " %-20s %s\n", "mean of budgets", "worse than the search under")
 	for _, s := range r.Standings {
@@ -300,9 +358,12 @@ func (r *Result) Write(w io.Writer) {
 			text := "no network"
 			if o.Fits {
 				text = fmt.Sprintf("%.2f ± %.2f", o.Regret, o.Deviation)
+				if r.Noise > 0 {
+					text += fmt.Sprintf(" (%.2f)", o.Worst)
+				}
 				fitting++
 			}
-			fmt.Fprintf(w, " %-18s", text)
+			fmt.Fprintf(w, " %-*s", width, text)
 		}
 		mean := "none"
 		if fitting > 0 {

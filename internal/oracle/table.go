@@ -71,8 +71,9 @@ type Table struct {
 	Devices  []string // that the networks are timed on
 	Networks []Network
 
-	index    map[string]int // by notation
-	residual string         // notation of ResNet's cell
+	index      map[string]int // by notation
+	residual   string         // notation of ResNet's cell
+	operations []string       // of cells
 }
 
 // Open reads the table in the file, which may be packed by gzip.
@@ -121,6 +122,7 @@ func Read(r io.Reader, name string) (*Table, error) {
 		return fail(err)
 	}
 	t.residual = space.Notation(space.Canonical(arch.Reference(space)))
+	t.operations = space.Alphas()[0].Ops
 	for {
 		record, err := lines.Read()
 		if errors.Is(err, io.EOF) {
