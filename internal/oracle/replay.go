@@ -55,7 +55,7 @@ type field struct {
 	fitting []int // networks that seem to keep the budget
 	window  []int // of them, those that seem to use it
 	prior   []float64
-	keeps   map[int]bool // networks that do keep it
+	keeps   map[int]bool // networks that do keep it, without those of the window that lack a score
 }
 
 // strategy is a way to choose a network. It returns false where it has none.
@@ -173,10 +173,16 @@ func (r *Replay) judgement(evaluator string, b Budget, network int) (search.Judg
 // fields prepares a budget: what there is, and what each seed chooses from, which
 // is that where profiles are right.
 func (r *Replay) fields(b Budget, stream uint64) (there *field, seen []*field, err error) {
-	there, err = r.field(b, r.Table)
+	if there, err = r.field(b, r.Table); err != nil {
+		return nil, nil, err
+	}
+	there.keeps = map[int]bool{}
+	for _, i := range there.fitting {
+		there.keeps[i] = true
+	}
 	device := slices.Index(r.Table.Devices, b.Device)
-	if err != nil || r.Noise == 0 || device < 0 {
-		return there, slices.Repeat([]*field{there}, r.Seeds), err
+	if r.Noise == 0 || device < 0 {
+		return there, slices.Repeat([]*field{there}, r.Seeds), nil
 	}
 	e, err := r.Table.entriesOf(device)
 	if err != nil {
@@ -188,6 +194,7 @@ func (r *Replay) fields(b Budget, stream uint64) (there *field, seen []*field, e
 		if err != nil {
 			return nil, nil, err
 		}
+		f.keeps = there.keeps
 		seen = append(seen, f)
 	}
 	return there, seen, nil
@@ -199,7 +206,7 @@ const noiseStream = 100
 
 // field prepares a budget as it is with the latencies of a table.
 func (r *Replay) field(b Budget, seen *Table) (*field, error) {
-	f := &field{Replay: r, budget: b, keeps: map[int]bool{}}
+	f := &field{Replay: r, budget: b}
 	window, err := seen.Window(b)
 	if err != nil {
 		return nil, err
@@ -223,11 +230,7 @@ func (r *Replay) field(b Budget, seen *Table) (*field, error) {
 	}
 	f.fitting = slices.DeleteFunc(f.fitting, func(i int) bool { return left[i] })
 	f.prior = r.Table.prior(f.window)
-	keep, err := r.Table.Fitting(b)
-	for _, i := range keep {
-		f.keeps[i] = true
-	}
-	return f, err
+	return f, nil
 }
 
 // Outcome is how a strategy does under a budget.

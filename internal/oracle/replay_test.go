@@ -122,7 +122,7 @@ func TestReplayOfScores(t *testing.T) {
 		}
 	}
 	r.Rungs = []Rung{{"first", 40}, {"second", 10}}
-	f, err := r.field(r.Budgets[0], r.Table)
+	f, _, err := r.fields(r.Budgets[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
