@@ -149,11 +149,13 @@ func runDense[T Float](d *dense, piece, worker int, a *denseArgs[T]) {
 			y, mask, residual := y[first:], tail(mask, first), tail(residual, first)
 			again := i*panel - first // what overlaps would be written twice, which a sum in place does not stand
 			if d.out >= panel && (again == 0 || residual == nil) {
-				m.conv(y, mask, residual, o.y, x, o.x, p.segs, p.seglen, w, bias, a.floor)
+				m.conv(convOperands[T]{y: y, mask: mask, residual: residual, yoff: o.y, x: x, xoff: o.x, segs: p.segs,
+					seglen: p.seglen, w: w, bias: bias, floor: a.floor})
 			} else {
 				n := min(panel, d.out-i*panel)
 				for t := 0; t < o.n; t += d.rows {
-					m.conv(tile, nil, nil, d.tile, x, o.x[t:][:d.rows], p.segs, p.seglen, w, bias, floorOf[T](false))
+					m.conv(convOperands[T]{y: tile, yoff: d.tile, x: x, xoff: o.x[t:][:d.rows], segs: p.segs, seglen: p.seglen,
+						w: w, bias: bias, floor: floorOf[T](false)})
 					for j, at := range o.y[t:min(t+d.rows, o.n)] {
 						finish(y[at+again:], tile[j*panel+again:][:n], tail(mask, at+again), tail(residual, at+again), a.floor)
 					}

@@ -103,8 +103,8 @@ func depthRow[T Float](d *depthwise, m *micro[T], phase int, y, mask, residual, 
 	g := &d.g
 	for k, p := range g.cols.phases {
 		o, at := &d.taps[phase][k], p.first*g.c
-		m.depth(y[at:], tail(mask, at), tail(residual, at), g.cols.every*g.c, x, g.cols.step*g.c, weights, o.window, bias,
-			floor, p.count, g.c)
+		m.depth(depthOperands[T]{y: y[at:], mask: tail(mask, at), residual: tail(residual, at), yCol: g.cols.every * g.c,
+			x: x, xCol: g.cols.step * g.c, w: weights, window: o.window, bias: bias, floor: floor, cols: p.count, c: g.c})
 	}
 }
 
@@ -329,7 +329,7 @@ func (c *depthwiseBackwardWeightsTask[T]) Do(part, worker int) {
 	for piece := part * images * g.bands(); piece < min((part+1)*images, c.N)*g.bands(); piece++ {
 		image, _, unit, units := g.at(piece)
 		x := load(g, m, piece, c.X, work, entry[T]{relu: c.ReLUIn})
-		m.tapsGrad(dw, o.w, x, xRow, g.cols.step*g.c, o.x, c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow, g.c, units,
-			g.cols.dest, g.c)
+		m.tapsGrad(tapsOperands[T]{dw: dw, woff: o.w, x: x, xRow: xRow, xCol: g.cols.step * g.c, xoff: o.x,
+			dy: c.DY[(image*g.rows.dest+unit)*dyRow:], dyRow: dyRow, dyCol: g.c, rows: units, cols: g.cols.dest, c: g.c})
 	}
 }

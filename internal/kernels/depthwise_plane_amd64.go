@@ -26,8 +26,7 @@ func depthPlaneAVX2(y, mask, residual, x, w, bias []float32, floor float32, p *p
 	if p.slide == 0 || p.c%slideStep != 0 {
 		panic("kernels: depthPlane: a plane that planeOf does not make")
 	}
-	depthCheck(y, mask, residual, p.c, bias, rows*p.cols, p.c)
-	p.check(x, w, from, rows)
+	p.check(y, mask, residual, x, w, bias, from, rows)
 	if p.c%lanes == 0 {
 		depthPlaneVec(&y[0], first(mask), first(residual), first(x), first(w), first(bias), floor, p, from, rows)
 		return
@@ -54,13 +53,14 @@ func depthPlane512(y, mask, residual, x, w, bias []float32, floor float32, p *pl
 	if p.cols == 0 || p.c == 0 || rows == 0 {
 		return
 	}
-	depthCheck(y, mask, residual, p.c, bias, rows*p.cols, p.c)
-	p.check(x, w, from, rows)
+	p.check(y, mask, residual, x, w, bias, from, rows)
 	depthPlane512Vec(&y[0], first(mask), first(residual), first(x), first(w), first(bias), floor, p, from, rows)
 }
 
-// check panics if x or w is too short for output rows first…first+rows−1.
-func (p *plane) check(x, w []float32, first, rows int) {
+// check panics if a slice is too short for output rows first…first+rows−1.
+func (p *plane) check(y, mask, residual, x, w, bias []float32, first, rows int) {
+	depthCheck(depthOperands[float32]{y: y, mask: mask, residual: residual, yCol: p.c, bias: bias, cols: rows * p.cols,
+		c: p.c})
 	for _, r := range p.rowTaps {
 		from, to := max(first, r.first), min(first+rows, r.end)
 		for _, q := range p.colTaps {

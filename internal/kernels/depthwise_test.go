@@ -176,7 +176,8 @@ func TestDepthBounds(t *testing.T) {
 					}()
 					if im.usable {
 						x := make([]float32, 3*4*c)
-						im.depth(make([]float32, cols*c), nil, nil, c, x, c, make([]float32, n), w, nil, 0, cols, c)
+						im.depth(depthOperands[float32]{y: make([]float32, cols*c), yCol: c, x: x, xCol: c,
+							w: make([]float32, n), window: w, cols: cols, c: c})
 					}
 				}()
 			}

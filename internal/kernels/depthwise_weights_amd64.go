@@ -26,23 +26,24 @@ func slide2Vec(dw *float32, woff *int, wTap int, x *float32, xRow, xCol int, xof
 
 // tapsGradAVX2 lets rows of three taps slide, and rows of five that are one
 // pixel apart, as three and two. Other taps gain nothing.
-func tapsGradAVX2(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
-	cols, c int) {
-	run, apart := sliding(xoff, woff, xCol)
-	if slides := run == 3 || run == 5 && apart == 1; !slides || cols <= 2*apart || rows == 0 || c == 0 {
-		tapsGradVector(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
+func tapsGradAVX2(o tapsOperands[float32]) {
+	run, apart := sliding(o.xoff, o.woff, o.xCol)
+	if slides := run == 3 || run == 5 && apart == 1; !slides || o.cols <= 2*apart || o.rows == 0 || o.c == 0 {
+		tapsGradVector(o)
 		return
 	}
-	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-	wTap := woff[1] - woff[0]
+	tapsGradCheck(o)
+	wTap := o.woff[1] - o.woff[0]
 	var g slideGroup
-	for t := 0; t < len(xoff); t += 3 * run {
-		g.take(xoff[t:], woff[t:], run)
-		slide3Vec(&dw[0], &g.w[0], wTap, &x[0], xRow, xCol, &g.x[0], &dy[0], dyRow, dyCol, rows, cols, c, apart)
+	for t := 0; t < len(o.xoff); t += 3 * run {
+		g.take(o.xoff[t:], o.woff[t:], run)
+		slide3Vec(&o.dw[0], &g.w[0], wTap, &o.x[0], o.xRow, o.xCol, &g.x[0], &o.dy[0], o.dyRow, o.dyCol, o.rows, o.cols,
+			o.c, apart)
 	}
-	for t := 3; run == 5 && t < len(xoff); t += 5 * run {
-		g.take(xoff[t:], woff[t:], run)
-		slide2Vec(&dw[0], &g.w[0], wTap, &x[0], xRow, xCol, &g.x[0], &dy[0], dyRow, dyCol, rows, cols, c)
+	for t := 3; run == 5 && t < len(o.xoff); t += 5 * run {
+		g.take(o.xoff[t:], o.woff[t:], run)
+		slide2Vec(&o.dw[0], &g.w[0], wTap, &o.x[0], o.xRow, o.xCol, &g.x[0], &o.dy[0], o.dyRow, o.dyCol, o.rows, o.cols,
+			o.c)
 	}
 }
 

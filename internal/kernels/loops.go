@@ -18,6 +18,7 @@ const panel = 16
 // same bits; portable ones leave that to the compiler. An implementation reads
 // and writes nothing outside the elements that the loop touches. Slices are
 // long enough (the callers check). No output overlaps an input unless said so.
+// More than ten operands are a struct.
 type micro[T Float] struct {
 	// name says which instructions the loops use.
 	name string
@@ -36,7 +37,7 @@ type micro[T Float] struct {
 	// never changes its bits. max keeps NaN. residual and mask may alias y: a
 	// tile reads all of them before it writes. Pixels may repeat within a
 	// tile. segs may be empty.
-	conv func(y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T, floor T)
+	conv func(convOperands[T])
 
 	// outerRows is the number of rows of dw that outer computes at once.
 	outerRows int
@@ -81,7 +82,7 @@ type micro[T Float] struct {
 	//
 	// The sum has one accumulator, so cols never changes its bits. max keeps
 	// NaN. residual and mask may alias y. There may be no taps.
-	depth func(y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T, cols, c int)
+	depth func(depthOperands[T])
 
 	// depthPlane is rows first…first+rows−1 of an image of a depthwise
 	// convolution, whose taps outside of the image are left out; nil where
@@ -102,16 +103,16 @@ type micro[T Float] struct {
 	// every tap t and ch < c, in the order r, i with one accumulator:
 	//
 	//	dw[woff[t]+ch] += Σ_{r<rows} Σ_{i<cols} x[r·xRow+i·xCol+xoff[t]+ch] · dy[r·dyRow+i·dyCol+ch]
-	tapsGrad func(dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows, cols, c int)
+	tapsGrad func(tapsOperands[T])
 
 	// reduce adds sums over rows to each channel ch < c, where Σ is the sum over
 	// even rows plus that over odd rows:
 	//
-	//	sum[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch])
-	//	dot[ch] += Σ_{r<rows} (u[r·uRow+ch] − ku[ch]) · (max(floor, v[r·vRow+ch]) − kv[ch])
+	//	sum[ch] += Σ_{r<rows} (u[r·row+ch] − ku[ch])
+	//	dot[ch] += Σ_{r<rows} (u[r·row+ch] − ku[ch]) · (max(floor, v[r·row+ch]) − kv[ch])
 	//
 	// u and v may be the same.
-	reduce func(sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int)
+	reduce func(sum, dot, u, ku, v, kv []T, floor T, rows, c, row int)
 
 	// affine scales and shifts each channel, for r < rows and ch < c; y may be x:
 	//
@@ -136,12 +137,12 @@ type micro[T Float] struct {
 	// box is a row of a 3×3 average with stride 1, or of its gradient, for
 	// i < cols, at least 2, and ch < c. With
 	//
-	//	v(i) = (i = 0 or cols−1 ? pre : 1) · (wa·a[i·col+ch] + wb·b[i·col+ch] + wd·d[i·col+ch]), and 0 for other i
+	//	v(i) = (i = 0 or cols−1 ? pre : 1) · (w[0]·x[0][i·col+ch] + w[1]·x[1][i·col+ch] + w[2]·x[2][i·col+ch]), and 0 for other i
 	//
 	// it is
 	//
 	//	y[i·col+ch] = (i = 0 or cols−1 ? post : 1) · (v(i−1) + v(i) + v(i+1)) + (add ? y[i·col+ch] : 0)
-	box func(y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool)
+	box func(y []T, x [3][]T, w [3]T, pre, post T, cols, c, col int, add bool)
 
 	// peak3 is a row of a 3×3 max pooling with stride 1, for i < cols and
 	// ch < c, where max leaves NaN out and is −∞ if nothing is left; nil where
@@ -153,7 +154,7 @@ type micro[T Float] struct {
 	peak3 func(y, a, b, d []T, cols, c, col int)
 
 	// fetches says that box and peak3 ask for what the next row needs as they go:
-	// of d and of y, cols·col elements on.
+	// of the third row and of y, cols·col elements on.
 	fetches bool
 
 	// peakGrad is a step of the gradient of a 3×3 max pooling with stride 1, down
@@ -167,14 +168,14 @@ type micro[T Float] struct {
 	// The window around mid's row gives v to the first of the three rows whose
 	// maximum, none of them NaN, is the greatest:
 	//
-	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·col+ch], or after a norm
-	//	           g.dy[i·col+ch]·g.a[ch] + that maximum·g.b[ch] + g.d[ch]
+	//	v[i][ch] = g.dy == nil ? 0 : g.dy[i·c+ch], or after a norm
+	//	           g.dy[i·c+ch]·g.a[ch] + that maximum·g.b[ch] + g.d[ch]
 	//
 	// What the row of x has then got goes on as in spread, to dx, unless that is
 	// nil. high becomes the working row of below. Elements of the working rows
 	// that are of no channel may change. What is needed a step later lies row
 	// elements on, for an implementation that fetches it early.
-	peakGrad func(dx, x, below, high, mid []T, g behindNorm[T], cols, c, col, row int, add bool)
+	peakGrad func(dx, x, below, high, mid []T, g behindNorm[T], cols, c, row int, add bool)
 
 	// share hands dy[i], for i < len(dy), to the first of da, db and dd whose
 	// value ha[i], hb[i] or hd[i], none of them NaN, is the greatest of the
@@ -262,4 +263,46 @@ func floorOf[T Float](relu bool) T {
 		return 0
 	}
 	return T(math.Inf(-1))
+}
+
+// convOperands are what micro.conv works on.
+type convOperands[T Float] struct {
+	y, mask, residual []T
+	yoff              []int // of each pixel
+	x                 []T
+	xoff, segs        []int // of each pixel, and of each run of channels in x
+	seglen            int
+	w, bias           []T
+	floor             T
+}
+
+// depthOperands are what micro.depth works on.
+type depthOperands[T Float] struct {
+	y, mask, residual []T
+	yCol              int
+	x                 []T
+	xCol              int
+	w                 []T
+	window            window
+	bias              []T
+	floor             T
+	cols, c           int
+}
+
+// from leaves out the first channels.
+func (o depthOperands[T]) from(channel int) depthOperands[T] {
+	o.y, o.mask, o.residual = o.y[channel:], tail(o.mask, channel), tail(o.residual, channel)
+	o.x, o.w, o.bias, o.c = o.x[channel:], o.w[channel:], tail(o.bias, channel), o.c-channel
+	return o
+}
+
+// tapsOperands are what micro.tapsGrad works on.
+type tapsOperands[T Float] struct {
+	dw                          []T
+	woff                        []int // of each tap
+	x                           []T
+	xRow, xCol                  int
+	xoff                        []int // of each tap
+	dy                          []T
+	dyRow, dyCol, rows, cols, c int
 }

@@ -57,14 +57,13 @@ func conv512Vec(y, mask, residual *float32, yoff *int, x *float32, xoff *int, ti
 //go:noescape
 func outer512Vec(dw *float32, n int, x, dy *float32, rows, cols, xRow, xCol, dyRow, dyCol int)
 
-func conv512(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
-	floor float32) {
-	if len(xoff) == 0 {
+func conv512(o convOperands[float32]) {
+	if len(o.xoff) == 0 {
 		return
 	}
-	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
-	conv512Vec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/conv512Rows, first(segs),
-		len(segs), seglen, first(w), &bias[0], floor)
+	convCheck(o)
+	conv512Vec(&o.y[0], first(o.mask), first(o.residual), &o.yoff[0], &o.x[0], &o.xoff[0], len(o.xoff)/conv512Rows,
+		first(o.segs), len(o.segs), o.seglen, first(o.w), &o.bias[0], o.floor)
 }
 
 func outer512(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, dyRow, dyCol int) {
@@ -92,35 +91,33 @@ func depth512Vec(y, mask, residual *float32, yCol int, x *float32, xCol int, w *
 func tapsGrad512Vec(dw *float32, woff *int, x *float32, xRow, xCol int, xoff *int, dy *float32, dyRow, dyCol, taps,
 	rows, cols, c int)
 
-func depth512(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
-	bias []float32, floor float32, cols, c int) {
-	if c <= lanes {
-		depthVector(y, mask, residual, yCol, x, xCol, w, window, bias, floor, cols, c)
+func depth512(o depthOperands[float32]) {
+	if o.c <= lanes {
+		depthVector(o)
 		return
 	}
-	if cols == 0 {
+	if o.cols == 0 {
 		return
 	}
-	depthCheck(y, mask, residual, yCol, bias, cols, c)
-	window.check(x, xCol, cols, c)
-	window.checkNumbers(w, c)
-	depth512Vec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, c)
+	depthCheck(o)
+	depth512Vec(&o.y[0], first(o.mask), first(o.residual), o.yCol, first(o.x), o.xCol, first(o.w), &o.window,
+		first(o.bias), o.floor, o.cols, o.c)
 }
 
-func tapsGrad512(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
-	cols, c int) {
-	if c <= lanes {
-		tapsGradVector(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
+func tapsGrad512(o tapsOperands[float32]) {
+	if o.c <= lanes {
+		tapsGradVector(o)
 		return
 	}
-	if len(xoff) == 0 || rows == 0 || cols == 0 {
+	if len(o.xoff) == 0 || o.rows == 0 || o.cols == 0 {
 		return
 	}
-	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-	for t, n := 0, 0; t < len(xoff); t += n {
+	tapsGradCheck(o)
+	for t, n := 0, 0; t < len(o.xoff); t += n {
 		var g tapGroup
-		n = g.take(xoff[t:], woff[t:])
-		tapsGrad512Vec(&dw[0], &g.w[0], &x[0], xRow, xCol, &g.x[0], &dy[0], dyRow, dyCol, max(n, minTaps), rows, cols, c)
+		n = g.take(o.xoff[t:], o.woff[t:])
+		tapsGrad512Vec(&o.dw[0], &g.w[0], &o.x[0], o.xRow, o.xCol, &g.x[0], &o.dy[0], o.dyRow, o.dyCol, max(n, minTaps),
+			o.rows, o.cols, o.c)
 	}
 }
 
@@ -199,13 +196,13 @@ func affine2512Vec(y, u, v, a, b, d *float32, rows, c, row int, add bool)
 //go:noescape
 func box512Vec(y, a, b, d *float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool)
 
-func reduce512(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow, vRow int) {
+func reduce512(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, row int) {
 	if rows == 0 || c == 0 {
 		return
 	}
 	_, _, _, _ = sum[c-1], dot[c-1], ku[c-1], kv[c-1]
-	_, _ = u[(rows-1)*uRow+c-1], v[(rows-1)*vRow+c-1]
-	reduce512Vec(&sum[0], &dot[0], &u[0], &ku[0], &v[0], &kv[0], floor, rows, c, uRow, vRow)
+	_, _ = u[(rows-1)*row+c-1], v[(rows-1)*row+c-1]
+	reduce512Vec(&sum[0], &dot[0], &u[0], &ku[0], &v[0], &kv[0], floor, rows, c, row, row)
 }
 
 func affine512(y, x, scale, shift []float32, floor float32, rows, c, row int, add bool) {
@@ -225,11 +222,11 @@ func affine2512(y, u, v, a, b, d []float32, rows, c, row int, add bool) {
 	affine2512Vec(&y[0], &u[0], &v[0], &a[0], &b[0], &d[0], rows, c, row, add)
 }
 
-func box512(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool) {
+func box512(y []float32, x [3][]float32, w [3]float32, pre, post float32, cols, c, col int, add bool) {
 	if c == 0 {
 		return
 	}
 	last := (cols-1)*col + c - 1
-	_, _, _, _ = y[last], a[last], b[last], d[last]
-	box512Vec(&y[0], &a[0], &b[0], &d[0], wa, wb, wd, pre, post, cols, c, col, add)
+	_, _, _, _ = y[last], x[0][last], x[1][last], x[2][last]
+	box512Vec(&y[0], &x[0][0], &x[1][0], &x[2][0], w[0], w[1], w[2], pre, post, cols, c, col, add)
 }

@@ -10,7 +10,6 @@ import "testing"
 // would touch.
 func TestConvBounds(t *testing.T) {
 	const segs, seglen = 2, 3
-	type operands struct{ y, mask, residual, x, w, bias []float32 }
 	for _, im := range native() {
 		if !im.usable {
 			continue
@@ -23,20 +22,21 @@ func TestConvBounds(t *testing.T) {
 		xoff[0], xoff[pixels-1] = xoff[pixels-1], xoff[0]
 		for _, tt := range []struct {
 			name    string
-			shorten func(o *operands) *[]float32
+			shorten func(o *convOperands[float32]) *[]float32
 		}{
-			{"none", func(*operands) *[]float32 { return new([]float32) }},
-			{"y", func(o *operands) *[]float32 { return &o.y }},
-			{"mask", func(o *operands) *[]float32 { return &o.mask }},
-			{"residual", func(o *operands) *[]float32 { return &o.residual }},
-			{"x", func(o *operands) *[]float32 { return &o.x }},
-			{"w", func(o *operands) *[]float32 { return &o.w }},
-			{"bias", func(o *operands) *[]float32 { return &o.bias }},
+			{"none", func(*convOperands[float32]) *[]float32 { return new([]float32) }},
+			{"y", func(o *convOperands[float32]) *[]float32 { return &o.y }},
+			{"mask", func(o *convOperands[float32]) *[]float32 { return &o.mask }},
+			{"residual", func(o *convOperands[float32]) *[]float32 { return &o.residual }},
+			{"x", func(o *convOperands[float32]) *[]float32 { return &o.x }},
+			{"w", func(o *convOperands[float32]) *[]float32 { return &o.w }},
+			{"bias", func(o *convOperands[float32]) *[]float32 { return &o.bias }},
 		} {
 			t.Run(im.name+"/"+tt.name, func(t *testing.T) {
 				v := func(n int) []float32 { return make([]float32, n) }
 				n := pixels * panel
-				o := operands{v(n), v(n), v(n), v(pixels - 1 + 5 + seglen), v(segs * seglen * panel), v(panel)}
+				o := convOperands[float32]{y: v(n), mask: v(n), residual: v(n), yoff: yoff, x: v(pixels - 1 + 5 + seglen),
+					xoff: xoff, segs: []int{5, 0}, seglen: seglen, w: v(segs * seglen * panel), bias: v(panel)}
 				if s := tt.shorten(&o); len(*s) > 0 {
 					*s = (*s)[: len(*s)-1 : len(*s)-1]
 				}
@@ -45,7 +45,7 @@ func TestConvBounds(t *testing.T) {
 						t.Errorf("panics with %v", r)
 					}
 				}()
-				im.conv(o.y, o.mask, o.residual, yoff, o.x, xoff, []int{5, 0}, seglen, o.w, o.bias, 0)
+				im.conv(o)
 			})
 		}
 	}

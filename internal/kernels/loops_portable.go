@@ -34,16 +34,16 @@ func portable[T Float]() micro[T] {
 	}
 }
 
-func convPortable[T Float](y, mask, residual []T, yoff []int, x []T, xoff, segs []int, seglen int, w, bias []T,
-	floor T) {
-	for i, at := range xoff {
+func convPortable[T Float](o convOperands[T]) {
+	x, w, seglen := o.x, o.w, o.seglen
+	for i, at := range o.xoff {
 		var tile [panel]T
 		// Eight sums at a time stay in registers.
 		for h := 0; h < panel; h += 8 {
-			b := (*[8]T)(bias[h:])
+			b := (*[8]T)(o.bias[h:])
 			a0, a1, a2, a3, a4, a5, a6, a7 := b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
 			wk := h
-			for _, seg := range segs {
+			for _, seg := range o.segs {
 				for _, v := range x[at+seg : at+seg+seglen] {
 					r := (*[8]T)(w[wk:])
 					a0 += v * r[0]
@@ -59,7 +59,8 @@ func convPortable[T Float](y, mask, residual []T, yoff []int, x []T, xoff, segs 
 			}
 			*(*[8]T)(tile[h:]) = [8]T{a0, a1, a2, a3, a4, a5, a6, a7}
 		}
-		finish(y[yoff[i]:], tile[:], tail(mask, yoff[i]), tail(residual, yoff[i]), floor)
+		to := o.yoff[i]
+		finish(o.y[to:], tile[:], tail(o.mask, to), tail(o.residual, to), o.floor)
 	}
 }
 
@@ -117,10 +118,10 @@ func outerPortable[T Float](dw []T, n int, x, dy []T, rows, cols, xRow, xCol, dy
 	}
 }
 
-func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w []T, window window, bias []T, floor T,
-	cols, c int) {
+func depthPortable[T Float](o depthOperands[T]) {
+	x, w, window, c := o.x, o.w, o.window, o.c
 	var acc [4]T
-	for i := range cols {
+	for i := range o.cols {
 		for ch, n := 0, 0; ch < c; ch += n {
 			// Four sums at a time stay in registers; the last channels go one by one.
 			if n = 1; ch+4 <= c {
@@ -128,12 +129,12 @@ func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w 
 			}
 			sums := acc[:n]
 			clear(sums)
-			if bias != nil {
-				copy(sums, bias[ch:])
+			if o.bias != nil {
+				copy(sums, o.bias[ch:])
 			}
 			a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
 			for r := range window.rows {
-				in, f := i*xCol+window.first+r*window.row+ch, window.number+r*window.numberRow+ch
+				in, f := i*o.xCol+window.first+r*window.row+ch, window.number+r*window.numberRow+ch
 				for range window.cols {
 					if n == 4 {
 						u, v := (*[4]T)(x[in:]), (*[4]T)(w[f:])
@@ -148,8 +149,8 @@ func depthPortable[T Float](y, mask, residual []T, yCol int, x []T, xCol int, w 
 				}
 			}
 			acc = [4]T{a0, a1, a2, a3}
-			at := i*yCol + ch
-			finish(y[at:], sums, tail(mask, at), tail(residual, at), floor)
+			at := i*o.yCol + ch
+			finish(o.y[at:], sums, tail(o.mask, at), tail(o.residual, at), o.floor)
 		}
 	}
 }
@@ -160,7 +161,8 @@ func depthPlanePortable[T Float](y, mask, residual, x, w, bias []T, floor T, p *
 	for o := first; o < first+rows; o++ {
 		for i := range p.cols {
 			at := ((o-first)*p.cols + i) * p.c
-			depthPortable(y[at:], tail(mask, at), tail(residual, at), 0, x, 0, w, p.window(o, i), bias, floor, 1, p.c)
+			depthPortable(depthOperands[T]{y: y[at:], mask: tail(mask, at), residual: tail(residual, at), x: x, w: w,
+				window: p.window(o, i), bias: bias, floor: floor, cols: 1, c: p.c})
 		}
 	}
 }
@@ -228,21 +230,21 @@ func layPortable[T Float](y []T, yRow int, x []T, xRow int, floor T, rows, c int
 	}
 }
 
-func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff []int, dy []T, dyRow, dyCol, rows,
-	cols, c int) {
-	for t, at := range xoff {
+func tapsGradPortable[T Float](o tapsOperands[T]) {
+	x, dy, c := o.x, o.dy, o.c
+	for t, at := range o.xoff {
 		for ch, n := 0, 0; ch < c; ch += n {
 			// As in depthPortable.
 			if n = 1; ch+4 <= c {
 				n = 4
 			}
 			var acc [4]T
-			d := dw[woff[t]+ch:][:n]
+			d := o.dw[o.woff[t]+ch:][:n]
 			copy(acc[:], d)
 			a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
-			for r := range rows {
-				in, out := r*xRow+at+ch, r*dyRow+ch
-				for range cols {
+			for r := range o.rows {
+				in, out := r*o.xRow+at+ch, r*o.dyRow+ch
+				for range o.cols {
 					if n == 4 {
 						u, v := (*[4]T)(x[in:]), (*[4]T)(dy[out:])
 						a0 += u[0] * v[0]
@@ -252,7 +254,7 @@ func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff [
 					} else {
 						a0 += x[in] * dy[out]
 					}
-					in, out = in+xCol, out+dyCol
+					in, out = in+o.xCol, out+o.dyCol
 				}
 			}
 			acc = [4]T{a0, a1, a2, a3}
@@ -261,7 +263,7 @@ func tapsGradPortable[T Float](dw []T, woff []int, x []T, xRow, xCol int, xoff [
 	}
 }
 
-func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow, vRow int) {
+func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, row int) {
 	var sums, dots [2][panel]T // of even and odd rows
 	for ch := 0; ch < c; ch += panel {
 		n := min(panel, c-ch)
@@ -270,7 +272,7 @@ func reducePortable[T Float](sum, dot, u, ku, v, kv []T, floor T, rows, c, uRow,
 		k, l := ku[ch:][:n], kv[ch:][:n]
 		for r := range rows {
 			s, d := sums[r%2][:n], dots[r%2][:n]
-			ur, vr := u[r*uRow+ch:][:n], v[r*vRow+ch:][:n]
+			ur, vr := u[r*row+ch:][:n], v[r*row+ch:][:n]
 			for i := range ur {
 				e := ur[i] - k[i]
 				s[i] += e
@@ -339,14 +341,14 @@ func addPortable[T Float](y, a, b []T, floor T) {
 	}
 }
 
-func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col int, add bool) {
+func boxPortable[T Float](y []T, x [3][]T, w [3]T, pre, post T, cols, c, col int, add bool) {
 	for ch := range c {
 		var left, here T // v(i−1), v(i)
-		here = pre * weighted(wa, wb, wd, a[ch], b[ch], d[ch])
+		here = pre * weighted(x, w, ch)
 		for i := range cols {
 			var right T
 			if next := (i+1)*col + ch; i+1 < cols {
-				right = weighted(wa, wb, wd, a[next], b[next], d[next])
+				right = weighted(x, w, next)
 				if i+2 == cols {
 					right *= pre
 				}
@@ -364,10 +366,10 @@ func boxPortable[T Float](y, a, b, d []T, wa, wb, wd, pre, post T, cols, c, col 
 	}
 }
 
-// weighted returns wa·a + wb·b + wd·d, whose first product is rounded: where
-// compilers fuse multiply-adds, the others are not.
-func weighted[T Float](wa, wb, wd, a, b, d T) T {
-	return wd*d + (wb*b + T(wa*a))
+// weighted is the weighted sum of an element of three rows. Its first product is
+// rounded: where compilers fuse multiply-adds, the others are not.
+func weighted[T Float](x [3][]T, w [3]T, at int) T {
+	return w[2]*x[2][at] + (w[1]*x[1][at] + T(w[0]*x[0][at]))
 }
 
 // number is x, or −∞ if x is NaN.
@@ -392,7 +394,7 @@ func peak3Portable[T Float](y, a, b, d []T, cols, c, col int) {
 	}
 }
 
-func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], cols, c, col, row int, add bool) {
+func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], cols, c, row int, add bool) {
 	wide := peakGradPixel(c)
 	for ch := range c {
 		left, here := floorOf[T](false), number(below[ch])
@@ -401,12 +403,12 @@ func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], col
 			xLeft, xHere = left, number(x[ch])
 		}
 		for i := range cols {
-			at, w := i*col+ch, i*wide+peakGradAt(ch)
+			at, w := i*c+ch, i*wide+peakGradAt(ch)
 			right, xRight := floorOf[T](false), floorOf[T](false)
 			if i+1 < cols {
-				right = number(below[at+col])
+				right = number(below[at+c])
 				if dx != nil {
-					xRight = number(x[at+col])
+					xRight = number(x[at+c])
 				}
 			}
 			low := max(left, here, right)
@@ -429,13 +431,13 @@ func peakGradPortable[T Float](dx, x, below, high, mid []T, g behindNorm[T], col
 			toLeft += before
 			if i > 0 {
 				if add {
-					toLeft += dx[at-col]
+					toLeft += dx[at-c]
 				}
-				dx[at-col] = toLeft
+				dx[at-c] = toLeft
 			}
 			xLeft, xHere, toLeft, toHere = xHere, xRight, toHere+own, after
 		}
-		if at := (cols-1)*col + ch; dx != nil {
+		if at := (cols-1)*c + ch; dx != nil {
 			if add {
 				toLeft += dx[at]
 			}

@@ -207,8 +207,8 @@ func TestMicroRows(t *testing.T) {
 				sum, dot := g.slice(c), g.slice(c)
 				sum64, dot64 := convert[float64](sum), convert[float64](dot)
 				for _, floor := range []float64{math.Inf(-1), 0} {
-					m.reduce(sum, dot, u, a, v, b, float32(floor), rows, c, row, row)
-					reference.reduce(sum64, dot64, u64, a64, v64, b64, floor, rows, c, row, row)
+					m.reduce(sum, dot, u, a, v, b, float32(floor), rows, c, row)
+					reference.reduce(sum64, dot64, u64, a64, v64, b64, floor, rows, c, row)
 					t.same(sum, sum64)
 					t.same(dot, dot64)
 				}
@@ -225,12 +225,12 @@ func TestMicroBox(t *testing.T) {
 				g := newGuarded(uint64(c*10+cols), odd)
 				col := c + c%3
 				n := (cols-1)*col + c
-				y, a, b, d := g.slice(n), g.slice(n), g.slice(n), g.slice(n)
+				y, x := g.slice(n), [3][]float32{g.slice(n), g.slice(n), g.slice(n)}
 				y64 := convert[float64](y)
+				x64 := [3][]float64{convert[float64](x[0]), convert[float64](x[1]), convert[float64](x[2])}
 				for _, add := range []bool{true, false} {
-					m.box(y, a, b, d, 0.5, 0.25, 2, 1.5, 0.75, cols, c, col, add)
-					reference.box(y64, convert[float64](a), convert[float64](b), convert[float64](d), 0.5, 0.25, 2, 1.5, 0.75, cols,
-						c, col, add)
+					m.box(y, x, [3]float32{0.5, 0.25, 2}, 1.5, 0.75, cols, c, col, add)
+					reference.box(y64, x64, [3]float64{0.5, 0.25, 2}, 1.5, 0.75, cols, c, col, add)
 					t.same(y, y64)
 				}
 				g.check(t.T)
@@ -296,8 +296,7 @@ func TestMicroPeakGrad(t *testing.T) {
 		for c := range lengths {
 			for cols := 1; cols < 6; cols++ {
 				g := newGuarded(uint64(c*10+cols), odd)
-				col := c + c%3
-				n := max(0, (cols-1)*col+c)
+				n := cols * c
 				dx, x, below := g.slice(n), g.slice(n), g.slice(n)
 				high, mid := g.slice(cols*peakGradPixel(c)), g.slice(cols*peakGradPixel(c))
 				for i := range n { // ties
@@ -314,8 +313,8 @@ func TestMicroPeakGrad(t *testing.T) {
 				dx64, x64 := convert[float64](dx), convert[float64](x)
 				below64, high64, mid64 := convert[float64](below), convert[float64](high), convert[float64](mid)
 				step := func(dx, x []float32, dx64, x64 []float64, norm behindNorm[float32], norm64 behindNorm[float64], add bool) {
-					m.peakGrad(dx, x, below, high, mid, norm, cols, c, col, n, add)
-					reference.peakGrad(dx64, x64, below64, high64, mid64, norm64, cols, c, col, n, add)
+					m.peakGrad(dx, x, below, high, mid, norm, cols, c, n, add)
+					reference.peakGrad(dx64, x64, below64, high64, mid64, norm64, cols, c, n, add)
 					t.same(dx, dx64)
 					for i := range cols {
 						for ch := range c {
@@ -383,17 +382,20 @@ func TestMicroDepth(t *testing.T) {
 				n := max(0, (cols-1)*yCol+c)
 				y, mask, residual, bias := g.slice(n), g.slice(n), g.slice(n), g.slice(c)
 				x, w := g.slice(max(0, (cols-1)*xCol+at+c)), g.slice(number+c)
-				x64, w64 := convert[float64](x), convert[float64](w)
 				mask, residual, bias = g.orNil(2, mask), g.orNil(3, residual), g.orNil(2, bias)
 				floor := []float64{0, math.Inf(-1)}[g.rng.IntN(2)]
-				y64 := convert[float64](y)
-				m.depth(y, mask, residual, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
-				reference.depth(y64, convert[float64](mask), convert[float64](residual), yCol, x64, xCol, w64, win,
-					convert[float64](bias), floor, cols, c)
-				t.same(y, y64)
-				m.depth(y, y, y, yCol, x, xCol, w, win, bias, float32(floor), cols, c)
-				reference.depth(y64, y64, y64, yCol, x64, xCol, w64, win, convert[float64](bias), floor, cols, c)
-				t.same(y, y64)
+				o := depthOperands[float32]{y: y, mask: mask, residual: residual, yCol: yCol, x: x, xCol: xCol, w: w,
+					window: win, bias: bias, floor: float32(floor), cols: cols, c: c}
+				o64 := depthOperands[float64]{y: convert[float64](y), mask: convert[float64](mask),
+					residual: convert[float64](residual), yCol: yCol, x: convert[float64](x), xCol: xCol,
+					w: convert[float64](w), window: win, bias: convert[float64](bias), floor: floor, cols: cols, c: c}
+				m.depth(o)
+				reference.depth(o64)
+				t.same(y, o64.y)
+				o.mask, o.residual, o64.mask, o64.residual = y, y, o64.y, o64.y
+				m.depth(o)
+				reference.depth(o64)
+				t.same(y, o64.y)
 				g.check(t.T)
 			}
 		}
@@ -472,9 +474,9 @@ func TestMicroTapsGrad(t *testing.T) {
 				x := g.slice(max(0, (rows-1)*xRow+(cols-1)*xCol+last(xoff)+c))
 				dy := g.slice(max(0, (rows-1)*dyRow+(cols-1)*dyCol+c))
 				dw64 := convert[float64](dw)
-				m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-				reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows,
-					cols, c)
+				m.tapsGrad(tapsOperands[float32]{dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c})
+				reference.tapsGrad(tapsOperands[float64]{dw64, woff, convert[float64](x), xRow, xCol, xoff,
+					convert[float64](dy), dyRow, dyCol, rows, cols, c})
 				t.same(dw, dw64)
 				g.check(t.T)
 			}
@@ -515,9 +517,9 @@ func TestMicroTapsGradSlides(t *testing.T) {
 					x := g.slice((rows-1)*xRow + (cols-1)*xCol + last(xoff) + c)
 					dy := g.slice((rows-1)*dyRow + (cols-1)*dyCol + c)
 					dw64 := convert[float64](dw)
-					m.tapsGrad(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-					reference.tapsGrad(dw64, woff, convert[float64](x), xRow, xCol, xoff, convert[float64](dy), dyRow, dyCol, rows,
-						cols, c)
+					m.tapsGrad(tapsOperands[float32]{dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c})
+					reference.tapsGrad(tapsOperands[float64]{dw64, woff, convert[float64](x), xRow, xCol, xoff,
+						convert[float64](dy), dyRow, dyCol, rows, cols, c})
 					t.same(dw, dw64)
 					g.check(t.T)
 				}
@@ -591,8 +593,9 @@ func TestMicroConv(t *testing.T) {
 						if !add {
 							r = nil
 						}
-						m.conv(y, k, r, yoff, x, xoff, segs, seglen, w, bias, float32(floor))
-						reference.conv(y64, convert[float64](k), convert[float64](r), yoff, x64, xoff, segs, seglen, w64, bias64, floor)
+						m.conv(convOperands[float32]{y, k, r, yoff, x, xoff, segs, seglen, w, bias, float32(floor)})
+						reference.conv(convOperands[float64]{y64, convert[float64](k), convert[float64](r), yoff, x64, xoff, segs,
+							seglen, w64, bias64, floor})
 						t.same(y, y64)
 					}
 				}
@@ -601,9 +604,9 @@ func TestMicroConv(t *testing.T) {
 				continue
 			}
 			// In place: pixels that are repeated get the residual once.
-			m.conv(y, y, y, yoff, x, xoff, segs, seglen, w, bias, 0)
+			m.conv(convOperands[float32]{y, y, y, yoff, x, xoff, segs, seglen, w, bias, 0})
 			before := clone(y64)
-			reference.conv(y64, before, before, yoff, x64, xoff, segs, seglen, w64, bias64, 0)
+			reference.conv(convOperands[float64]{y64, before, before, yoff, x64, xoff, segs, seglen, w64, bias64, 0})
 			t.same(y, y64)
 			g.check(t.T)
 		}

@@ -98,19 +98,19 @@ func TestFMA(t *testing.T) {
 	}
 }
 
-func convTwin(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
-	floor float32) {
-	mask, residual = slices.Clone(mask), slices.Clone(residual) // a tile reads them before it writes
-	for i, at := range xoff {
-		tile := slices.Clone(bias[:panel])
+func convTwin(o convOperands[float32]) {
+	mask, residual := slices.Clone(o.mask), slices.Clone(o.residual) // a tile reads them before it writes
+	for i, at := range o.xoff {
+		tile := slices.Clone(o.bias[:panel])
 		for j := range tile {
-			for s, seg := range segs {
-				for k, v := range x[at+seg:][:seglen] {
-					tile[j] = fma(v, w[(s*seglen+k)*panel+j], tile[j])
+			for s, seg := range o.segs {
+				for k, v := range o.x[at+seg:][:o.seglen] {
+					tile[j] = fma(v, o.w[(s*o.seglen+k)*panel+j], tile[j])
 				}
 			}
 		}
-		finish(y[yoff[i]:], tile, tail(mask, yoff[i]), tail(residual, yoff[i]), floor)
+		to := o.yoff[i]
+		finish(o.y[to:], tile, tail(mask, to), tail(residual, to), o.floor)
 	}
 }
 
@@ -165,20 +165,19 @@ func pointGradTwin(dw []float32, n int, x []float32, xCol int, dy []float32, dyC
 	}
 }
 
-func depthTwin(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
-	bias []float32, floor float32, cols, c int) {
-	for i := range cols {
-		acc := make([]float32, c)
-		copy(acc, bias)
+func depthTwin(o depthOperands[float32]) {
+	for i := range o.cols {
+		acc := make([]float32, o.c)
+		copy(acc, o.bias)
 		for ch := range acc {
-			for r := range window.rows {
-				for q := range window.cols {
-					acc[ch] = fma(x[i*xCol+window.at(r, q)+ch], w[window.numberOf(r, q)+ch], acc[ch])
+			for r := range o.window.rows {
+				for q := range o.window.cols {
+					acc[ch] = fma(o.x[i*o.xCol+o.window.at(r, q)+ch], o.w[o.window.numberOf(r, q)+ch], acc[ch])
 				}
 			}
 		}
-		if c > 0 {
-			finish(y[i*yCol:], acc, tail(mask, i*yCol), tail(residual, i*yCol), floor)
+		if to := i * o.yCol; o.c > 0 {
+			finish(o.y[to:], acc, tail(o.mask, to), tail(o.residual, to), o.floor)
 		}
 	}
 }
@@ -187,18 +186,19 @@ func depthPlaneTwin(y, mask, residual, x, w, bias []float32, floor float32, p *p
 	for o := first; o < first+rows; o++ {
 		for i := range p.cols {
 			at := ((o-first)*p.cols + i) * p.c
-			depthTwin(y[at:], tail(mask, at), tail(residual, at), 0, x, 0, w, p.window(o, i), bias, floor, 1, p.c)
+			depthTwin(depthOperands[float32]{y: y[at:], mask: tail(mask, at), residual: tail(residual, at), x: x, w: w,
+				window: p.window(o, i), bias: bias, floor: floor, cols: 1, c: p.c})
 		}
 	}
 }
 
-func tapsGradTwin(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol, rows,
-	cols, c int) {
-	for t, at := range xoff {
-		for ch := range c {
-			for r := range rows {
-				for i := range cols {
-					dw[woff[t]+ch] = fma(x[r*xRow+i*xCol+at+ch], dy[r*dyRow+i*dyCol+ch], dw[woff[t]+ch])
+func tapsGradTwin(o tapsOperands[float32]) {
+	for t, at := range o.xoff {
+		for ch := range o.c {
+			d := &o.dw[o.woff[t]+ch]
+			for r := range o.rows {
+				for i := range o.cols {
+					*d = fma(o.x[r*o.xRow+i*o.xCol+at+ch], o.dy[r*o.dyRow+i*o.dyCol+ch], *d)
 				}
 			}
 		}
@@ -206,13 +206,13 @@ func tapsGradTwin(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []
 }
 
 // reduceTwin adds even rows and odd rows, then both, then what was there.
-func reduceTwin(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow, vRow int) {
+func reduceTwin(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, row int) {
 	for ch := range c {
 		var sums, dots [2]float32
 		for r := range rows {
-			d := u[r*uRow+ch] - ku[ch]
+			d := u[r*row+ch] - ku[ch]
 			sums[r%2] += d
-			dots[r%2] = fma(d, atLeast(floor, v[r*vRow+ch])-kv[ch], dots[r%2])
+			dots[r%2] = fma(d, atLeast(floor, v[r*row+ch])-kv[ch], dots[r%2])
 		}
 		sum[ch] += sums[0] + sums[1]
 		dot[ch] += dots[0] + dots[1]
@@ -245,20 +245,20 @@ func affine2Twin(y, u, v, a, b, d []float32, rows, c, row int, add bool) {
 	}
 }
 
-func boxTwin(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool) {
+func boxTwin(y []float32, x [3][]float32, w [3]float32, pre, post float32, cols, c, col int, add bool) {
 	for ch := range c {
 		value := func(i int) float32 {
 			if i < 0 || i >= cols {
 				return 0
 			}
 			at := i*col + ch
-			v := fma(wd, d[at], fma(wb, b[at], float32(wa*a[at])))
+			v := fma(w[2], x[2][at], fma(w[1], x[1][at], float32(w[0]*x[0][at])))
 			if i == 0 || i == cols-1 {
 				v = float32(v * pre)
 			}
 			return v
 		}
-		line := make([]float32, cols) // y may be a, b or d
+		line := make([]float32, cols) // y may be a row of x
 		for i := range line {
 			line[i] = value(i-1) + value(i) + value(i+1)
 		}
@@ -277,26 +277,26 @@ func boxTwin(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col i
 
 // peakGradTwin computes the windows' gradients, and leaves the rest, which only
 // compares and adds, to the portable loop.
-func peakGradTwin(dx, x, below, high, mid []float32, g behindNorm[float32], cols, c, col, row int, add bool) {
+func peakGradTwin(dx, x, below, high, mid []float32, g behindNorm[float32], cols, c, row int, add bool) {
 	if g.a != nil {
 		dy := slices.Clone(g.dy)
 		lowest := floorOf[float32](false)
 		for ch := range c {
 			for i := range cols {
-				at, w := i*col+ch, i*peakGradPixel(c)+peakGradAt(ch)
+				at, w := i*c+ch, i*peakGradPixel(c)+peakGradAt(ch)
 				greatest := max(high[w], mid[w], number(below[at]))
 				if i > 0 {
-					greatest = max(greatest, number(below[at-col]))
+					greatest = max(greatest, number(below[at-c]))
 				}
 				if i+1 < cols {
-					greatest = max(greatest, number(below[at+col]))
+					greatest = max(greatest, number(below[at+c]))
 				}
 				dy[at] = fma(g.dy[at], g.a[ch], fma(max(lowest, greatest), g.b[ch], g.d[ch]))
 			}
 		}
 		g = behindNorm[float32]{dy: dy}
 	}
-	peakGradPortable(dx, x, below, high, mid, g, cols, c, col, row, add)
+	peakGradPortable(dx, x, below, high, mid, g, cols, c, row, add)
 }
 
 // transform applies f to the taps of every plane, row and channel of a transform.

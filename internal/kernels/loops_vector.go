@@ -110,41 +110,42 @@ func pickVec(from *float32, col int, x *float32, xCol int, window *window, cols,
 //go:noescape
 func pickGradVec(dx *float32, dxCol int, dy, from *float32, col int, window *window, cols, c int, add bool)
 
-func convVector(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32,
-	floor float32) {
-	if len(xoff) == 0 {
+func convVector(o convOperands[float32]) {
+	if len(o.xoff) == 0 {
 		return
 	}
-	convCheck(y, mask, residual, yoff, x, xoff, segs, seglen, w, bias)
-	convVec(&y[0], first(mask), first(residual), &yoff[0], &x[0], &xoff[0], len(xoff)/convVecRows, first(segs),
-		len(segs), seglen, first(w), &bias[0], floor)
+	convCheck(o)
+	convVec(&o.y[0], first(o.mask), first(o.residual), &o.yoff[0], &o.x[0], &o.xoff[0], len(o.xoff)/convVecRows,
+		first(o.segs), len(o.segs), o.seglen, first(o.w), &o.bias[0], o.floor)
 }
 
 // convCheck panics if a slice of micro.conv is too short; there are pixels. The
 // search for the greatest offsets takes time in the hottest loop: unless
 // boundsChecked, only what needs no search is checked.
-func convCheck(y, mask, residual []float32, yoff []int, x []float32, xoff, segs []int, seglen int, w, bias []float32) {
-	_, _ = yoff[len(xoff)-1], bias[panel-1]
-	terms := len(segs) * seglen
+func convCheck(o convOperands[float32]) {
+	pixels := len(o.xoff)
+	_, _ = o.yoff[pixels-1], o.bias[panel-1]
+	terms := len(o.segs) * o.seglen
 	if terms > 0 {
-		_ = w[terms*panel-1]
+		_ = o.w[terms*panel-1]
 	}
 	if !boundsChecked {
 		return
 	}
-	if min(slices.Min(xoff), slices.Min(yoff[:len(xoff)]), 0) < 0 {
+	if min(slices.Min(o.xoff), slices.Min(o.yoff[:pixels]), 0) < 0 {
 		panic("kernels: conv: a pixel lies before its image")
 	}
-	last := slices.Max(yoff[:len(xoff)]) + panel - 1
-	_ = y[last]
-	if mask != nil {
-		_ = mask[last]
+	last := slices.Max(o.yoff[:pixels]) + panel - 1
+	_ = o.y[last]
+	if o.mask != nil {
+		_ = o.mask[last]
 	}
-	if residual != nil {
-		_ = residual[last]
+	if o.residual != nil {
+		_ = o.residual[last]
 	}
 	if terms > 0 {
-		_, _ = x[slices.Max(xoff)+slices.Max(segs)+seglen-1], x[slices.Min(xoff)+slices.Min(segs)]
+		_ = o.x[slices.Max(o.xoff)+slices.Max(o.segs)+o.seglen-1]
+		_ = o.x[slices.Min(o.xoff)+slices.Min(o.segs)]
 	}
 }
 
@@ -161,34 +162,33 @@ func outerVector(dw []float32, n int, x, dy []float32, rows, cols, xRow, xCol, d
 	outerVec(&dw[0], n, &x[0], &dy[0], rows, cols, xRow, xCol, dyRow, dyCol)
 }
 
-func depthVector(y, mask, residual []float32, yCol int, x []float32, xCol int, w []float32, window window,
-	bias []float32, floor float32, cols, c int) {
-	wide := c &^ (channelStep - 1)
-	if wide > 0 && cols > 0 {
-		depthCheck(y, mask, residual, yCol, bias, cols, c)
-		window.check(x, xCol, cols, c)
-		window.checkNumbers(w, c)
-		depthVec(&y[0], first(mask), first(residual), yCol, first(x), xCol, first(w), &window, first(bias), floor, cols, wide)
+func depthVector(o depthOperands[float32]) {
+	wide := o.c &^ (channelStep - 1)
+	if wide > 0 && o.cols > 0 {
+		depthCheck(o)
+		depthVec(&o.y[0], first(o.mask), first(o.residual), o.yCol, first(o.x), o.xCol, first(o.w), &o.window,
+			first(o.bias), o.floor, o.cols, wide)
 	}
-	if wide < c && cols > 0 {
-		depthPortable(y[wide:], tail(mask, wide), tail(residual, wide), yCol, x[wide:], xCol, w[wide:], window,
-			tail(bias, wide), floor, cols, c-wide)
+	if wide < o.c && o.cols > 0 {
+		depthPortable(o.from(wide))
 	}
 }
 
 // depthCheck panics if a slice of micro.depth that has a row is too short.
-func depthCheck(y, mask, residual []float32, yCol int, bias []float32, cols, c int) {
-	last := (cols-1)*yCol + c - 1
-	_ = y[last]
-	if mask != nil {
-		_ = mask[last]
+func depthCheck(o depthOperands[float32]) {
+	last := (o.cols-1)*o.yCol + o.c - 1
+	_ = o.y[last]
+	if o.mask != nil {
+		_ = o.mask[last]
 	}
-	if residual != nil {
-		_ = residual[last]
+	if o.residual != nil {
+		_ = o.residual[last]
 	}
-	if bias != nil {
-		_ = bias[c-1]
+	if o.bias != nil {
+		_ = o.bias[o.c-1]
 	}
+	o.window.check(o.x, o.xCol, o.cols, o.c)
+	o.window.checkNumbers(o.w, o.c)
 }
 
 // check panics if a tap of a row of pixels lies outside x.
@@ -207,20 +207,21 @@ func (w window) checkNumbers(weights []float32, c int) {
 	}
 }
 
-func tapsGradVector(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol,
-	rows, cols, c int) {
-	if len(xoff) == 0 || rows == 0 || cols == 0 || c == 0 {
+func tapsGradVector(o tapsOperands[float32]) {
+	if len(o.xoff) == 0 || o.rows == 0 || o.cols == 0 || o.c == 0 {
 		return
 	}
-	tapsGradCheck(dw, woff, x, xRow, xCol, xoff, dy, dyRow, dyCol, rows, cols, c)
-	wide := c &^ (channelStep - 1)
-	for t, n := 0, 0; wide > 0 && t < len(xoff); t += n {
+	tapsGradCheck(o)
+	wide := o.c &^ (channelStep - 1)
+	for t, n := 0, 0; wide > 0 && t < len(o.xoff); t += n {
 		var g tapGroup
-		n = g.take(xoff[t:], woff[t:])
-		tapsGradVec(&dw[0], &g.w[0], &x[0], xRow, xCol, &g.x[0], &dy[0], dyRow, dyCol, max(n, minTaps), rows, cols, wide)
+		n = g.take(o.xoff[t:], o.woff[t:])
+		tapsGradVec(&o.dw[0], &g.w[0], &o.x[0], o.xRow, o.xCol, &g.x[0], &o.dy[0], o.dyRow, o.dyCol, max(n, minTaps),
+			o.rows, o.cols, wide)
 	}
-	if wide < c {
-		tapsGradPortable(dw[wide:], woff, x[wide:], xRow, xCol, xoff, dy[wide:], dyRow, dyCol, rows, cols, c-wide)
+	if wide < o.c {
+		o.dw, o.x, o.dy, o.c = o.dw[wide:], o.x[wide:], o.dy[wide:], o.c-wide
+		tapsGradPortable(o)
 	}
 }
 
@@ -249,24 +250,25 @@ func (g *tapGroup) take(xoff, woff []int) (n int) {
 }
 
 // tapsGradCheck panics if a slice of micro.tapsGrad is too short; nothing is empty.
-func tapsGradCheck(dw []float32, woff []int, x []float32, xRow, xCol int, xoff []int, dy []float32, dyRow, dyCol,
-	rows, cols, c int) {
-	if len(woff) < len(xoff) {
+func tapsGradCheck(o tapsOperands[float32]) {
+	taps := len(o.xoff)
+	if len(o.woff) < taps {
 		panic("kernels: tapsGrad: taps without weights")
 	}
-	_, _ = dw[slices.Max(woff[:len(xoff)])+c-1], x[(rows-1)*xRow+(cols-1)*xCol+slices.Max(xoff)+c-1]
-	_ = dy[(rows-1)*dyRow+(cols-1)*dyCol+c-1]
+	_ = o.dw[slices.Max(o.woff[:taps])+o.c-1]
+	_ = o.x[(o.rows-1)*o.xRow+(o.cols-1)*o.xCol+slices.Max(o.xoff)+o.c-1]
+	_ = o.dy[(o.rows-1)*o.dyRow+(o.cols-1)*o.dyCol+o.c-1]
 }
 
-func reduceVector(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, uRow, vRow int) {
+func reduceVector(sum, dot, u, ku, v, kv []float32, floor float32, rows, c, row int) {
 	wide := c &^ (channelStep - 1)
 	if wide > 0 && rows > 0 {
 		_, _, _, _ = sum[c-1], dot[c-1], ku[c-1], kv[c-1]
-		_, _ = u[(rows-1)*uRow+c-1], v[(rows-1)*vRow+c-1]
-		reduceVec(&sum[0], &dot[0], &u[0], &ku[0], &v[0], &kv[0], floor, rows, wide, uRow, vRow)
+		_, _ = u[(rows-1)*row+c-1], v[(rows-1)*row+c-1]
+		reduceVec(&sum[0], &dot[0], &u[0], &ku[0], &v[0], &kv[0], floor, rows, wide, row, row)
 	}
 	if wide < c && rows > 0 {
-		reducePortable(sum[wide:], dot[wide:], u[wide:], ku[wide:], v[wide:], kv[wide:], floor, rows, c-wide, uRow, vRow)
+		reducePortable(sum[wide:], dot[wide:], u[wide:], ku[wide:], v[wide:], kv[wide:], floor, rows, c-wide, row)
 	}
 }
 
@@ -320,14 +322,15 @@ func addVector(y, a, b []float32, floor float32) {
 	addPortable(y[wide:], a[wide:], b[wide:], floor)
 }
 
-func boxVector(y, a, b, d []float32, wa, wb, wd, pre, post float32, cols, c, col int, add bool) {
+func boxVector(y []float32, x [3][]float32, w [3]float32, pre, post float32, cols, c, col int, add bool) {
 	wide, last := c&^(channelStep-1), (cols-1)*col+c-1
 	if wide > 0 {
-		_, _, _, _ = y[last], a[last], b[last], d[last]
-		boxVec(&y[0], &a[0], &b[0], &d[0], wa, wb, wd, pre, post, cols, wide, col, add)
+		_, _, _, _ = y[last], x[0][last], x[1][last], x[2][last]
+		boxVec(&y[0], &x[0][0], &x[1][0], &x[2][0], w[0], w[1], w[2], pre, post, cols, wide, col, add)
 	}
 	if wide < c {
-		boxPortable(y[wide:], a[wide:], b[wide:], d[wide:], wa, wb, wd, pre, post, cols, c-wide, col, add)
+		x = [3][]float32{x[0][wide:], x[1][wide:], x[2][wide:]}
+		boxPortable(y[wide:], x, w, pre, post, cols, c-wide, col, add)
 	}
 }
 

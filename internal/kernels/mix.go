@@ -233,7 +233,7 @@ func (x *mixSums[T]) Do(chunk, _ int) {
 		}
 		sums := b.partial(i)[2*chunk*x.C:][:2*x.C]
 		clear(sums)
-		loops[T]().reduce(sums, sums[x.C:], x.DY[at:], b.zero(), t.X[at:], center, floorOf[T](false), rows, x.C, x.C, x.C)
+		loops[T]().reduce(sums, sums[x.C:], x.DY[at:], b.zero(), t.X[at:], center, floorOf[T](false), rows, x.C, x.C)
 	}
 }
 

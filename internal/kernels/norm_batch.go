@@ -173,7 +173,7 @@ func (b *batchNormSums[T]) Do(chunk, _ int) {
 	if b.Normalised {
 		mean = zero
 	}
-	loops[T]().reduce(sums, sums[b.C:], b.DY[at:], zero, b.X[at:], mean, floorOf[T](false), rows, b.C, b.C, b.C)
+	loops[T]().reduce(sums, sums[b.C:], b.DY[at:], zero, b.X[at:], mean, floorOf[T](false), rows, b.C, b.C)
 }
 
 // batchNormGradient writes a chunk of DX.

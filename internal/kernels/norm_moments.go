@@ -30,13 +30,13 @@ func moments[T Float](m *micro[T], out, x []T, rows, c int) {
 	clear(sum)
 	clear(squares)
 	none := floorOf[T](false)
-	m.reduce(sum, squares, x, x[:c], x, x[:c], none, rows, c, c, c)
+	m.reduce(sum, squares, x, x[:c], x, x[:c], none, rows, c, c)
 	for i, s := range sum {
 		mean[i] = x[i] + s/T(rows)
 	}
 	clear(sum)
 	clear(squares)
-	m.reduce(sum, squares, x, mean, x, mean, none, rows, c, c, c)
+	m.reduce(sum, squares, x, mean, x, mean, none, rows, c, c)
 	for i, s := range sum {
 		mean[i] += s / T(rows)
 	}

@@ -55,8 +55,8 @@ func (c *planarConv) Run(*Workers) {
 					}
 				}
 			}
-			micro32.conv(c.Y[n*c.Out*c.H*c.W+first:], nil, nil, c.planes, c.Weights, c.out, segs, c.In*c.Kernel*c.Kernel,
-				c.columns, c.bias, floorOf[float32](false))
+			micro32.conv(convOperands[float32]{y: c.Y[n*c.Out*c.H*c.W+first:], yoff: c.planes, x: c.Weights, xoff: c.out,
+				segs: segs, seglen: c.In * c.Kernel * c.Kernel, w: c.columns, bias: c.bias, floor: floorOf[float32](false)})
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (s *pointwiseTask[T]) Do(image, worker int) {
 		out := y[first*s.W*s.Out:]
 		runPointwise(&p.point, m, out, nil, nil, in, packed, tile, zero, rows)
 		if s.Mean != nil { // deviations from the image's first pixel
-			m.reduce(sums, sums[s.Out:], out, y, out, y, floorOf[T](false), rows*s.W, s.Out, s.Out, s.Out)
+			m.reduce(sums, sums[s.Out:], out, y, out, y, floorOf[T](false), rows*s.W, s.Out, s.Out)
 		}
 	}
 	centre(sums, y, s.Out, s.pixels())
@@ -267,7 +267,8 @@ func (s *pointwiseBackwardTask[T]) Do(part, worker int) {
 						before = to
 					}
 					if p.back.all {
-						m.depth(to, mask, before, c, dx[in:], p.in, p.one, window{rows: 1, cols: 1}, nil, floorOf[T](false), pixels, c)
+						m.depth(depthOperands[T]{y: to, mask: mask, residual: before, yCol: c, x: dx[in:], xCol: p.in, w: p.one,
+							window: oneTap, floor: floorOf[T](false), cols: pixels, c: c})
 					} else {
 						runPointwise(&p.back.maps[i].pointwise, m, to, mask, before, dy, packed[p.back.maps[i].packed:], tile, zero, rows)
 					}

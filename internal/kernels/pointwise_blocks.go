@@ -148,11 +148,15 @@ func lay[T Float](m *micro[T], y []T, yCol int, x []T, xCol int, one []T, relu b
 		m.lay(y, yCol, x, xCol, floorOf[T](relu), pixels, c)
 		return
 	}
-	m.depth(y, nil, nil, yCol, x, xCol, one, window{rows: 1, cols: 1}, nil, floorOf[T](relu), pixels, c)
+	m.depth(depthOperands[T]{y: y, yCol: yCol, x: x, xCol: xCol, w: one, window: oneTap, floor: floorOf[T](relu),
+		cols: pixels, c: c})
 }
 
-// oneSegment is the table of a 1×1 window.
-var oneSegment = []int{0}
+// oneSegment and oneTap are a 1×1 window.
+var (
+	oneSegment = []int{0}
+	oneTap     = window{rows: 1, cols: 1}
+)
 
 // runPointwise convolves so many rows. tile is working memory, zero a panel of
 // zeros. mask and residual are nil or as in micro.conv, and then panels, if it has
@@ -172,7 +176,8 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, pack
 	xoff, yoff, none := p.x[rows-1], p.y[rows-1], floorOf[T](false)
 	if p.out < panel {
 		for t := 0; t < len(xoff); t += p.tile {
-			m.conv(tile, nil, nil, p.place, x, xoff[t:][:p.tile], oneSegment, p.in, packed, zero, none)
+			m.conv(convOperands[T]{y: tile, yoff: p.place, x: x, xoff: xoff[t:][:p.tile], segs: oneSegment, seglen: p.in,
+				w: packed, bias: zero, floor: none})
 			for j, at := range yoff[t:][:p.tile] {
 				copy(y[at:][:p.out], tile[j*panel:])
 			}
@@ -180,7 +185,8 @@ func runPointwise[T Float](p *pointwise, m *micro[T], y, mask, residual, x, pack
 		return
 	}
 	for _, b := range p.blocks {
-		m.conv(y[b.first:], tail(mask, b.first), tail(residual, b.first), yoff, x, xoff, oneSegment, p.in, packed, zero, none)
+		m.conv(convOperands[T]{y: y[b.first:], mask: tail(mask, b.first), residual: tail(residual, b.first), yoff: yoff,
+			x: x, xoff: xoff, segs: oneSegment, seglen: p.in, w: packed, bias: zero, floor: none})
 		packed = packed[p.in*panel:]
 	}
 }

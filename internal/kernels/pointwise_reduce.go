@@ -204,7 +204,7 @@ func (s *reduceTask[T]) Do(image, worker int) {
 			runPointwise(&c.point, m, out[c.first:], nil, nil, x, packed[c.packed:], tile, zero, rows)
 		}
 		if s.Mean != nil { // deviations from the image's first pixel
-			m.reduce(sums, sums[p.out:], out, y, out, y, floorOf[T](false), rows*p.outW, p.out, p.out, p.out)
+			m.reduce(sums, sums[p.out:], out, y, out, y, floorOf[T](false), rows*p.outW, p.out, p.out)
 		}
 	}
 	centre(sums, y, p.out, p.pixels)
@@ -336,8 +336,9 @@ func (s *reduceBackwardTask[T]) back(m *micro[T], i int, dx, dy, packed, tile, z
 		default:
 			for r := range rows {
 				at := at + r*s.Stride*s.W*n
-				m.depth(s.DXs[j][at:], tail(mask, at), tail(before, at), s.Stride*n, dx[r*p.outW*p.in+in:], p.in, p.one,
-					window{rows: 1, cols: 1}, nil, floorOf[T](false), p.outW, n)
+				m.depth(depthOperands[T]{y: s.DXs[j][at:], mask: tail(mask, at), residual: tail(before, at),
+					yCol: s.Stride * n, x: dx[r*p.outW*p.in+in:], xCol: p.in, w: p.one, window: oneTap,
+					floor: floorOf[T](false), cols: p.outW, c: n})
 			}
 		}
 		in += n

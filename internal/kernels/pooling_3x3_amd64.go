@@ -53,11 +53,11 @@ func peak3Check(y, a, b, d []float32, cols, c, col int) bool {
 	return true
 }
 
-func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], cols, c, col, row int, add bool) {
+func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], cols, c, row int, add bool) {
 	if cols == 0 || c == 0 {
 		return
 	}
-	wide, last := peakGradPixel(c), (cols-1)*col+c-1
+	wide, last := peakGradPixel(c), cols*c-1
 	_, _, _ = below[last], high[cols*wide-1], mid[cols*wide-1]
 	if dx == nil {
 		x = below // something that can be read
@@ -72,7 +72,7 @@ func peakGradVector(dx, x, below, high, mid []float32, g behindNorm[float32], co
 		_, _, _ = g.a[c-1], g.b[c-1], g.d[c-1]
 	}
 	peakGradVec(first(dx), &x[0], &below[0], &high[0], &mid[0], first(g.dy), first(g.a), first(g.b), first(g.d), cols, c,
-		col, wide, row, add)
+		c, wide, row, add)
 }
 
 func share512(da, db, dd, ha, hb, hd, dy []float32) {

@@ -58,7 +58,7 @@ func (a *avgPool[T]) boxRow(y []T, rows [3][]T, r int, backward, add bool) {
 	if backward {
 		pre, post = post, pre
 	}
-	loops[T]().box(y, rows[0], rows[1], rows[2], weights[0], weights[1], weights[2], pre, post, s.W, s.C, s.C, add)
+	loops[T]().box(y, rows, weights, pre, post, s.W, s.C, s.C, add)
 }
 
 // AvgPool is the mean over each window; padding is not counted.
@@ -119,8 +119,9 @@ func (c *avgPoolTask[T]) Do(piece, _ int) {
 			for _, r := range a.runs {
 				w, start := c.taps(o, r)
 				inverse := a.inverse[w.rows*w.cols]
-				m.depth(y[r.output*c.C:], nil, tail(c.Residual, at+r.output*c.C), c.C, x[start:], c.Stride*c.C, inverse,
-					w.unnumbered(), nil, floorOf[T](false), r.n, c.C)
+				m.depth(depthOperands[T]{y: y[r.output*c.C:], residual: tail(c.Residual, at+r.output*c.C), yCol: c.C,
+					x: x[start:], xCol: c.Stride * c.C, w: inverse, window: w.unnumbered(), floor: floorOf[T](false),
+					cols: r.n, c: c.C})
 			}
 		}
 		if c.Mean != nil {

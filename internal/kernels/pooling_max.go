@@ -124,7 +124,7 @@ func rowMoments[T Float](m *micro[T], moments, y []T, row int, s PoolShape) {
 	if o == 0 {
 		clear(sums)
 	}
-	m.reduce(sums, sums[s.C:], y[row*width:], first, y[row*width:], first, floorOf[T](false), s.OutW(), s.C, s.C, s.C)
+	m.reduce(sums, sums[s.C:], y[row*width:], first, y[row*width:], first, floorOf[T](false), s.OutW(), s.C, s.C)
 	if o+1 == s.OutH() {
 		centre(sums, first, s.C, s.OutH()*s.OutW())
 	}
@@ -284,7 +284,7 @@ func (c *peakGradTask[T]) Do(image, worker int) {
 		if o+1 < c.H {
 			below = c.X[at+width:]
 		}
-		m.peakGrad(dx, x, below, high, mid, g, c.W, c.C, c.C, width, c.Add)
+		m.peakGrad(dx, x, below, high, mid, g, c.W, c.C, width, c.Add)
 		high, mid = mid, high
 	}
 }

@@ -189,7 +189,7 @@ func (s *separableTask[T]) Do(image, worker int) {
 		out := y[first*p.OutW()*p.Out:]
 		runPointwise(&p.point, m, out, nil, nil, z, packed, tile, zero, rows)
 		if s.Mean != nil { // deviations from the image's first pixel
-			m.reduce(sum, dot, out, y, out, y, floorOf[T](false), rows*p.OutW(), p.Out, p.Out, p.Out)
+			m.reduce(sum, dot, out, y, out, y, floorOf[T](false), rows*p.OutW(), p.Out, p.Out)
 		}
 	}
 	centre(sums, y, p.Out, p.OutH()*p.OutW())
@@ -369,11 +369,13 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		case s.DDepth == nil:
 		case p.bare: // the same products: what each element of X has to do with dz
 			o := &p.back.taps[0][0]
-			m.tapsGrad(ddepth, o.w, dz, g.width*p.C, p.C, o.x, x, p.W*p.C, p.C, p.H, p.W, p.C)
+			m.tapsGrad(tapsOperands[T]{dw: ddepth, woff: o.w, x: dz, xRow: g.width * p.C, xCol: p.C, xoff: o.x, dy: x,
+				dyRow: p.W * p.C, dyCol: p.C, rows: p.H, cols: p.W, c: p.C})
 		default:
 			o := &p.depth.taps[0][0]
-			m.tapsGrad(ddepth, o.w, x, f.rows.step*f.width*p.C, f.cols.step*p.C, o.x, inside, g.width*p.C, p.C, p.OutH(),
-				p.OutW(), p.C)
+			m.tapsGrad(tapsOperands[T]{dw: ddepth, woff: o.w, x: x, xRow: f.rows.step * f.width * p.C,
+				xCol: f.cols.step * p.C, xoff: o.x, dy: inside, dyRow: g.width * p.C, dyCol: p.C, rows: p.OutH(),
+				cols: p.OutW(), c: p.C})
 		}
 		if s.DX == nil {
 			continue
@@ -395,7 +397,7 @@ func (s *separableBackwardTask[T]) Do(part, worker int) {
 		if s.Scale != nil {
 			part := sums[image*2*p.C:][:2*p.C]
 			clear(part)
-			m.reduce(part, part[p.C:], dx, zero, in, s.Mean, floorOf[T](false), p.H*p.W, p.C, p.C, p.C)
+			m.reduce(part, part[p.C:], dx, zero, in, s.Mean, floorOf[T](false), p.H*p.W, p.C, p.C)
 		}
 	}
 }
