@@ -56,20 +56,28 @@ func TestPoolsPlanned(t *testing.T) {
 		t.Run(shapeName(s), func(t *testing.T) {
 			x, y := random[float32](1, s.xLen()), random[float32](2, s.yLen())
 			dy, v := random[float32](3, s.yLen()), random[float32](4, s.C)
-			for _, k := range []Scratcher{
-				&AvgPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
-				&MaxPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v},
-				&AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: scratch[float32](len(x))},
-				&MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: v, B: v, D: v, Y: y, Mean: v, InvStd: v,
-					DX: scratch[float32](len(x))},
+			for _, k := range []func() Scratcher{
+				func() Scratcher { return &AvgPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v} },
+				func() Scratcher { return &MaxPool[float32]{PoolShape: s, X: x, Residual: dy, Y: y, Mean: v, InvStd: v} },
+				func() Scratcher {
+					return &AvgPoolBackward[float32]{PoolShape: s, DY: dy, DX: scratch[float32](len(x))}
+				},
+				func() Scratcher {
+					return &MaxPoolBackward[float32]{PoolShape: s, X: x, DY: dy, A: v, B: v, D: v, Y: y, Mean: v, InvStd: v,
+						DX: scratch[float32](len(x))}
+				},
 			} {
-				withScratch(k, 1)
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				k.Run(p)
-				runtime.ReadMemStats(&after)
-				if n := after.TotalAlloc - before.TotalAlloc; n > 0 {
-					t.Errorf("%T: the first run allocates %d bytes", k, n)
+				least := uint64(math.MaxUint64)
+				for range 3 { // what is allocated beside it counts as well: now and then the runtime does
+					k := withScratch(k(), 1)
+					var before, after runtime.MemStats
+					runtime.ReadMemStats(&before)
+					k.Run(p)
+					runtime.ReadMemStats(&after)
+					least = min(least, after.TotalAlloc-before.TotalAlloc)
+				}
+				if least > 0 {
+					t.Errorf("%T: the first run allocates %d bytes", k(), least)
 				}
 			}
 		})
