@@ -58,8 +58,8 @@ var layers = []struct{ pkg, may string }{
 	{"internal/wire", "ops arch profiles latency internal/hostinfo internal/hostprofile"},
 	{"internal/agent", ""},
 	{"internal/wording", ""},
-	{"internal/oracle", "ops arch search train internal/units internal/stats internal/dataset internal/kernels" +
-		" internal/evaluate internal/jsonlines"},
+	{"internal/oracle", "ops arch search train internal/units internal/stats internal/ridge internal/dataset" +
+		" internal/kernels internal/evaluate internal/jsonlines"},
 	{"internal/event", "search train internal/runfile"},
 	{"internal/fault", "profiles search export devices internal/wire internal/runfile"},
 	{"internal/inventory", "ops arch"},

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/edgenas/edgenas/internal/stats"
+	"github.com/edgenas/edgenas/internal/ridge"
 	"github.com/edgenas/edgenas/ops"
 )
 
@@ -42,7 +42,7 @@ func (t *Table) entriesOf(device int) (entries, error) {
 		}
 	}
 	var ok bool
-	if e.seconds, ok = stats.LeastSquares(x, y); !ok {
+	if e.seconds, ok = ridge.LeastSquares(x, y); !ok {
 		return e, fmt.Errorf("oracle: %s: %s: too few networks to tell what an operation takes", t.Name, t.Devices[device])
 	}
 	return e, nil

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,10 @@ func TestNoisyTable(t *testing.T) {
 	table := *invented(t)
 	want := map[string]float64{"nor_conv_3x3": 2e-3, "nor_conv_1x1": 0.4e-3, "avg_pool_3x3": 0.3e-3, "skip_connect": 1e-4,
 		"": 0.5e-3}
-	networks := make([]Network, len(table.Networks))
-	for i, n := range table.Networks {
+	i, _ := table.Find(skip)
+	some := append(slices.Clone(table.Networks[:300]), table.Networks[i]) // the last is the empty cell
+	networks := make([]Network, len(some))
+	for i, n := range some {
 		s := want[""]
 		for name, each := range want {
 			if name != "" {
@@ -43,7 +46,7 @@ func TestNoisyTable(t *testing.T) {
 	if _, err := table.entriesOf(1); err == nil {
 		t.Error("operations of a device without latencies")
 	}
-	i, _ := table.Find(skip)
+	i = len(networks) - 1
 	right := table.Networks[i].latencyS[0]
 	var off []float64
 	rng := rand.New(rand.NewPCG(1, 1))
