@@ -414,6 +414,7 @@ func TestCalibrationIsDeterministicAndLinear(t *testing.T) {
 // Two-sided intervals cover what they promise in another session, on devices of
 // any noise; and in a session of which the drift is known those that leave it out.
 func TestIntervalCovers(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ noise, lo, hi float64 }{{0.03, 0.92, 0.98}, {0.02, 0.93, 0.995}, {0.05, 0.90, 0.97}} {
 		inside, known, all := 0, 0, 0
 		for seed := range uint64(60) {
@@ -484,6 +485,7 @@ func TestLimitIsTheInverseOfUpper(t *testing.T) {
 
 // Whatever stands in a valid profile, no prediction is negative or no number.
 func TestAnyProfilePredicts(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 0))
 	for seed := range uint64(150) {
 		w := newWorld(seed)

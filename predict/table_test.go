@@ -141,6 +141,7 @@ func TestGuard(t *testing.T) {
 // The guard keeps what it promises on networks that it has not seen, also
 // when errors have a heavy tail.
 func TestGuardHolds(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 0))
 	heavy := func(int) float64 { return 0.02 * (math.Exp(rng.NormFloat64()) - 1) }
 	held, trials := 0, 0

@@ -98,6 +98,7 @@ func exhaustive(all []Candidate, budgetS float64) (share float64, fit []Candidat
 }
 
 func TestDiscretiseAgainstExhaustiveSearch(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name     string
 		instance func(*testing.T, uint64) instance
@@ -161,6 +162,7 @@ func TestCatalogueOfNB201(t *testing.T) {
 // Where the budget is no matter, the first network is the one that the
 // literature derives.
 func TestFirstIsDerived(t *testing.T) {
+	t.Parallel()
 	for _, space := range []arch.Space{toy{}, newDARTS(t), newMBConv(t, 3)} {
 		for seed := range uint64(5) {
 			rng := rand.New(rand.NewPCG(seed, 2))
@@ -254,6 +256,7 @@ func testDiscretise(t *testing.T, space arch.Space) {
 }
 
 func TestDiscretiseInfeasible(t *testing.T) {
+	t.Parallel()
 	for name, in := range instances(t, 2) {
 		c, err := NewCatalogue(in.space, in.costs)
 		if err != nil {
@@ -337,6 +340,7 @@ func TestDiscretiseWhereGroupsDoNotAddUp(t *testing.T) {
 // Without a budget, the best are those with the greatest score, as under one
 // that all networks use well.
 func TestDiscretiseWithoutBudget(t *testing.T) {
+	t.Parallel()
 	in := toyInstance(t, 1)
 	c, err := NewCatalogue(in.space, in.costs)
 	if err != nil {

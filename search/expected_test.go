@@ -196,6 +196,7 @@ func TestMatrixOfEdgeCosts(t *testing.T) {
 // each by its weight beside none: the mean of the costs is E within three
 // standard errors.
 func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
+	t.Parallel()
 	space := newDARTS(t)
 	rng := rand.New(rand.NewPCG(6, 0))
 	costs := newEdgeCosts(space, rng)
@@ -247,6 +248,7 @@ func TestExpectedLatencyOfEdgeSelectionByMonteCarlo(t *testing.T) {
 // of the costs is E within three standard errors. All blocks count, with or
 // without skip_connect.
 func TestExpectedLatencyOfChainByMonteCarlo(t *testing.T) {
+	t.Parallel()
 	space := newMBConv(t, 8) // more blocks than a cell could have edges
 	rng := rand.New(rand.NewPCG(8, 0))
 	costs := newEdgeCosts(space, rng)

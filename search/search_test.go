@@ -83,6 +83,7 @@ func run(t *testing.T, s *Search) ([]Point, []Candidate) {
 }
 
 func TestSearchFindsNetworksWithinTheBudget(t *testing.T) {
+	t.Parallel()
 	nb201, darts, mbconv := newNB201(t), newDARTS(t), newMBConv(t, 2)
 	for _, tc := range []struct {
 		space  arch.Space
@@ -251,6 +252,7 @@ func (l *stepLimit) Err() error {
 }
 
 func TestSameBitsForAnyThreads(t *testing.T) {
+	t.Parallel()
 	var want []Point
 	for _, threads := range []int{1, 2, 3} {
 		s, _, _ := small(t, "gdas", threads, 1.2e-3)
@@ -267,6 +269,7 @@ func TestSameBitsForAnyThreads(t *testing.T) {
 // A search that was stopped, written out and restored elsewhere ends as one
 // that never stopped.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	darts := newDARTS(t)
 	for _, tc := range []struct {
 		name string
@@ -487,6 +490,7 @@ func TestPointsSayWhatIsKnown(t *testing.T) {
 // The gradient of α's whole loss — images through a supernet, latency times λ,
 // β-decay — against central differences, all in float64.
 func TestWholeAlphaGradient(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(9, 0))
 	nb201, darts, mbconv := newNB201(t), newDARTS(t), newMBConv(t, 2)
 	for _, tc := range []struct {

@@ -57,6 +57,7 @@ func runStage(t *testing.T, s *Stage) ([]Point, Scores) {
 }
 
 func TestStageScoresItsNetworks(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		space  arch.Space
 		method string
@@ -149,6 +150,7 @@ func sameScores(a, b Scores) bool {
 // A stage that was stopped, written out and restored elsewhere ends as one that
 // never stopped, whether α had begun to learn or not.
 func TestStageRestore(t *testing.T) {
+	t.Parallel()
 	for _, method := range Methods() {
 		t.Run(method, func(t *testing.T) {
 			make := func() *Stage { s, _, _ := smallStage(t, newNB201(t), method, 1); return s }
@@ -296,6 +298,7 @@ func TestStageFindsThePlantedOperation(t *testing.T) {
 
 // Where losses tell nothing, α stays near the prior, however long it learns.
 func TestStageStaysWithThePrior(t *testing.T) {
+	t.Parallel()
 	prior := func(c arch.Choice) float64 { return float64(c[0][0]) }
 	s, r := plantedStage(t, prior, math.Inf(1), 0)
 	if r.Entropy < decided-1e-6 || r.Entropy > decided+1e-6 {
@@ -318,6 +321,7 @@ func TestStageStaysWithThePrior(t *testing.T) {
 }
 
 func TestStageOfEqualPriorsIsUndecided(t *testing.T) {
+	t.Parallel()
 	_, r := plantedStage(t, same, math.Inf(1), 0)
 	if !r.Undecided || math.Abs(r.Entropy-1) > 1e-9 {
 		t.Errorf("undecided %v, entropy %g: want α uniform", r.Undecided, r.Entropy)
@@ -330,6 +334,7 @@ func TestStageOfEqualPriorsIsUndecided(t *testing.T) {
 
 // λ pulls the expected latency under a limit which some networks do not keep.
 func TestStageKeepsTheExpectedLatency(t *testing.T) {
+	t.Parallel()
 	free, _ := plantedStage(t, same, math.Inf(1), 1500)
 	bound, _ := plantedStage(t, same, 2e-3, 1500)
 	if e := free.policy.expect(free.problem.LatencyS); e < 2.2e-3 {
@@ -419,6 +424,7 @@ func TestDivergedStage(t *testing.T) {
 }
 
 func TestNewStageRefuses(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*StageConfig, *StageProblem){
 		"method":     func(c *StageConfig, _ *StageProblem) { c.Method = "magic" },
 		"steps":      func(c *StageConfig, _ *StageProblem) { c.Steps = 0 },

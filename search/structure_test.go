@@ -106,6 +106,7 @@ func TestPrior(t *testing.T) {
 // Without a limit, the first network of nb201 has a skip to the output beside
 // 3×3 convolutions on all other edges.
 func TestPriorOfNB201(t *testing.T) {
+	t.Parallel()
 	space := newNB201(t)
 	w := newWindow(t, space, newAdditive(space, rand.New(rand.NewPCG(1, 0))), math.Inf(1))
 	var structures []Structure

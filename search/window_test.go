@@ -27,6 +27,7 @@ func newWindow(t *testing.T, space arch.Space, costs Costs, limitS float64) *Win
 // A window that is listed has each different network that uses the limit; one
 // that is drawn has some of them, no kind more often than it is.
 func TestWindowAgainstExhaustiveSearch(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name     string
 		instance func(*testing.T, uint64) instance
@@ -233,6 +234,7 @@ func liveOptions(space arch.Space) [][]int {
 // 1,000 tables and α, dead cells among the options: no candidate is ever over
 // the budget, and where enough networks use 0.85 of it, all candidates do.
 func TestCandidatesUseTheBudget(t *testing.T) {
+	t.Parallel()
 	nb201, forms := newNB201(t), newForms(newNB201(t))
 	var live, dead [][]int
 	seen := map[string]bool{}

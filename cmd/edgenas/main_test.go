@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(stopEnv) == "" { // whose test looks at the memory that a search takes
+		debug.SetGCPercent(400)
+	}
 	if os.Getenv(programEnv) != "" {
 		os.Exit(program())
 	}
