@@ -10,7 +10,9 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,13 @@ import (
 	"github.com/edgenas/edgenas/internal/autodiff"
 	"github.com/edgenas/edgenas/ops"
 )
+
+// TestMain collects garbage less often: many tests make supernets that live for
+// a few steps, and a third of the time went to their memory.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // blobs is a source of easy images: class k is bright in column k. It records
 // which images it handed out.
