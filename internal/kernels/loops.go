@@ -137,7 +137,8 @@ type micro[T Float] struct {
 	// box is a row of a 3×3 average with stride 1, or of its gradient, for
 	// i < cols, at least 2, and ch < c. With
 	//
-	//	v(i) = (i = 0 or cols−1 ? pre : 1) · (w[0]·x[0][i·col+ch] + w[1]·x[1][i·col+ch] + w[2]·x[2][i·col+ch]), and 0 for other i
+	//	v(i) = (i = 0 or cols−1 ? pre : 1) · (w[0]·x[0][i·col+ch] + w[1]·x[1][i·col+ch] + w[2]·x[2][i·col+ch]),
+	//	       and 0 for other i
 	//
 	// it is
 	//

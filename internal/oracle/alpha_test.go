@@ -64,14 +64,14 @@ func TestStages(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var alpha, losses []float64
+				var alpha []float64
 				for _, n := range window {
 					a, ok := first.Of(of.name, table.Networks[n].Notation, b)
 					w, judged := first.Of(of.name+" supernet", table.Networks[n].Notation, b)
 					if !ok || !judged || a.Budget != b.String() || a.Images < 64 || !(a.CPUS > 0) || !(w.Score < 0) {
 						t.Errorf("%s: %+v and %+v", table.Networks[n].Notation, a, w)
 					}
-					alpha, losses = append(alpha, a.Score), append(losses, w.Score)
+					alpha = append(alpha, a.Score)
 				}
 				prior := stats.Spearman(alpha, table.prior(window)) // in which α begins
 				if (prior > 0.5) == of.flat {

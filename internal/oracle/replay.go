@@ -265,7 +265,8 @@ func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	if len(r.Rungs) == 0 || r.Seeds < 1 {
 		return nil, errors.New("oracle: replay: want at least one rung and one seed")
 	}
-	res := &Result{Measure: r.Measure.String(), Seeds: r.Seeds, Noise: r.Noise, Standings: make([]Standing, len(strategies))}
+	res := &Result{Measure: r.Measure.String(), Seeds: r.Seeds, Noise: r.Noise,
+		Standings: make([]Standing, len(strategies))}
 	for b, budget := range r.Budgets {
 		there, seen, err := r.fields(budget, uint64(b))
 		if err != nil {
