@@ -20,8 +20,9 @@ const stagesOfCells = 3
 // entries are the latencies of a device as a latency table has them: one for
 // each operation and stage, and one for each stage's rest.
 type entries struct {
-	operations []string  // of cells; the last is the rest of the network
-	seconds    []float64 // of an operation, in all stages
+	operations []string    // of cells; the last is the rest of the network
+	seconds    []float64   // of an operation, in all stages
+	counts     [][]float64 // of operations in each network of the table
 }
 
 // entriesOf finds the latencies of operations on a device by those of whole
@@ -37,8 +38,10 @@ func (t *Table) entriesOf(device int) (entries, error) {
 	var x [][]float64
 	var y []float64
 	for _, n := range t.Networks {
+		counts := e.count(n.Notation)
+		e.counts = append(e.counts, counts)
 		if s := n.latencyS[device]; !math.IsNaN(s) {
-			x, y = append(x, e.counts(n.Notation)), append(y, s)
+			x, y = append(x, counts), append(y, s)
 		}
 	}
 	var ok bool
@@ -48,8 +51,8 @@ func (t *Table) entriesOf(device int) (entries, error) {
 	return e, nil
 }
 
-// counts is how many of each operation a network has, and one rest.
-func (e entries) counts(notation string) []float64 {
+// count is how many of each operation a network has, and one rest.
+func (e entries) count(notation string) []float64 {
 	counts := make([]float64, len(e.operations))
 	for i, name := range e.operations {
 		counts[i] = 1
@@ -73,7 +76,7 @@ func (t *Table) noisy(device int, e entries, deviation float64, rng *rand.Rand) 
 	seen.Networks = slices.Clone(t.Networks)
 	for i, n := range seen.Networks {
 		seconds := slices.Clone(n.latencyS)
-		for k, count := range e.counts(n.Notation) {
+		for k, count := range e.counts[i] {
 			seconds[device] += float64(count * more[k]) // no fused multiply-add
 		}
 		seen.Networks[i].latencyS = seconds

@@ -78,12 +78,7 @@ var strategies = []strategy{
 		return f.first(sample(f.fitting, 100, rng), f.val12, rng)
 	}},
 	{"prior alone", func(f *field, rng *rand.Rand) (int, bool, error) {
-		for _, i := range descending(f.prior, rng) {
-			if f.keeps[f.window[i]] {
-				return f.window[i], true, nil
-			}
-		}
-		return 0, false, nil
+		return f.best(f.window, f.prior, rng)
 	}},
 	{"random, halving", func(f *field, rng *rand.Rand) (int, bool, error) {
 		return f.halve(rng.Perm(len(f.window))[:f.pool()])
@@ -102,19 +97,32 @@ func (f *field) pool() int { return min(f.Rungs[0].Networks, len(f.window)) }
 
 func (f *field) val12(i int) float64 { return f.Table.Networks[i].accuracy[C10Val12] }
 
-// first is the network that is the greatest by a value, one of the equal ones at
-// random.
+// first is best by a value that each network has.
 func (f *field) first(networks []int, value func(network int) float64, rng *rand.Rand) (int, bool, error) {
 	values := make([]float64, len(networks))
 	for i, n := range networks {
 		values[i] = value(n)
 	}
+	return f.best(networks, values, rng)
+}
+
+// best is the network with the greatest value that does keep the budget, one of
+// the equal ones at random.
+func (f *field) best(networks []int, values []float64, rng *rand.Rand) (int, bool, error) {
+	var ranked []int
 	for _, i := range descending(values, rng) {
-		if f.keeps[networks[i]] {
-			return networks[i], true, nil
-		}
+		ranked = append(ranked, networks[i])
 	}
-	return 0, false, nil
+	return f.fastEnough(ranked)
+}
+
+// fastEnough is the first of the networks that does keep the budget.
+func (f *field) fastEnough(ranked []int) (int, bool, error) {
+	i := slices.IndexFunc(ranked, func(n int) bool { return f.keeps[n] })
+	if i < 0 {
+		return 0, false, nil
+	}
+	return ranked[i], true, nil
 }
 
 // sample draws at most n of the networks.
@@ -152,12 +160,11 @@ func (f *field) halve(pool []int) (int, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
+	var numbers []int
 	for _, e := range ranked {
-		if f.keeps[e.Number] {
-			return e.Number, true, nil
-		}
+		numbers = append(numbers, e.Number)
 	}
-	return 0, false, nil
+	return f.fastEnough(numbers)
 }
 
 // judgement is what a recorded training says of a network.
