@@ -19,6 +19,11 @@ type Fall float64
 
 const lossImages = 12000
 
+// capacityFall is how much further the loss of a network falls whose capacity is 1
+// greater, in logarithms, for each factor of e in images: a short training tells
+// what is learned fast, not what a network can learn.
+const capacityFall = 0.02
+
 // What a Fall is taken to be before any training, how far it may be from that, and
 // how far levels differ: standard deviations of logarithms.
 const (
@@ -32,6 +37,16 @@ func (f Fall) above(images float64) float64 { return 1 + float64(f)*lossImages/(
 
 // Left is the loss after so many images, relative to the loss after some of them.
 func (f Fall) Left(some, all float64) float64 { return f.above(all) / f.above(some) }
+
+// Further is the loss after so many images of a network whose [Structure.Capacity]
+// is so far above what is usual, relative to what the loss after some of them and
+// Left make it.
+func Further(some, all, capacity float64) float64 {
+	if all == some {
+		return 1
+	}
+	return math.Pow(all/some, -capacityFall*capacity)
+}
 
 // Falls is the most likely Fall for networks that came to these losses after so
 // many images: the one that makes the levels of most of them alike, not too far

@@ -23,6 +23,8 @@ type Entrant struct {
 	// Images is how many images the training that the winner gets would learn
 	// from; 0: as many as in the last rung.
 	Images float64
+	// Capacity is that of the network's [Structure].
+	Capacity float64
 	// Stays is set for a network that trains in every rung, unless its training
 	// fails: what others have to be better than.
 	Stays bool
@@ -42,7 +44,7 @@ type Judgement struct {
 	Loss     float64 `json:"loss"`     // mean of held-out images
 	Noise    float64 `json:"noise"`    // standard deviation of Loss from training to training
 	Accuracy float64 `json:"accuracy"` // of held-out images, 0…1
-	Images   float64 `json:"images"`   // that it learned from
+	Images   float64 `json:"images"`   // that it learned from; 0: not known
 	Failure  string  `json:"failure,omitempty"`
 }
 
@@ -92,15 +94,25 @@ func Halve(ctx context.Context, entrants []Entrant, rungs []Rung,
 	return all, nil
 }
 
+// hopeless is how many times the least loss foreseen for any network the least of a
+// group is that sends on a single network, as a check.
+const hopeless = 1.5
+
 // first puts the first of each group, so many with those that stay, before all
 // others, unless their training failed. It returns how many these are. Otherwise
 // the order stays.
 func first(ranked []Entrant, keep int) int {
 	stays := func(e Entrant) bool { return e.Stays && !e.failed() }
-	kept := map[int]int{}
+	kept, places := map[int]int{}, map[int]int{}
 	for _, e := range ranked {
 		if stays(e) {
 			kept[e.Group]++
+		}
+		if _, seen := places[e.Group]; !seen { // its best one
+			places[e.Group] = keep
+			if e.Value > hopeless*ranked[0].Value {
+				places[e.Group] = 1
+			}
 		}
 	}
 	var ahead, behind []Entrant
@@ -108,7 +120,7 @@ func first(ranked []Entrant, keep int) int {
 		switch {
 		case stays(e):
 			ahead = append(ahead, e)
-		case kept[e.Group] < keep && !e.failed():
+		case kept[e.Group] < places[e.Group] && !e.failed():
 			kept[e.Group]++
 			ahead = append(ahead, e)
 		default:
@@ -136,7 +148,7 @@ const (
 // Believe sets the Value of entrants that trained in the same rung: the loss that
 // each would have on average over many trainings, at the end of the training that
 // the winner gets. How losses fall until then [Falls] says: cheap networks have
-// learned from more images by now.
+// learned from more images by now, and those of little capacity fall less.
 //
 // Of a short training a part is luck, so that what was known before counts as
 // well: the scores, and the losses of the rung before. How much each of them counts
@@ -153,7 +165,7 @@ func Believe(entrants []Entrant, across bool) {
 	falls := Falls(losses, images)
 	own := make([]float64, len(at))
 	for i, e := range at {
-		left := falls.Left(images[i], cmp.Or(e.Images, images[i]))
+		left := falls.Left(images[i], e.end())
 		losses[i], own[i] = left*losses[i], left*e.last().Noise
 	}
 	level := groupMeans(at, losses)
@@ -164,6 +176,28 @@ func Believe(entrants []Entrant, across bool) {
 		}
 	}
 	believe(at, losses, own, level)
+	usual := meanCapacity(at)
+	for i, e := range at {
+		e.Value *= Further(images[i], e.end(), e.Capacity-usual)
+	}
+}
+
+// end is how many images the training that the winner gets learns from, as far as
+// what the last rung learned from is known as well.
+func (e *Entrant) end() float64 {
+	if e.last().Images == 0 {
+		return 0
+	}
+	return cmp.Or(e.Images, e.last().Images)
+}
+
+// meanCapacity is that of the entrants.
+func meanCapacity(at []*Entrant) float64 {
+	sum := 0.0
+	for _, e := range at {
+		sum += e.Capacity
+	}
+	return sum / float64(max(1, len(at)))
 }
 
 // trained are the entrants whose training did not fail. The others get their

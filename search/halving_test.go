@@ -144,6 +144,25 @@ func TestBelieve(t *testing.T) {
 	}
 }
 
+// A network that comes to nearly the same loss with more capacity is the better one
+// after a long training, but not after the rung's own.
+func TestBelieveCapacity(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		images float64 // of the training that the winner gets
+		better bool    // the one with more capacity
+	}{{"the rung's training", 0, false}, {"a training as long", 4000, false}, {"a long training", 4e5, true}} {
+		all := []Entrant{
+			{Images: tc.images, Capacity: 14, Judgements: []Judgement{{Loss: 0.50, Noise: 0.01, Images: 4000}}},
+			{Images: tc.images, Capacity: 15, Judgements: []Judgement{{Loss: 0.51, Noise: 0.01, Images: 4000}}},
+		}
+		Believe(all, false)
+		if got := all[1].Value < all[0].Value; got != tc.better {
+			t.Errorf("%s: believed %.4f and, with more capacity, %.4f", tc.name, all[0].Value, all[1].Value)
+		}
+	}
+}
+
 // Before the last rung networks compete within their group; in it, by what they
 // are expected to come to.
 func TestHalveGroups(t *testing.T) {
@@ -180,6 +199,32 @@ func TestHalveGroups(t *testing.T) {
 	}
 	if a, b := ranked[1].last().Loss, ranked[0].last().Loss; a >= b {
 		t.Errorf("the winner has the lower loss already, %g and %g: the test shows nothing", b, a)
+	}
+}
+
+// A group that is far behind sends on one network, whatever its places.
+func TestHalveHopeless(t *testing.T) {
+	var all []Entrant
+	for i := range 9 {
+		all = append(all, Entrant{Number: i, Group: i % 3})
+	}
+	judge := func(_ context.Context, _ int, e Entrant) (Judgement, error) {
+		return Judgement{Loss: []float64{0.30, 0.44, 0.46}[e.Group] + float64(e.Number)/1e4, Noise: 1e-6, Images: 1000}, nil
+	}
+	on := map[int]int{}
+	if _, err := Halve(t.Context(), all, []Rung{{"first", 2}, {"second", 1}}, judge,
+		func(r int, ranked []Entrant, keep int) error {
+			for _, e := range ranked[:keep] {
+				if r == 0 {
+					on[e.Group]++
+				}
+			}
+			return nil
+		}); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[int]int{0: 2, 1: 2, 2: 1}; !reflect.DeepEqual(on, want) {
+		t.Errorf("of each group go on %v: want %v", on, want)
 	}
 }
 

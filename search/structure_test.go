@@ -80,6 +80,21 @@ func TestStructureOfMBConv(t *testing.T) {
 	}
 }
 
+func TestCapacity(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		s    Structure
+		want float64
+	}{
+		{"parameters and depth", Structure{Params: 1000, Depth: 10, MACs: 7, Shortcut: 3}, math.Log(10_000)},
+		{"nothing is learned", Structure{}, 0},
+	} {
+		if got := tc.s.Capacity(); math.Abs(got-tc.want) > 1e-12 {
+			t.Errorf("%s: %g: want %g", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestPrior(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -88,12 +103,12 @@ func TestPrior(t *testing.T) {
 	}{
 		{"no network", nil, []float64{}},
 		{"one", []Structure{{Params: 3}}, []float64{0}},
-		{"equal", []Structure{{Params: 3, Depth: 1}, {Params: 3, Depth: 1}, {Params: 3, Depth: 1}}, []float64{1.5, 1.5, 1.5}},
-		{"all three agree", []Structure{{Params: 1, Depth: 1, Shortcut: 9}, {Params: 2, Depth: 3, Shortcut: 8},
-			{Params: 7, Depth: 4, Shortcut: 1}}, []float64{0, 1.5, 3}},
-		{"they differ", []Structure{{Params: 2, Depth: 1, Shortcut: 1}, {Params: 1, Depth: 2, Shortcut: 2}}, []float64{2, 1}},
+		{"equal", []Structure{{Params: 3, Depth: 1}, {Params: 3, Depth: 1}, {Params: 3, Depth: 1}}, []float64{1.25, 1.25, 1.25}},
+		{"all agree", []Structure{{Params: 1, Depth: 1, Shortcut: 9}, {Params: 2, Depth: 3, Shortcut: 8},
+			{Params: 7, Depth: 4, Shortcut: 1}}, []float64{0, 1.25, 2.5}},
+		{"they differ", []Structure{{Params: 2, Depth: 1, Shortcut: 1}, {Params: 1, Depth: 2, Shortcut: 2}}, []float64{1.5, 1}},
 		{"ties share the middle", []Structure{{Params: 1}, {Params: 5}, {Params: 5}, {Params: 6}, {Params: 5}},
-			[]float64{1, 1.5, 1.5, 2, 1.5}},
+			[]float64{0.75, 1.25, 1.25, 1.75, 1.25}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := Prior(tc.networks); !slices.Equal(got, tc.want) {

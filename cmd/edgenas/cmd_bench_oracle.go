@@ -123,7 +123,7 @@ func (a *app) runBenchEvaluators(ctx context.Context, o evaluatorOptions) error 
 		if err != nil {
 			return err
 		}
-		card, err := oracle.NewCard(t, set.Budgets, m, truth, append(t.Structures(networks), t.Recorded(scores)...))
+		card, err := oracle.NewCard(t, set.Budgets, m, truth, append(t.Structures(networks), t.Recorded(scores, m)...))
 		if err != nil {
 			return fault.New(fault.Data, err)
 		}

@@ -124,6 +124,9 @@ func (o *searchOptions) check() error {
 	if o.recipe.Epochs == 0 {
 		o.recipe.Work = effort.Training
 	}
+	if o.target.Rounds == 0 {
+		o.target.Rounds = effort.Rounds
+	}
 	s := o.search
 	switch {
 	case s.Batch < 1 || s.Batch > maxBatch:

@@ -82,7 +82,7 @@ func TestNewCard(t *testing.T) {
 			scores.add(score)
 		}
 	}
-	series := append(table.Structures(networks), table.Recorded(scores)...)
+	series := append(table.Structures(networks), table.Recorded(scores, C10Val12)...)
 	card, err := NewCard(table, set.Budgets, C10Val12, truth, series)
 	if err != nil {
 		t.Fatal(err)

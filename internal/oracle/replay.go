@@ -139,7 +139,8 @@ func sample(networks []int, n int, rng *rand.Rand) []int {
 func (f *field) halve(pool []int) (int, bool, error) {
 	var entrants []search.Entrant
 	for _, i := range pool {
-		entrants = append(entrants, search.Entrant{Number: f.window[i], Known: []float64{f.prior[i]}})
+		entrants = append(entrants, search.Entrant{Number: f.window[i], Images: f.Measure.Images(),
+			Capacity: f.Table.Networks[f.window[i]].Structure.Capacity(), Known: []float64{f.prior[i]}})
 	}
 	var stages []search.Rung
 	for r, rung := range f.Rungs {
@@ -171,7 +172,8 @@ func (f *field) halve(pool []int) (int, bool, error) {
 func (r *Replay) judgement(evaluator string, b Budget, network int) (search.Judgement, bool) {
 	n := r.Table.Networks[network]
 	if evaluator == Val12 {
-		return search.Judgement{Loss: 1 - n.accuracy[C10Val12]/100, Noise: val12Noise}, true
+		return search.Judgement{Loss: 1 - n.accuracy[C10Val12]/100, Noise: val12Noise,
+			Images: C10Val12.Images()}, true
 	}
 	s, ok := r.Scores.Of(evaluator, n.Notation, b)
 	return s.judgement(), ok

@@ -30,7 +30,8 @@ type Score struct {
 
 // judgement is what a training says to a search.
 func (s Score) judgement() search.Judgement {
-	return search.Judgement{Loss: -s.Score, Noise: evaluate.Luck * s.Error, Accuracy: s.Accuracy}
+	return search.Judgement{Loss: -s.Score, Noise: evaluate.Luck * s.Error, Accuracy: s.Accuracy,
+		Images: float64(s.Images)}
 }
 
 // Scores are the scores that were recorded, by evaluator and network.

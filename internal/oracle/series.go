@@ -64,8 +64,9 @@ func (t *Table) prior(networks []int) []float64 {
 
 // Recorded are the series of recorded scores. A training gives four: its loss on
 // images that it has not learned from, under its name, its training loss, the
-// mean of both, and what a search believes when it knows the prior as well.
-func (t *Table) Recorded(s *Scores) []Series {
+// mean of both, and what a search believes of the training that the measure judges,
+// when it knows the networks' structure as well.
+func (t *Table) Recorded(s *Scores, m Measure) []Series {
 	var all []Series
 	for _, evaluator := range s.Evaluators() {
 		cpuS, trains := 0.0, true
@@ -95,19 +96,20 @@ func (t *Table) Recorded(s *Scores) []Series {
 		}
 		add(evaluator+" tail", each(func(s Score) float64 { return s.Tail }))
 		add(evaluator+" both", each(func(s Score) float64 { return (s.Score + s.Tail) / 2 }))
-		add(evaluator+" prior", func(b Budget, networks []int) []float64 { return t.believed(s, evaluator, b, networks) })
+		add(evaluator+" prior", func(b Budget, networks []int) []float64 { return t.believed(s, evaluator, m, b, networks) })
 	}
 	return all
 }
 
-// believed is less the loss that a search believes networks to have when all of
-// them have trained in one rung.
-func (t *Table) believed(s *Scores, evaluator string, b Budget, networks []int) []float64 {
+// believed is less the loss that a search believes networks to have after the
+// training that the measure judges, when all of them have trained in one rung.
+func (t *Table) believed(s *Scores, evaluator string, m Measure, b Budget, networks []int) []float64 {
 	var entrants []search.Entrant
 	for i, prior := range t.prior(networks) {
-		score, _ := s.Of(evaluator, t.Networks[networks[i]].Notation, b)
-		entrants = append(entrants, search.Entrant{Known: []float64{prior},
-			Judgements: []search.Judgement{score.judgement()}})
+		network := t.Networks[networks[i]]
+		score, _ := s.Of(evaluator, network.Notation, b)
+		entrants = append(entrants, search.Entrant{Images: m.Images(), Capacity: network.Structure.Capacity(),
+			Known: []float64{prior}, Judgements: []search.Judgement{score.judgement()}})
 	}
 	search.Believe(entrants, false)
 	var scores []float64

@@ -51,14 +51,20 @@ const (
 	latencySuffix = "_ms"
 )
 
-// size is the one in which the networks' structure is told. It changes no order.
-var size = arch.Size{Cells: 1, Channels: 16, Image: 32, Colours: 3, Classes: 10}
+// Images is how many images the training learned from that the measure judges: for
+// 12 epochs from half of CIFAR-10 or all of CIFAR-100, or for 200 from all of them.
+func (m Measure) Images() float64 {
+	return [measures]float64{12 * 25_000, 200 * 50_000, 12 * 50_000, 200 * 50_000}[m]
+}
+
+// size is that of the networks which were trained.
+var size = arch.Size{Cells: 5, Channels: 16, Image: 32, Colours: 3, Classes: 10}
 
 // Network is a row of the table.
 type Network struct {
 	Notation  string
 	Choice    arch.Choice
-	Structure search.Structure // of a network with one cell a stage
+	Structure search.Structure
 
 	accuracy [measures]float64 // percent
 	latencyS []float64         // by device; NaN: not known

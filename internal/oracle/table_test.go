@@ -68,13 +68,13 @@ var invent = sync.OnceValues(func() (*Table, error) {
 			continue // dead
 		}
 		s := search.StructureOf(g)
-		good := 60 + 20*math.Tanh(float64(s.Params)/2e5) + float64(s.Depth)/2 - float64(s.Shortcut)/2 + rng.NormFloat64()
-		pi5 := fmt.Sprint((0.8 + 0.4*rng.Float64()) * (0.3 + float64(s.MACs-7e6)/7e6))
+		good := 60 + 20*math.Tanh(float64(s.Params)/1e6) + float64(s.Depth)/10 - float64(s.Shortcut)/10 + rng.NormFloat64()
+		pi5 := fmt.Sprint((0.8 + 0.4*rng.Float64()) * (0.3 + float64(s.MACs-7e6)/35e6))
 		if rng.IntN(10) == 0 {
 			pi5 = ""
 		}
 		fmt.Fprintf(&b, "%s,1,%.3f,%.3f,%.3f,%.3f,%.5f,%s\n", space.Notation(c), good-10+rng.NormFloat64(), good, good-30,
-			good-20, (0.8+0.4*rng.Float64())*(2+float64(s.MACs-7e6)/8e5), pi5)
+			good-20, (0.8+0.4*rng.Float64())*(2+float64(s.MACs-7e6)/4e6), pi5)
 	}
 	return Read(strings.NewReader(b.String()), "invented")
 })

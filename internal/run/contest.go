@@ -34,7 +34,7 @@ type contestant struct {
 	size      sized
 	choice    arch.Choice
 	predicted float64
-	params    int64
+	structure search.Structure
 	source    string
 	prior     float64
 	alpha     float64
@@ -211,7 +211,7 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 		if _, ok := groups[size]; !ok {
 			groups[size] = len(groups)
 		}
-		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images,
+		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images, Capacity: n.structure.Capacity(),
 			Stays: n.source == fromReference, Known: []float64{n.prior, n.alpha}})
 		n.rungs, n.fate = nil, ""
 	}

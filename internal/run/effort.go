@@ -15,6 +15,7 @@ type Effort struct {
 	Name  string
 	About string // how long it takes
 
+	Rounds   int     // in which each operation is measured, at least; 0: as [latency.DefaultRounds]
 	Training float64 // operations of the final training
 	Policy   float64 // operations of the supernet, from which α learns
 	List     int     // networks that α compares
@@ -40,10 +41,11 @@ const fewestChannels = 16
 // Efforts lists them, the least first; the first is the default. A server with
 // two cores does 1e11 to 4e11 operations a second.
 var Efforts = []Effort{
-	{Name: "quick", About: "five minutes", Training: 3.2e13, Policy: 1.4e12, List: 30, Random: 4, Pool: 20, Rungs: []rung{
-		{name: "rung 1", work: 1.2e12, keep: 6, narrow: true, half: true},
-		{name: "rung 2", work: 8e12, keep: 1},
-	}},
+	{Name: "quick", About: "five minutes", Rounds: 9, Training: 3.2e13, Policy: 1.4e12, List: 30, Random: 4, Pool: 16,
+		Rungs: []rung{
+			{name: "rung 1", work: 1e12, keep: 6, narrow: true, half: true},
+			{name: "rung 2", work: 6e12, keep: 1},
+		}},
 	{Name: "standard", About: "an hour", Training: 2.6e14, Policy: 1.3e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
 		{name: "rung 1", work: 2.6e13, keep: 18, narrow: true, half: true},
 		{name: "rung 2", work: 5e13, keep: 6, half: true},

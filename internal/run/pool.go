@@ -115,7 +115,7 @@ func (j *job) contestants(s sized, networks []search.Candidate) ([]*contestant, 
 			return nil, err
 		}
 		st := search.StructureOf(g)
-		n := &contestant{size: s, choice: c, predicted: seconds, params: st.Params}
+		n := &contestant{size: s, choice: c, predicted: seconds, structure: st}
 		if i == 0 {
 			n.source = fromReference
 		}
@@ -150,7 +150,7 @@ func (j *job) shortlist(windows [][]*contestant, e Effort) [][]*contestant {
 				enter(n, fromReference)
 			}
 		}
-		enter(slices.MaxFunc(window, func(a, b *contestant) int { return cmp.Compare(a.params, b.params) }), fromLargest)
+		enter(slices.MaxFunc(window, func(a, b *contestant) int { return cmp.Compare(a.structure.Params, b.structure.Params) }), fromLargest)
 		order := slices.SortedStableFunc(slices.Values(window), func(a, b *contestant) int {
 			return cmp.Compare(b.prior, a.prior)
 		})

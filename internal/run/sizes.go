@@ -80,13 +80,12 @@ func (j *job) sizeRequest() target.SizeRequest {
 		Inventories: j.Inventories, Threads: j.Pool.Threads()}
 }
 
-// How many epochs the training should be enough for: small networks that train for
-// long are as good as large ones that do not, and a larger one is better where it
-// gets as many (docs/SEARCH.md has the trainings that say so). What gets less than
-// hardlyTrained would not even get the few batches that a contest is about.
+// How many epochs the training should be enough for: about there networks of
+// different sizes come to the same, and are better than with many fewer
+// (docs/SEARCH.md has the trainings that say so). What gets less than hardlyTrained
+// would not even get the few batches that a contest is about.
 const (
 	wellTrained   = 10
-	barelyTrained = 5
 	hardlyTrained = 0.25
 )
 
@@ -100,7 +99,7 @@ func (j *job) trainable(epochs float64) float64 {
 }
 
 // addTrained replaces all sizes but the largest, if the training is not enough for
-// that, by smaller ones which it is enough for, and even that if it would hardly
+// that, by a smaller one which it is enough for, and even that if it would hardly
 // train.
 func (j *job) addTrained(chosen *sizes) error {
 	largest := chosen.Sizes.Sizes[0]
@@ -108,7 +107,8 @@ func (j *job) addTrained(chosen *sizes) error {
 	if err != nil {
 		return err
 	}
-	if top <= j.trainable(wellTrained) {
+	limit := j.trainable(wellTrained)
+	if top <= limit {
 		return nil
 	}
 	budget := chosen.Sizes.Sizes[:1]
@@ -119,24 +119,19 @@ func (j *job) addTrained(chosen *sizes) error {
 	if err != nil {
 		return err
 	}
-	for _, limit := range []float64{j.trainable(barelyTrained), j.trainable(wellTrained)} {
-		size := affordable(ladder, min(limit, top))
-		if size == (arch.Size{}) || slices.ContainsFunc(chosen.Trained, func(t trainedSize) bool { return t.Size == size }) {
-			continue
-		}
-		n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{size}, j.Pool.Threads())
-		if err != nil {
-			return err
-		}
-		if lacks := target.Lacks(j.profile, n, j.options); lacks != nil && !j.options.Live() {
-			j.note("the training is hardly enough for the sizes of the profile; for a smaller one: %s", wording.OneLine(lacks))
-			continue
-		}
-		chosen.Trained = append(chosen.Trained, trainedSize{size, limit})
-	}
-	if chosen.Trained == nil {
+	size := affordable(ladder, limit)
+	if size == (arch.Size{}) {
 		return nil
 	}
+	n, err := j.Inventories.Sizes(j.request.Space, []arch.Size{size}, j.Pool.Threads())
+	if err != nil {
+		return err
+	}
+	if lacks := target.Lacks(j.profile, n, j.options); lacks != nil && !j.options.Live() {
+		j.note("the training is hardly enough for the sizes of the profile; for a smaller one: %s", wording.OneLine(lacks))
+		return nil
+	}
+	chosen.Trained = []trainedSize{{size, limit}}
 	if chosen.Sizes.Sizes = budget; budget == nil {
 		chosen.Beyond = &largest
 	}
