@@ -103,10 +103,12 @@ func TestPrior(t *testing.T) {
 	}{
 		{"no network", nil, []float64{}},
 		{"one", []Structure{{Params: 3}}, []float64{0}},
-		{"equal", []Structure{{Params: 3, Depth: 1}, {Params: 3, Depth: 1}, {Params: 3, Depth: 1}}, []float64{1.25, 1.25, 1.25}},
+		{"equal", []Structure{{Params: 3, Depth: 1}, {Params: 3, Depth: 1}, {Params: 3, Depth: 1}},
+			[]float64{1.25, 1.25, 1.25}},
 		{"all agree", []Structure{{Params: 1, Depth: 1, Shortcut: 9}, {Params: 2, Depth: 3, Shortcut: 8},
 			{Params: 7, Depth: 4, Shortcut: 1}}, []float64{0, 1.25, 2.5}},
-		{"they differ", []Structure{{Params: 2, Depth: 1, Shortcut: 1}, {Params: 1, Depth: 2, Shortcut: 2}}, []float64{1.5, 1}},
+		{"they differ", []Structure{{Params: 2, Depth: 1, Shortcut: 1}, {Params: 1, Depth: 2, Shortcut: 2}},
+			[]float64{1.5, 1}},
 		{"ties share the middle", []Structure{{Params: 1}, {Params: 5}, {Params: 5}, {Params: 6}, {Params: 5}},
 			[]float64{0.75, 1.25, 1.25, 1.75, 1.25}},
 	} {

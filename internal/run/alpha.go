@@ -106,7 +106,7 @@ func (j *job) newStage(list []*contestant, e Effort) (s *search.Stage, of []int,
 
 // memory says how much the search and the training of the largest network take.
 func (j *job) memory(list []*contestant, proxy arch.Space) (note string, err error) {
-	largest := slices.MaxFunc(list, func(a, b *contestant) int { return cmp.Compare(a.structure.Params, b.structure.Params) })
+	largest := slices.MaxFunc(list, byParams)
 	g, err := largest.size.space.Training(largest.choice, j.request.Train.Batch)
 	if err != nil {
 		return "", err

@@ -211,8 +211,8 @@ func (c *contest) run(ctx context.Context, pool []*contestant) ([]*contestant, e
 		if _, ok := groups[size]; !ok {
 			groups[size] = len(groups)
 		}
-		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images, Capacity: n.structure.Capacity(),
-			Stays: n.source == fromReference, Known: []float64{n.prior, n.alpha}})
+		entrants = append(entrants, search.Entrant{Number: i, Group: groups[size], Images: images,
+			Capacity: n.structure.Capacity(), Stays: n.source == fromReference, Known: []float64{n.prior, n.alpha}})
 		n.rungs, n.fate = nil, ""
 	}
 	var rungs []search.Rung

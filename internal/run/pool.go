@@ -127,6 +127,9 @@ func (j *job) contestants(s sized, networks []search.Candidate) ([]*contestant, 
 	return all, nil
 }
 
+// byParams compares networks by their parameters.
+func byParams(a, b *contestant) int { return cmp.Compare(a.structure.Params, b.structure.Params) }
+
 // share is the i-th of so many equal shares of n, which add up to n.
 func share(n, i, of int) int { return n*(i+1)/of - n*i/of }
 
@@ -150,7 +153,7 @@ func (j *job) shortlist(windows [][]*contestant, e Effort) [][]*contestant {
 				enter(n, fromReference)
 			}
 		}
-		enter(slices.MaxFunc(window, func(a, b *contestant) int { return cmp.Compare(a.structure.Params, b.structure.Params) }), fromLargest)
+		enter(slices.MaxFunc(window, byParams), fromLargest)
 		order := slices.SortedStableFunc(slices.Values(window), func(a, b *contestant) int {
 			return cmp.Compare(b.prior, a.prior)
 		})
