@@ -110,7 +110,7 @@ func first(ranked []Entrant, keep int) int {
 		}
 		if _, seen := places[e.Group]; !seen { // its best one
 			places[e.Group] = keep
-			if e.Value > hopeless*ranked[0].Value {
+			if least := ranked[0].Value; e.Value-least > (hopeless-1)*math.Abs(least) { // scores may be below 0
 				places[e.Group] = 1
 			}
 		}
@@ -158,9 +158,9 @@ const (
 // other groups. The Value is infinite where a training failed.
 func Believe(entrants []Entrant, across bool) {
 	at := trained(entrants)
-	losses, images := make([]float64, len(at)), make([]float64, len(at))
+	losses, images, capacities := make([]float64, len(at)), make([]float64, len(at)), make([]float64, len(at))
 	for i, e := range at {
-		losses[i], images[i] = e.last().Loss, e.last().Images
+		losses[i], images[i], capacities[i] = e.last().Loss, e.last().Images, e.Capacity
 	}
 	falls := Falls(losses, images)
 	own := make([]float64, len(at))
@@ -170,13 +170,13 @@ func Believe(entrants []Entrant, across bool) {
 	}
 	level := groupMeans(at, losses)
 	if across {
-		mean, _ := stats.MeanStdDev(losses)
+		all := mean(losses)
 		for i := range level {
-			level[i] = mean
+			level[i] = all
 		}
 	}
 	believe(at, losses, own, level)
-	usual := meanCapacity(at)
+	usual := mean(capacities)
 	for i, e := range at {
 		e.Value *= Further(images[i], e.end(), e.Capacity-usual)
 	}
@@ -191,13 +191,14 @@ func (e *Entrant) end() float64 {
 	return cmp.Or(e.Images, e.last().Images)
 }
 
-// meanCapacity is that of the entrants.
-func meanCapacity(at []*Entrant) float64 {
+// mean adds in the order of the values, so that it has the same bits on every
+// processor: gonum's adds in another order where it has vector instructions.
+func mean(values []float64) float64 {
 	sum := 0.0
-	for _, e := range at {
-		sum += e.Capacity
+	for _, v := range values {
+		sum += v
 	}
-	return sum / float64(max(1, len(at)))
+	return sum / float64(len(values))
 }
 
 // trained are the entrants whose training did not fail. The others get their

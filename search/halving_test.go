@@ -202,29 +202,41 @@ func TestHalveGroups(t *testing.T) {
 	}
 }
 
-// A group that is far behind sends on one network, whatever its places.
+// A group that is far behind sends on one network, whatever its places, and the best
+// group never is: not where losses are scores below 0 either.
 func TestHalveHopeless(t *testing.T) {
-	var all []Entrant
-	for i := range 9 {
-		all = append(all, Entrant{Number: i, Group: i % 3})
-	}
-	judge := func(_ context.Context, _ int, e Entrant) (Judgement, error) {
-		return Judgement{Loss: []float64{0.30, 0.44, 0.46}[e.Group] + float64(e.Number)/1e4, Noise: 1e-6, Images: 1000}, nil
-	}
-	on := map[int]int{}
-	if _, err := Halve(t.Context(), all, []Rung{{"first", 2}, {"second", 1}}, judge,
-		func(r int, ranked []Entrant, keep int) error {
-			for _, e := range ranked[:keep] {
-				if r == 0 {
-					on[e.Group]++
-				}
+	for _, tc := range []struct {
+		name   string
+		losses []float64 // by group
+		want   map[int]int
+	}{
+		{"losses", []float64{0.30, 0.44, 0.46}, map[int]int{0: 2, 1: 2, 2: 1}},
+		{"scores", []float64{-3, -1.6, -1.4}, map[int]int{0: 2, 1: 2, 2: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var all []Entrant
+			for i := range 9 {
+				all = append(all, Entrant{Number: i, Group: i % 3})
 			}
-			return nil
-		}); err != nil {
-		t.Fatal(err)
-	}
-	if want := map[int]int{0: 2, 1: 2, 2: 1}; !reflect.DeepEqual(on, want) {
-		t.Errorf("of each group go on %v: want %v", on, want)
+			judge := func(_ context.Context, _ int, e Entrant) (Judgement, error) {
+				return Judgement{Loss: tc.losses[e.Group] + float64(e.Number)/1e4, Noise: 1e-6, Images: 1000}, nil
+			}
+			on := map[int]int{}
+			if _, err := Halve(t.Context(), all, []Rung{{"first", 2}, {"second", 1}}, judge,
+				func(r int, ranked []Entrant, keep int) error {
+					for _, e := range ranked[:keep] {
+						if r == 0 {
+							on[e.Group]++
+						}
+					}
+					return nil
+				}); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(on, tc.want) {
+				t.Errorf("of each group go on %v: want %v", on, tc.want)
+			}
+		})
 	}
 }
 

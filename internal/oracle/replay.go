@@ -139,8 +139,7 @@ func sample(networks []int, n int, rng *rand.Rand) []int {
 func (f *field) halve(pool []int) (int, bool, error) {
 	var entrants []search.Entrant
 	for _, i := range pool {
-		entrants = append(entrants, search.Entrant{Number: f.window[i], Images: f.Measure.Images(),
-			Capacity: f.Table.Networks[f.window[i]].Structure.Capacity(), Known: []float64{f.prior[i]}})
+		entrants = append(entrants, f.Table.entrant(f.window[i], f.prior[i], f.Measure))
 	}
 	var stages []search.Rung
 	for r, rung := range f.Rungs {

@@ -62,6 +62,13 @@ func (t *Table) prior(networks []int) []float64 {
 	return search.Prior(structures)
 }
 
+// entrant is a network of the table in a contest for the training that the measure
+// judges.
+func (t *Table) entrant(network int, prior float64, m Measure) search.Entrant {
+	return search.Entrant{Number: network, Images: m.Images(), Capacity: t.Networks[network].Structure.Capacity(),
+		Known: []float64{prior}}
+}
+
 // Recorded are the series of recorded scores. A training gives four: its loss on
 // images that it has not learned from, under its name, its training loss, the
 // mean of both, and what a search believes of the training that the measure judges,
@@ -106,10 +113,10 @@ func (t *Table) Recorded(s *Scores, m Measure) []Series {
 func (t *Table) believed(s *Scores, evaluator string, m Measure, b Budget, networks []int) []float64 {
 	var entrants []search.Entrant
 	for i, prior := range t.prior(networks) {
-		network := t.Networks[networks[i]]
-		score, _ := s.Of(evaluator, network.Notation, b)
-		entrants = append(entrants, search.Entrant{Images: m.Images(), Capacity: network.Structure.Capacity(),
-			Known: []float64{prior}, Judgements: []search.Judgement{score.judgement()}})
+		e := t.entrant(networks[i], prior, m)
+		score, _ := s.Of(evaluator, t.Networks[e.Number].Notation, b)
+		e.Judgements = []search.Judgement{score.judgement()}
+		entrants = append(entrants, e)
 	}
 	search.Believe(entrants, false)
 	var scores []float64

@@ -44,18 +44,18 @@ func (m Measure) String() string {
 	return [measures]string{"c10_val12", "c10_test200", "c100_val12", "c100_test200"}[m]
 }
 
+// Images is how many images the training learned from that the measure judges: for
+// 12 epochs from half of CIFAR-10 or all of CIFAR-100, or for 200 from all of them.
+func (m Measure) Images() float64 {
+	return [measures]float64{12 * 25_000, 200 * 50_000, 12 * 50_000, 200 * 50_000}[m]
+}
+
 // The forms of a table's columns.
 const (
 	archColumn    = "arch"
 	accuracyUnit  = "_pct"
 	latencySuffix = "_ms"
 )
-
-// Images is how many images the training learned from that the measure judges: for
-// 12 epochs from half of CIFAR-10 or all of CIFAR-100, or for 200 from all of them.
-func (m Measure) Images() float64 {
-	return [measures]float64{12 * 25_000, 200 * 50_000, 12 * 50_000, 200 * 50_000}[m]
-}
 
 // size is that of the networks which were trained.
 var size = arch.Size{Cells: 5, Channels: 16, Image: 32, Colours: 3, Classes: 10}
