@@ -17,7 +17,7 @@ import (
 // trainings.
 type Fall float64
 
-const lossImages = 12000
+const lossImages = 5500
 
 // capacityFall is how much further the loss of a network falls whose capacity is 1
 // greater, in logarithms, for each factor of e in images: a short training tells
@@ -27,7 +27,7 @@ const capacityFall = 0.02
 // What a Fall is taken to be before any training, how far it may be from that, and
 // how far levels differ: standard deviations of logarithms.
 const (
-	usualFall      = 3
+	usualFall      = 3.5
 	fallDeviation  = 0.4
 	levelDeviation = 0.1
 )
@@ -39,8 +39,8 @@ func (f Fall) above(images float64) float64 { return 1 + float64(f)*lossImages/(
 func (f Fall) Left(some, all float64) float64 { return f.above(all) / f.above(some) }
 
 // Further is the loss after so many images of a network whose [Structure.Capacity]
-// is so far above what is usual, relative to what the loss after some of them and
-// Left make it.
+// is so far above what is usual for its size, relative to what the loss after some
+// of them and Left make it.
 func Further(some, all, capacity float64) float64 {
 	if all == some {
 		return 1

@@ -148,7 +148,7 @@ const (
 // Believe sets the Value of entrants that trained in the same rung: the loss that
 // each would have on average over many trainings, at the end of the training that
 // the winner gets. How losses fall until then [Falls] says: cheap networks have
-// learned from more images by now, and those of little capacity fall less.
+// learned from more images by now. In a group those of little capacity fall less.
 //
 // Of a short training a part is luck, so that what was known before counts as
 // well: the scores, and the losses of the rung before. How much each of them counts
@@ -176,9 +176,9 @@ func Believe(entrants []Entrant, across bool) {
 		}
 	}
 	believe(at, losses, own, level)
-	usual := mean(capacities)
+	usual := groupMeans(at, capacities)
 	for i, e := range at {
-		e.Value *= Further(images[i], e.end(), e.Capacity-usual)
+		e.Value *= Further(images[i], e.end(), e.Capacity-usual[i])
 	}
 }
 

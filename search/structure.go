@@ -36,9 +36,9 @@ func StructureOf(g *ops.Graph) Structure {
 	return Structure{count.Params, count.MACs, deepest[g.Out], shortest[g.Out]}
 }
 
-// Capacity is the logarithm of parameters times depth. Of networks that come to the
-// same loss in a short training, the one with the greater capacity is better after
-// a long one ([Further]; docs/SEARCH.md compares it with trainings).
+// Capacity is the logarithm of parameters times depth. Of networks of a size that
+// come to the same loss in a short training, the one with the greater capacity is
+// better after a long one ([Further]; docs/SEARCH.md compares it with trainings).
 func (s Structure) Capacity() float64 {
 	return math.Log(float64(max(1, s.Params)) * float64(max(1, s.Depth)))
 }

@@ -34,7 +34,7 @@ func (t *Trainer) State() (text json.RawMessage, tensors ops.Weights, err error)
 	if text, err = json.Marshal(state{t.step, t.since, data}); err != nil {
 		return nil, nil, err
 	}
-	return text, t.model.Checkpoint(t.sgd.State), nil
+	return text, t.model.Checkpoint(t.muon.SGD.State), nil
 }
 
 // Restore puts the training where the one was whose State it is given. After an
@@ -54,6 +54,6 @@ func (t *Trainer) Restore(text json.RawMessage, tensors ops.Weights) error {
 	if err != nil {
 		return fmt.Errorf("train: state: %w", err)
 	}
-	t.step, t.since, t.sgd.State = st.Step, st.Since, momenta
+	t.step, t.since, t.muon.SGD.State = st.Step, st.Since, momenta
 	return nil
 }

@@ -345,16 +345,17 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	tr := newTrainer(t, 1)
+	rate := func(step int) float64 { return tr.rate(tr.config.LR, step) }
 	top := 0.0
 	for step := range tr.Steps() {
-		r := tr.rate(step)
+		r := rate(step)
 		if !(r > 0) || r > tr.config.LR {
 			t.Errorf("step %d: rate %g", step, r)
 		}
 		top = max(top, r)
 	}
-	if math.Abs(top-tr.config.LR) > 1e-12 || tr.rate(0) >= tr.config.LR/2 || tr.rate(tr.Steps()-1) > tr.config.LR/100 {
-		t.Errorf("rates from %g over %g to %g", tr.rate(0), top, tr.rate(tr.Steps()-1))
+	if math.Abs(top-tr.config.LR) > 1e-12 || rate(0) >= tr.config.LR/2 || rate(tr.Steps()-1) > tr.config.LR/100 {
+		t.Errorf("rates from %g over %g to %g", rate(0), top, rate(tr.Steps()-1))
 	}
 }
 

@@ -90,6 +90,7 @@ func TestUsage(t *testing.T) {
 		{"epochs", "search --latency-budget 2ms --epochs -1", []string{"--epochs -1: want 0"}},
 		{"smoothing", "train --label-smoothing 1", []string{"--label-smoothing 1: want 0 to below 1"}},
 		{"rate", "search --latency-budget 2ms --lr 0", []string{"--lr 0: want more than 0"}},
+		{"rate of Muon", "train --muon-lr 11", []string{"--muon-lr 11: want 0 to 10"}},
 		{"search rate", "search --latency-budget 2ms --search-lr 11",
 			[]string{"--search-lr 11: want more than 0, at most 10"}},
 		{"alpha rate", "search --latency-budget 2ms --alpha-lr 0", []string{"--alpha-lr 0: want more than 0"}},

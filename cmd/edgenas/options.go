@@ -175,6 +175,7 @@ type recipeOptions struct {
 func (o *recipeOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Epochs, "epochs", 0, "epochs of the training; 0: by the network's size, about the same time for each")
 	f.Float64Var(&o.LR, "lr", o.LR, "greatest learning rate of the training")
+	f.Float64Var(&o.MuonLR, "muon-lr", o.MuonLR, "greatest learning rate of convolutions, by Muon; 0: SGD moves all")
 	f.Float64Var(&o.Smoothing, "label-smoothing", 0, "label smoothing, 0 to 1")
 	f.IntVar(&o.Cutout, "cutout", 0, "side of the square cut out of training images, in pixels; 0: none")
 }
@@ -192,6 +193,8 @@ func (o *recipeOptions) check() error {
 		return fault.Usagef("--epochs %g: want 0 to %d", o.Epochs, maxEpochs)
 	case !(o.LR > 0 && o.LR <= maxRate):
 		return fault.Usagef("--lr %g: want more than 0, at most %d", o.LR, maxRate)
+	case !(o.MuonLR >= 0 && o.MuonLR <= maxRate):
+		return fault.Usagef("--muon-lr %g: want 0 to %d", o.MuonLR, maxRate)
 	case !(o.Smoothing >= 0 && o.Smoothing < 1):
 		return fault.Usagef("--label-smoothing %g: want 0 to below 1", o.Smoothing)
 	case o.Cutout < 0:

@@ -28,6 +28,12 @@ var _ gorgonia.Solver = (*SGD[float32])(nil)
 // Step moves every parameter that has a gradient. It allocates only at a
 // parameter's first step.
 func (s *SGD[T]) Step(params []Learnable) error {
+	s.prepare()
+	return each(params, s.move)
+}
+
+// prepare makes what the first step needs.
+func (s *SGD[T]) prepare() {
 	if s.State == nil {
 		s.State = State[T]{}
 	}
@@ -37,7 +43,6 @@ func (s *SGD[T]) Step(params []Learnable) error {
 	if s.move == nil {
 		s.move = s.one
 	}
-	return each(params, s.move)
 }
 
 func (s *SGD[T]) one(name string, w, g []T) error {

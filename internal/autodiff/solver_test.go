@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/edgenas/edgenas/internal/kernels"
+	"github.com/edgenas/edgenas/ops"
 	"gorgonia.org/gorgonia"
 )
 
@@ -25,7 +26,12 @@ func drawn() []*Param[float32] {
 		}
 		params = append(params, p)
 	}
-	return params
+	weights := newParam[float32](ops.Param{Name: "conv.weight", Dims: []int{3, 2, 3, 3}, Learn: true})
+	weights.active = true
+	for i := range weights.W {
+		weights.W[i], weights.G[i] = rng.Float32(), rng.Float32()-0.5
+	}
+	return append(params, weights)
 }
 
 func learnables[T kernels.Float](params ...*Param[T]) (all []Learnable) {
@@ -44,6 +50,10 @@ func TestSolverState(t *testing.T) {
 		{"sgd", func(s State[float32]) (gorgonia.Solver, func() State[float32]) {
 			x := &SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, State: s}
 			return x, func() State[float32] { return x.State }
+		}},
+		{"muon", func(s State[float32]) (gorgonia.Solver, func() State[float32]) {
+			x := &Muon[float32]{LR: 0.1, Momentum: 0.9, SGD: SGD[float32]{LR: 0.1, Momentum: 0.9, State: s}}
+			return x, func() State[float32] { return x.SGD.State }
 		}},
 		{"adam", func(s State[float32]) (gorgonia.Solver, func() State[float32]) {
 			x := &Adam[float32]{LR: 0.1, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8, State: s}
@@ -90,21 +100,26 @@ func TestSolversLeaveIdleParameters(t *testing.T) {
 	for _, solver := range []gorgonia.Solver{
 		&SGD[float32]{LR: 0.1, Momentum: 0.9, WeightDecay: 0.1},
 		&Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.1},
+		&Muon[float32]{LR: 0.1, Momentum: 0.9, SGD: SGD[float32]{LR: 0.1, Momentum: 0.9}},
 	} {
-		params := drawn()
-		if err := solver.Step(learnables(params...)); err != nil {
-			t.Fatal(err)
-		}
-		idle, moved := slices.Clone(params[0].W), slices.Clone(params[1].W)
-		params[0].active = false
-		if err := solver.Step(learnables(params...)); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(params[0].W, idle) {
-			t.Errorf("%T moved an idle parameter", solver)
-		}
-		if slices.Equal(params[1].W, moved) {
-			t.Errorf("%T did not move the other", solver)
+		for idle := range drawn() {
+			params := drawn()
+			if err := solver.Step(learnables(params...)); err != nil {
+				t.Fatal(err)
+			}
+			var before [][]float32
+			for _, p := range params {
+				before = append(before, slices.Clone(p.W))
+			}
+			params[idle].active = false
+			if err := solver.Step(learnables(params...)); err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range params {
+				if moved := !slices.Equal(p.W, before[i]); moved == (i == idle) {
+					t.Errorf("%T, %s idle: it moved %s: %t", solver, params[idle].Name, p.Name, moved)
+				}
+			}
 		}
 	}
 	params := drawn()

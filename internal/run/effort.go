@@ -41,10 +41,10 @@ const fewestChannels = 16
 // Efforts lists them, the least first; the first is the default. A server with
 // two cores does 1e11 to 4e11 operations a second.
 var Efforts = []Effort{
-	{Name: "quick", About: "five minutes", Rounds: 9, Training: 3.2e13, Policy: 1.4e12, List: 30, Random: 4, Pool: 16,
+	{Name: "quick", About: "five minutes", Rounds: 9, Training: 2.8e13, Policy: 1.4e12, List: 30, Random: 4, Pool: 16,
 		Rungs: []rung{
 			{name: "rung 1", work: 1e12, keep: 6, narrow: true, half: true},
-			{name: "rung 2", work: 6e12, keep: 1},
+			{name: "rung 2", work: 5e12, keep: 1},
 		}},
 	{Name: "standard", About: "an hour", Training: 2.6e14, Policy: 1.3e13, List: 96, Random: 12, Pool: 60, Rungs: []rung{
 		{name: "rung 1", work: 2.6e13, keep: 18, narrow: true, half: true},

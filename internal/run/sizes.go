@@ -85,7 +85,7 @@ func (j *job) sizeRequest() target.SizeRequest {
 // (docs/SEARCH.md has the trainings that say so). What gets less than hardlyTrained
 // would not even get the few batches that a contest is about.
 const (
-	wellTrained   = 10
+	wellTrained   = 8
 	hardlyTrained = 0.25
 )
 
