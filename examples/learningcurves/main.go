@@ -88,7 +88,8 @@ func all(ctx context.Context, from string, seed uint64) error {
 			{Cell: "residual", Channels: 8, Cells: 1}, {Cell: "residual", Channels: 8, Cells: 3},
 			{Cell: "residual", Channels: 12, Cells: 1}, {Cell: "residual", Channels: 16, Cells: 1},
 			{Cell: "residual", Channels: 16, Cells: 2}, {Cell: "residual", Channels: 24, Cells: 1},
-			{Cell: "residual", Channels: 24, Cells: 2}, {Cell: "empty", Channels: 24, Cells: 1},
+			{Cell: "residual", Channels: 24, Cells: 2}, {Cell: "residual", Channels: 32, Cells: 2},
+			{Cell: "empty", Channels: 24, Cells: 1},
 		} {
 			t.Seed = seed
 			if err := one(ctx, s, t, length, done); err != nil {
