@@ -41,7 +41,7 @@ func TestFalls(t *testing.T) {
 // Trainings of networks of nb201 on the embedded images, of different sizes and
 // cells: what a short one says of one that is four times as long, or sixteen.
 func TestFallsOfTrainings(t *testing.T) {
-	trainings := []struct {
+	for _, tc := range []struct {
 		name           string
 		images, loss   float64 // of the short one
 		longer, cameTo float64
@@ -54,8 +54,7 @@ func TestFallsOfTrainings(t *testing.T) {
 		{"empty, 24 channels", 17_360, 0.3542, 326_100, 0.1983},
 		{"residual, 32 channels, 2 cells", 1984, 0.6203, 41_900, 0.2295},
 		{"residual, 8 channels, 1 cell, four times", 53_200, 0.2654, 249_900, 0.2179},
-	}
-	for _, tc := range trainings {
+	} {
 		got := Fall(usualFall).Left(tc.images, tc.longer) * tc.loss
 		t.Logf("%s: %.3f after %.0f images; after %.0f foreseen %.3f, came to %.3f", tc.name, tc.loss, tc.images, tc.longer,
 			got, tc.cameTo)

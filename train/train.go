@@ -4,10 +4,9 @@
 //
 // The weights of convolutions learn by Muon, everything else by stochastic
 // gradient descent with Nesterov momentum, both by a cosine schedule after a
-// short linear warm-up. Where the space has an
-// auxiliary head, its loss is learned from too, and its weights are dropped at
-// the end. Augmentation is the image source's business. Nothing here sees a
-// test image.
+// short linear warm-up. Where the space has an auxiliary head, its loss is
+// learned from too, and its weights are dropped at the end. Augmentation is the
+// image source's business. Nothing here sees a test image.
 package train
 
 import (

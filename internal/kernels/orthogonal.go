@@ -35,8 +35,8 @@ const (
 // sides are the longer and the shorter side of X.
 func (k *Orthogonal[T]) sides() (long, short int) { return max(k.Rows, k.Cols), min(k.Rows, k.Cols) }
 
-// asImages is a matrix of so many rows as images of a pixel.
-func asImages(rows, channels int) PointwiseShape {
+// asImage is a matrix of so many rows as an image of one row, a pixel for each of its own.
+func asImage(rows, channels int) PointwiseShape {
 	return PointwiseShape{N: 1, H: 1, W: rows, Out: channels, Channels: []int{channels}}
 }
 
@@ -48,9 +48,9 @@ func (k *Orthogonal[T]) plan() {
 		panic(fmt.Sprintf("kernels: orthogonal: bad shape %d×%d", k.Rows, k.Cols))
 	}
 	long, short := k.sides()
-	k.gram = PointwiseBackward[T]{PointwiseShape: asImages(long, short), Add: []bool{false}, Xs: make([][]T, 1),
+	k.gram = PointwiseBackward[T]{PointwiseShape: asImage(long, short), Add: []bool{false}, Xs: make([][]T, 1),
 		DXs: make([][]T, 1)}
-	k.square = Pointwise[T]{PointwiseShape: asImages(short, short), Xs: make([][]T, 1)}
+	k.square = Pointwise[T]{PointwiseShape: asImage(short, short), Xs: make([][]T, 1)}
 	k.scale = Pointwise[T]{PointwiseShape: k.gram.PointwiseShape, Xs: make([][]T, 1)}
 }
 
